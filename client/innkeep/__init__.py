@@ -1,0 +1,1 @@
+"""innkeep: talk to the daemon that owns which model is in memory."""

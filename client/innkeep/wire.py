@@ -1,0 +1,576 @@
+"""Protocol 1: every message of the control socket as a frozen Struct.
+
+A request carries ``type`` (the Struct's tag) and ``id`` (the client's integer, unique among its open requests); every reply
+carries that ``id``. Unknown keys are ignored, so that either side may be newer; new fields always have defaults.
+Quantities are bytes, durations seconds, instants seconds since the epoch.
+"""
+
+from typing import Any, Literal, TypeAlias, get_args
+
+from msgspec import Struct, field
+
+PROTOCOL = 1
+"""The highest protocol that this package speaks."""
+
+MAX_FRAME = 16_777_215
+"""Bytes of one frame's body, and of one line: a length of at most 24 bits keeps a frame's first byte 0."""
+
+Role: TypeAlias = Literal["coding", "reasoning", "general"]
+Priority: TypeAlias = Literal["interactive", "agent", "batch"]
+Weight: TypeAlias = Literal["heavy", "light"]
+Fit: TypeAlias = Literal["resident", "fits", "tight", "after_eviction", "never", "missing"]
+Pressure: TypeAlias = Literal["normal", "warning", "critical"]
+EventKind: TypeAlias = Literal["residency", "request", "memory", "backend", "log"]
+Think: TypeAlias = bool | Literal["low", "medium", "high", "max"] | None
+
+ROLES: tuple[Role, ...] = get_args(Role)
+PRIORITIES: tuple[Priority, ...] = get_args(Priority)
+
+
+class Message(Struct, frozen=True, omit_defaults=True):
+    """One turn of a conversation, in Ollama's shape; images are base64 strings."""
+
+    role: str
+    content: str = ""
+    thinking: str | None = None
+    images: list[str] | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+    tool_name: str | None = None
+    tool_call_id: str | None = None
+
+
+# ---- requests ------------------------------------------------------------------------------------------------------
+
+
+class _Request(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
+    id: int
+
+
+class Hello(_Request, frozen=True, tag="hello"):
+    """Optional introduction; without it protocol 1 is spoken."""
+
+    protocol: int
+    client: str = ""
+
+
+class Chat(_Request, frozen=True, tag="chat"):
+    """Ask a model.
+
+    ``model`` names any pulled model, then the only candidate unless ``fallbacks`` adds some; ``role`` names a chain of the
+    configuration; with neither, ``select`` or the router decides. ``last`` ends a ``session``: its model need not be held.
+    ``patience`` is how long the caller would rather wait for the better model than take a smaller one that is in memory;
+    ``deadline`` is when the answer must be whole. Both in seconds from now.
+    """
+
+    messages: list[Message]
+    model: str | None = None
+    fallbacks: list[str] | None = None
+    role: Role | None = None
+    stream: bool = True
+    options: dict[str, Any] | None = None
+    tools: list[dict[str, Any]] | None = None
+    format: str | dict[str, Any] | None = None
+    think: Think = None
+    priority: Priority = "interactive"
+    patience: float | None = None
+    deadline: float | None = None
+    session: str | None = None
+    last: bool = False
+
+
+class Embed(_Request, frozen=True, tag="embed"):
+    """Turn texts into vectors."""
+
+    model: str
+    input: str | list[str]
+
+
+class RouteAsk(_Request, frozen=True, tag="route"):
+    """Ask where a prompt would go; nothing is loaded. Exactly one of ``messages`` and ``text``."""
+
+    messages: list[Message] | None = None
+    text: str | None = None
+    session: str | None = None
+
+
+class Cancel(_Request, frozen=True, tag="cancel"):
+    """End the open request ``target`` of this connection."""
+
+    target: int
+
+
+class StatusAsk(_Request, frozen=True, tag="status"):
+    """Ask for one snapshot."""
+
+
+class Watch(_Request, frozen=True, tag="watch"):
+    """Ask for a snapshot, then events until cancelled. No ``kinds``: all of them."""
+
+    kinds: list[EventKind] | None = None
+
+
+class ModelsAsk(_Request, frozen=True, tag="models"):
+    """Ask what is known of every model."""
+
+
+class Select(_Request, frozen=True, tag="select"):
+    """Send every chat that names no model to ``model`` (null: automatic again), or make it one ``role``'s primary."""
+
+    model: str | None
+    role: Role | None = None
+
+
+class Load(_Request, frozen=True, tag="load"):
+    """Bring a model into memory."""
+
+    model: str
+
+
+class Unload(_Request, frozen=True, tag="unload"):
+    """Take a model, or ``all`` of them, out of memory; never off the disk."""
+
+    model: str | None = None
+    all: bool = False
+
+
+class Pin(_Request, frozen=True, tag="pin"):
+    """Keep a model in memory: neither idleness nor another request evicts it."""
+
+    model: str
+
+
+class Unpin(_Request, frozen=True, tag="unpin"):
+    """Take a pin back."""
+
+    model: str
+
+
+class Hold(_Request, frozen=True, tag="hold"):
+    """Give the memory back: unload everything and load nothing for ``seconds``."""
+
+    seconds: float
+    why: str = ""
+
+
+class Resume(_Request, frozen=True, tag="resume"):
+    """End a hold early."""
+
+
+class HistoryAsk(_Request, frozen=True, tag="history"):
+    """Ask for decision records, newest first; ``request`` (an id or the beginning of one) asks for that one."""
+
+    limit: int = 20
+    request: str | None = None
+
+
+class Feedback(_Request, frozen=True, tag="feedback"):
+    """Say what role a past request should have had."""
+
+    request: str
+    role: Role
+
+
+class Shutdown(_Request, frozen=True, tag="shutdown"):
+    """Stop the daemon once running answers have ended, at most ``drain`` seconds from now."""
+
+    drain: float | None = None
+
+
+Request: TypeAlias = (
+    Hello
+    | Chat
+    | Embed
+    | RouteAsk
+    | Cancel
+    | StatusAsk
+    | Watch
+    | ModelsAsk
+    | Select
+    | Load
+    | Unload
+    | Pin
+    | Unpin
+    | Hold
+    | Resume
+    | HistoryAsk
+    | Feedback
+    | Shutdown
+)
+
+
+# ---- replies -------------------------------------------------------------------------------------------------------
+
+
+class _Reply(Struct, frozen=True, kw_only=True, tag_field="type"):
+    id: int
+
+
+class Welcome(_Reply, frozen=True, tag="welcome"):
+    """Answer to ``hello``."""
+
+    protocol: int
+    daemon: str
+    pid: int
+
+
+class Routed(_Reply, frozen=True, tag="routed"):
+    """Where a chat goes and why; ``request`` names its decision record."""
+
+    request: str
+    role: str
+    confidence: float
+    model: str
+    candidates: list[str]
+    reason: str
+
+
+class Waiting(_Reply, frozen=True, tag="waiting"):
+    """What a chat waits for: ``position`` counts from 1, ``ahead`` of it stand so many, ``resident`` holds the memory."""
+
+    model: str
+    position: int
+    ahead: int
+    resident: list[str]
+    expected: float | None
+    reason: str
+    until: float | None = None
+
+
+class Loading(_Reply, frozen=True, tag="loading"):
+    """A swap under way."""
+
+    model: str
+    unloading: list[str]
+    elapsed: float
+    expected: float | None = None
+
+
+class Failed(Struct, frozen=True):
+    """What became of an attempt that gave no text."""
+
+    model: str
+    code: str
+    message: str
+
+
+class Started(_Reply, frozen=True, tag="started"):
+    """The backend took the request; ``attempt`` counts from 1, ``after`` is what failed before."""
+
+    model: str
+    attempt: int
+    after: Failed | None = None
+
+
+class Delta(_Reply, frozen=True, omit_defaults=True, tag="delta"):
+    """A piece of the answer: exactly one of the three."""
+
+    text: str | None = None
+    thinking: str | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+
+
+class Usage(Struct, frozen=True):
+    """Tokens."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class Timings(Struct, frozen=True):
+    """Seconds: waiting in line, of that for a swap, from grant to the first token, in all."""
+
+    queued: float = 0.0
+    swap: float = 0.0
+    first_token: float | None = None
+    total: float = 0.0
+    tokens_per_second: float | None = None
+
+
+class AttemptRecord(Struct, frozen=True):
+    """One candidate's turn; ``outcome`` is ``answered``, ``failed``, ``passed_over`` or ``cancelled``."""
+
+    model: str
+    outcome: str
+    code: str | None = None
+    seconds: float = 0.0
+    message: str | None = None
+
+
+class Done(_Reply, frozen=True, tag="done"):
+    """The whole answer has been told; ``text`` and ``thinking`` only where ``stream`` was false."""
+
+    model: str
+    role: str
+    finish_reason: str
+    usage: Usage
+    timings: Timings
+    attempts: list[AttemptRecord]
+    text: str | None = None
+    thinking: str | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+
+
+class Embeddings(_Reply, frozen=True, tag="embeddings"):
+    """Vectors, one for each input."""
+
+    model: str
+    embeddings: list[list[float]]
+
+
+class RouteReply(_Reply, frozen=True, tag="route"):
+    """Where a prompt would go."""
+
+    role: str
+    confidence: float
+    model: str
+    candidates: list[str]
+    reason: str
+
+
+class Cancelled(_Reply, frozen=True, tag="cancelled"):
+    """Whether the target was still open."""
+
+    target: int
+    found: bool
+
+
+class BackendState(Struct, frozen=True):
+    """The Ollama that this daemon keeps."""
+
+    url: str
+    reachable: bool
+    version: str | None = None
+    simulated: bool = False
+
+
+class MemoryState(Struct, frozen=True):
+    """Bytes, and who was asked."""
+
+    total: int
+    budget: int
+    available: int
+    pressure: Pressure
+    source: str
+
+
+class Resident(Struct, frozen=True):
+    """A model in memory; ``owned`` is false for one that another program loaded."""
+
+    name: str
+    weight: Weight
+    footprint: int
+    context: int | None
+    leases: int
+    pinned: bool
+    owned: bool
+    since: float
+    expires: float | None = None
+
+
+class Changing(Struct, frozen=True):
+    """A model on its way in or out."""
+
+    model: str
+    what: Literal["loading", "unloading"]
+    elapsed: float
+    expected: float | None = None
+
+
+class Waiter(Struct, frozen=True):
+    """A request that waits for a model."""
+
+    id: str
+    model: str
+    priority: Priority
+    waited: float
+
+
+class Counters(Struct, frozen=True):
+    """Since the daemon's start."""
+
+    requests: int = 0
+    swaps: int = 0
+    loads: int = 0
+    unloads: int = 0
+    fallbacks: int = 0
+    refusals: int = 0
+    foreign_loads: int = 0
+
+
+class Status(_Reply, frozen=True, tag="status"):
+    """One snapshot of the house. ``awake`` says why idle sleep is held off just now, where it is."""
+
+    protocol: int
+    daemon: str
+    pid: int
+    uptime: float
+    backend: BackendState
+    memory: MemoryState
+    resident: list[Resident]
+    changing: list[Changing]
+    waiting: list[Waiter]
+    oldest_wait: float | None
+    selected: str | None
+    held_until: float | None
+    counters: Counters
+    awake: str | None = None
+    warnings: list[str] = field(default_factory=list)
+
+
+class Event(_Reply, frozen=True, tag="event"):
+    """Something happened; ``data`` depends on ``kind``."""
+
+    kind: EventKind
+    at: float
+    what: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+class Estimate(Struct, frozen=True):
+    """A decaying average over ``count`` observations."""
+
+    value: float
+    count: int
+
+
+class Estimates(Struct, frozen=True):
+    """What past runs taught of a model: seconds, tokens a second, and bytes by context."""
+
+    load: Estimate | None = None
+    unload: Estimate | None = None
+    decode: Estimate | None = None
+    prefill: Estimate | None = None
+    service: Estimate | None = None
+    footprints: dict[str, Estimate] = field(default_factory=dict)
+
+
+class ModelState(Struct, frozen=True):
+    """What is known of one model; sizes are bytes, ``fit`` is judged now with ``reason`` in words."""
+
+    name: str
+    size: int
+    parameters: int
+    quantization: str
+    roles: list[str]
+    weight: Weight
+    footprint: int
+    fit: Fit
+    reason: str
+    context: int | None = None
+    estimates: Estimates | None = None
+
+
+class Models(_Reply, frozen=True, tag="models"):
+    """Every model that is pulled or that a role names."""
+
+    models: list[ModelState]
+    selected: str | None = None
+
+
+class Selected(_Reply, frozen=True, tag="selected"):
+    """What holds from now on."""
+
+    model: str | None
+    role: Role | None = None
+
+
+class Loaded(_Reply, frozen=True, tag="loaded"):
+    """In memory, proved; ``took`` seconds."""
+
+    model: str
+    took: float
+
+
+class Unloaded(_Reply, frozen=True, tag="unloaded"):
+    """Out of memory, proved; ``model`` is null where ``all`` was asked."""
+
+    model: str | None
+    took: float
+
+
+class Pinned(_Reply, frozen=True, tag="pinned"):
+    """The pin stands and survives a restart."""
+
+    model: str
+
+
+class Unpinned(_Reply, frozen=True, tag="unpinned"):
+    """The pin is gone."""
+
+    model: str
+
+
+class Held(_Reply, frozen=True, tag="held"):
+    """Everything is unloaded; nothing is loaded before ``until``."""
+
+    until: float
+
+
+class Resumed(_Reply, frozen=True, tag="resumed"):
+    """Loads are allowed again."""
+
+
+class History(_Reply, frozen=True, tag="history"):
+    """Decision records, newest first."""
+
+    records: list[dict[str, Any]]
+
+
+class Noted(_Reply, frozen=True, tag="noted"):
+    """The feedback is kept."""
+
+    request: str
+
+
+class Stopping(_Reply, frozen=True, tag="stopping"):
+    """The daemon ends its running answers and leaves."""
+
+    drain: float
+
+
+class Error(Struct, frozen=True, kw_only=True, tag_field="type", tag="error"):
+    """The end of a request that failed; ``id`` is null where no request can be named."""
+
+    id: int | None
+    code: str
+    message: str
+    retryable: bool = False
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+Reply: TypeAlias = (
+    Welcome
+    | Routed
+    | Waiting
+    | Loading
+    | Started
+    | Delta
+    | Done
+    | Embeddings
+    | RouteReply
+    | Cancelled
+    | Status
+    | Event
+    | Models
+    | Selected
+    | Loaded
+    | Unloaded
+    | Pinned
+    | Unpinned
+    | Held
+    | Resumed
+    | History
+    | Noted
+    | Stopping
+    | Error
+)
+
+PROGRESS: tuple[type[Reply], ...] = (Routed, Waiting, Loading, Started, Delta, Event)
+"""Replies after which more follow. Every other one ends its request, but for the first ``status`` of a ``watch``."""
+
+
+def is_end(request: Request, reply: Reply) -> bool:
+    """Whether ``reply`` is the last one that ``request`` gets."""
+    if isinstance(request, Watch):
+        return isinstance(reply, Error)
+    return not isinstance(reply, PROGRESS)
