@@ -1,0 +1,53 @@
+"""The one door to HTTP servers: a request out, an answer's bytes back.
+
+``Transport`` has two implementations: aiohttp on real sockets (production: httpx costs 0.7 ms a request and 20 us a chunk, aiohttp a
+tenth of it), and the tests' in-memory one that hands requests straight to the simulator and so runs on a fake clock.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+
+class Answer(Protocol):
+    """A response whose head has come. Leaving its context closes it, which tells the server that nobody listens."""
+
+    @property
+    def status(self) -> int:
+        """HTTP status code."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Names in lower case."""
+        ...
+
+    async def read(self) -> bytes:
+        """The whole body, at most 16 MiB. Raises ``Unreachable`` when the connection breaks."""
+        ...
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it comes, cut anywhere. Raises ``Unreachable`` when the connection breaks."""
+        ...
+
+
+class Transport(Protocol):
+    """Sends requests to one server."""
+
+    @property
+    def url(self) -> str:
+        """The server's address without a trailing slash."""
+        ...
+
+    def request(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> AbstractAsyncContextManager[Answer]:
+        """Send a request; the context's value is the answer once its head has come, however long that takes.
+
+        Raises ``Unreachable`` where no connection can be made in time or it breaks before the head.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close kept connections."""
+        ...
