@@ -1,0 +1,21 @@
+"""What can go wrong inside the daemon before or beside a request.
+
+    DaemonError                one line for a person, never a traceback
+    └── ConfigError            the configuration is broken: what, where (file and key, or line); wire code bad_config
+
+Faults of an engine are ``outbound.backend.BackendFault``; what a client is told is ``innkeep.errors``.
+"""
+
+__all__ = ["ConfigError", "DaemonError"]
+
+
+class DaemonError(Exception):
+    """Root of the tree; ``str()`` is one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class ConfigError(DaemonError):
+    """The configuration can't be used."""
