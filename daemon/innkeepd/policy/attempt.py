@@ -1,0 +1,238 @@
+"""One request's fallback: what a failure was, and what follows it.
+
+The first token commits. Before it the request moves on to the next candidate; after it no other model continues the
+text, so whatever goes wrong ends the request honestly, as partial. A failure is known by the backend's own words
+(``classify``), because Ollama answers almost everything with status 500; what follows is a table over wire codes
+(``Attempts.failed``).
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+from msgspec import Struct
+
+DEFAULT_PREFILL = 40.0
+"""Tokens a second that a 32B reads on an M3 Pro, until its own speed has been learned."""
+
+RETRY_DELAYS = (0.1, 0.5)
+"""Seconds before each quick retry of an unreachable backend: Ollama's app restarts its server in less than a second."""
+
+_ASCII_PER_TOKEN = 4
+_BYTES_PER_TOKEN = 3
+
+# ---- what a failure was --------------------------------------------------------------------------------------------
+
+_OUT_OF_MEMORY = re.compile(
+    r"requires more system memory|unable to load full model on gpu|memory layout cannot be allocated"
+    r"|failed to allocate memory|model failed to load, this may be due to resource limitations"
+    r"|out of memory|outofmemory|insufficient memory"
+)
+_LOAD_FAILED = re.compile(
+    r"error loading model|runner process has terminated|error starting runner|timed out waiting for llama runner"
+    r"|error starting llama|unable to load model|failed to load model|no suitable .* runner"
+)
+_CONTEXT_OVERFLOW = re.compile(
+    r"exceeds? (?:the |max(?:imum)? )?(?:available )?context|exceeded max context"
+    r"|maximum context length|context_length_exceeded"
+)
+_UNSUPPORTED = re.compile(r"does not support|is not supported|not supported by|missing data required for image input")
+_UNKNOWN_MODEL = re.compile(r"model .*(?:not found|does not exist)|model_not_found")
+_QUEUE_FULL = re.compile(r"server busy|maximum pending requests exceeded")
+_REFUSED = frozenset({400, 413, 422})
+_CANCELLED = re.compile(r"request cancell?ed|context cancell?ed")
+
+
+def classify(status: int | None, text: str) -> str:
+    """The wire code of a backend's error answer, or of an ``error`` line in mid-answer (``status`` None).
+
+    Source: the exact texts of Ollama 0.17.4 (recorded, and read in ``server/sched.go``, ``server/routes.go``,
+    ``llm/server.go``), and the usual ones of OpenAI-like servers. A status that says enough goes first, so that words
+    quoted from the request cannot mislead; what is left is judged by the words, memory before load because the texts of
+    the former contain those of the latter.
+    """
+    words = text.lower()
+    if status == 499 or _CANCELLED.search(words):
+        return "cancelled"
+    if status in (429, 503) or _QUEUE_FULL.search(words):
+        return "queue_full"
+    if status == 404:
+        return "unknown_model" if _UNKNOWN_MODEL.search(words) else "backend_error"
+    if status not in _REFUSED:
+        if _OUT_OF_MEMORY.search(words):
+            return "out_of_memory"
+        if _LOAD_FAILED.search(words):
+            return "load_failed"
+    if _CONTEXT_OVERFLOW.search(words):
+        return "context_overflow"
+    if _UNSUPPORTED.search(words):
+        return "unsupported"
+    return "bad_request" if status in _REFUSED else "backend_error"
+
+
+# ---- what follows --------------------------------------------------------------------------------------------------
+
+
+class NextCandidate(Struct, frozen=True):
+    """Go on with the next candidate; one whose context is at most ``above`` tokens is no use (0: any will do)."""
+
+    above: int = 0
+
+
+class RetrySame(Struct, frozen=True):
+    """Ask the same candidate again after ``delay`` seconds."""
+
+    delay: float
+
+
+class GrowContext(Struct, frozen=True):
+    """Reload the same model at the next larger context that fits and ask again; where none does, the next candidate."""
+
+
+class Stop(Struct, frozen=True):
+    """The request ends with ``code``; ``partial``: some of the answer has been told already."""
+
+    code: str
+    partial: bool = False
+
+
+Step: TypeAlias = NextCandidate | RetrySame | GrowContext | Stop
+
+NEXT = frozenset(
+    {
+        "load_failed",
+        "out_of_memory",
+        "first_token_timeout",
+        "stalled",
+        "backend_error",
+        "queue_full",
+        "unknown_model",
+        "model_missing",
+        "never_fits",
+        "unsupported",
+    }
+)
+"""Failures of one candidate that another may not share; not those of the request itself (bad, cancelled, late)."""
+
+
+class Attempt(Struct, frozen=True):
+    """One candidate's turn in seconds; ``outcome`` is ``answered``, ``failed``, ``passed_over`` or ``cancelled``."""
+
+    model: str
+    outcome: str
+    code: str | None = None
+    seconds: float = 0.0
+    message: str | None = None
+
+
+class Verdict(Struct, frozen=True):
+    """The error that a request ends with."""
+
+    code: str
+    message: str
+    detail: dict[str, Any]
+
+
+class Attempts:
+    """What one request has tried. Decides, remembers, and never acts."""
+
+    def __init__(self) -> None:
+        self._tried: list[Attempt] = []
+        self._retries = 0
+        self._grown = False
+        self._above = 0
+        self._partial = False
+
+    def __repr__(self) -> str:
+        return f"<Attempts {', '.join(f'{each.model}: {each.code or each.outcome}' for each in self._tried) or 'none'}>"
+
+    @property
+    def tried(self) -> Sequence[Attempt]:
+        """Every turn so far, oldest first."""
+        return tuple(self._tried)
+
+    @property
+    def last_failure(self) -> Attempt | None:
+        """The latest turn that was really taken and failed, for ``started.after``."""
+        return next((each for each in reversed(self._tried) if each.outcome == "failed"), None)
+
+    def passed_over(self, model: str, code: str, message: str) -> None:
+        """A candidate that cannot be had: never fits, is not pulled, cools after a failed load."""
+        self._tried.append(Attempt(model, "passed_over", code, 0.0, message))
+
+    def answered(self, model: str, seconds: float) -> None:
+        """The whole answer has been told."""
+        self._tried.append(Attempt(model, "answered", None, seconds))
+
+    def failed(
+        self, model: str, code: str, message: str, *, told: bool, seconds: float = 0.0, context: int | None = None
+    ) -> Step:
+        """What follows a failure; ``told``: a first token was passed on; ``context``: what the model was loaded with.
+
+        An unreachable backend is asked again twice, then the next candidate (a remote engine may serve where the local
+        one is down). A prompt over the context grows it once for each candidate. Both counts begin anew with another
+        candidate.
+        """
+        outcome = "cancelled" if code == "cancelled" else "failed"
+        self._tried.append(Attempt(model, outcome, code, seconds, message))
+        if told:
+            self._partial = True
+            return Stop(code, partial=True)
+        if code == "backend_unreachable" and self._retries < len(RETRY_DELAYS):
+            self._retries += 1
+            return RetrySame(RETRY_DELAYS[self._retries - 1])
+        if code == "context_overflow":
+            self._above = max(self._above, context or 0)
+            if not self._grown:
+                self._grown = True
+                return GrowContext()
+        if code in NEXT or code in {"backend_unreachable", "context_overflow"}:
+            return self.next_candidate()
+        return Stop(code)
+
+    def next_candidate(self) -> NextCandidate:
+        """Move on, also where the caller found that a context cannot grow."""
+        self._retries = 0
+        self._grown = False
+        return NextCandidate(self._above)
+
+    def verdict(self) -> Verdict:
+        """The error to end with: the last real failure's, or where nothing was tried the last reason for passing over.
+
+        ``detail`` has ``attempts`` (one map a turn, shaped like the wire's ``AttemptRecord``) and ``partial`` where
+        text was told.
+        """
+        last = self.last_failure or (self._tried[-1] if self._tried else None)
+        detail: dict[str, Any] = {"attempts": [_plain(each) for each in self._tried]}
+        if self._partial:
+            detail["partial"] = True
+        if last is None:
+            return Verdict("unknown_model", "no model is a candidate for this request", detail)
+        return Verdict(last.code or "internal", last.message or "", detail)
+
+
+def _plain(attempt: Attempt) -> dict[str, Any]:
+    return {field: getattr(attempt, field) for field in attempt.__struct_fields__}
+
+
+# ---- how long a first token may take -------------------------------------------------------------------------------
+
+
+def estimate_tokens(text: str) -> int:
+    """About how many tokens a text has: 4 ASCII characters make one, and so do 3 bytes of UTF-8 of anything else.
+
+    An assumption, not a measurement: Hangul and CJK are 3 bytes a character, one token each, Cyrillic and accented
+    letters 2 bytes, emoji 4. Models of 100 K and more words in their vocabulary use fewer, so this errs towards
+    patience.
+    """
+    ascii_bytes = len(text.encode("ascii", "ignore"))
+    other_bytes = len(text.encode("utf-8", "surrogatepass")) - ascii_bytes
+    return -(-ascii_bytes // _ASCII_PER_TOKEN) - (-other_bytes // _BYTES_PER_TOKEN)
+
+
+def first_token_limit(base: float, prompt_tokens: int, prefill_tps: float = DEFAULT_PREFILL) -> float:
+    """Seconds for a first token from the moment the backend has the request: ``base`` plus the reading of the prompt.
+
+    ``prefill_tps`` is the learned speed in tokens a second; one that cannot be (0 or less) counts as unknown.
+    """
+    return base + prompt_tokens / (prefill_tps if prefill_tps > 0 else DEFAULT_PREFILL)
