@@ -1,0 +1,133 @@
+"""What stands in Ollama's memory, asked again and again: ``/api/ps``, whether it answers at all, and its version.
+
+The asking keeps quiet when nobody cares (a wake-up every 30 s with nothing loaded and nobody there) and quick around
+loads and unloads (``hurry``). An observation carries the instant at which its question was *sent*: what the daemon
+itself did after that instant is newer than what the answer says.
+"""
+
+from collections.abc import Callable
+
+import anyio
+from msgspec import Struct
+
+from innkeepd.outbound.backend import Backend, BackendFault, Running
+
+QUICK = (0.25, 1.0)
+"""Seconds between questions in a hurry: from the first to the second, half as much again each time."""
+
+SERVING = 2.0
+"""Seconds between questions while requests are open: a foreign load is then seen before it matters."""
+
+AWAKE = 10.0
+"""Seconds between questions with something loaded or somebody connected."""
+
+IDLE = 30.0
+"""Seconds between questions with nothing loaded and nobody connected."""
+
+ANSWER_WITHIN = 5.0
+"""Seconds that ``/api/ps`` has; Ollama answers it in a millisecond, even in the middle of a load."""
+
+
+class Observation(Struct, frozen=True):
+    """What Ollama said to a question sent at ``sent`` (``anyio.current_time``).
+
+    ``running`` is None where it did not answer, and ``fault`` then says why. ``version`` is the last one known.
+    """
+
+    sent: float
+    running: list[Running] | None
+    version: str | None = None
+    fault: str | None = None
+
+    @property
+    def reachable(self) -> bool:
+        """Whether Ollama answered."""
+        return self.running is not None
+
+
+class Watch:
+    """Asks at the right pace and reports. ``report`` is called in this task and must not wait."""
+
+    def __init__(self, backend: Backend, report: Callable[[Observation], None]) -> None:
+        self._backend = backend
+        self._report = report
+        self._last: Observation | None = None
+        self._version: str | None = None
+        self._hurry_until = float("-inf")
+        self._step = QUICK[0]
+        self._clients = 0
+        self._requests = 0
+        self._changed = anyio.Event()
+
+    def __repr__(self) -> str:
+        return f"<Watch every {self.interval(self._hurry_until):.2g} s, last {self._last!r}>"
+
+    async def run(self) -> None:
+        """Observe until cancelled, at once to begin with."""
+        while True:
+            await self.observe_now()
+            await self._pause()
+
+    async def observe_now(self) -> Observation:
+        """Ask once, report and return the answer: proof of what holds now, whatever the pace."""
+        seen = await self._ask()
+        if self._is_news(seen):
+            self._last = seen
+            self._report(seen)
+        return seen
+
+    def hurry(self, seconds: float = 10.0) -> None:
+        """Something is under way: ask now and quickly, for so many seconds or until ``calm``."""
+        self._hurry_until = max(self._hurry_until, anyio.current_time() + seconds)
+        self._step = QUICK[0]
+        self._wake()
+
+    def calm(self) -> None:
+        """What was under way has ended."""
+        self._hurry_until = float("-inf")
+
+    def attend(self, *, clients: int, requests: int = 0) -> None:
+        """How many are connected and how many requests are open; more of them wakes a sleeping watch."""
+        before = self.interval(anyio.current_time())
+        self._clients, self._requests = clients, requests
+        if self.interval(anyio.current_time()) < before:
+            self._wake()
+
+    def interval(self, now: float) -> float:
+        """Seconds until the next question."""
+        if now < self._hurry_until:
+            return self._step
+        if self._requests:
+            return SERVING
+        if self._clients or (self._last is not None and self._last.running != []):
+            return AWAKE
+        return IDLE
+
+    async def _ask(self) -> Observation:
+        sent = anyio.current_time()
+        try:
+            with anyio.fail_after(ANSWER_WITHIN):
+                running = await self._backend.running()
+                if self._version is None:
+                    self._version = await self._backend.version()
+        except (BackendFault, TimeoutError) as error:
+            version, self._version = self._version, None  # whoever answers next may be another version
+            return Observation(sent, None, version, str(error) or f"no answer in {ANSWER_WITHIN:g} s")
+        return Observation(sent, running, self._version)
+
+    def _is_news(self, seen: Observation) -> bool:
+        """Not older than what was reported, and not one more time that nobody answers."""
+        last = self._last
+        return last is None or (seen.sent >= last.sent and (seen.reachable or last.reachable))
+
+    async def _pause(self) -> None:
+        now = anyio.current_time()
+        interval = self.interval(now)
+        if now < self._hurry_until:
+            self._step = min(self._step * 1.5, QUICK[1])
+        self._changed = anyio.Event()
+        with anyio.move_on_after(interval):
+            await self._changed.wait()
+
+    def _wake(self) -> None:
+        self._changed.set()
