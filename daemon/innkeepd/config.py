@@ -1,6 +1,6 @@
 """What can be configured: one frozen Struct a table, with every default. ``config_file`` reads the file.
 
-Durations are seconds, sizes bytes; None stands for what the file calls "auto" or "never". A knob needs a user who asked.
+Durations are seconds, sizes bytes; None stands for what the file calls "auto" or "never". A knob needs a user.
 """
 
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Annotated, Literal, TypeAlias
 from msgspec import Struct, field
 
 Seconds: TypeAlias = Annotated[float, "duration"]
+Span: TypeAlias = Annotated[float, "duration above 0"]
 SecondsOrNever: TypeAlias = Annotated[float | None, "duration or never"]
 Bytes: TypeAlias = Annotated[int, "size"]
 BytesOrAuto: TypeAlias = Annotated[int | None, "size or auto"]
@@ -76,15 +77,15 @@ class ResidencyConfig(_Table, frozen=True):
 class TimeoutsConfig(_Table, frozen=True):
     """Seconds."""
 
-    connect: Seconds = 3.0
-    load: Seconds = 180.0
-    first_token: Seconds = 120.0
-    stall: Seconds = 60.0
+    connect: Span = 3.0
+    load: Span = 180.0
+    first_token: Span = 120.0
+    stall: Span = 60.0
     drain: Seconds = 20.0
 
 
 class PatienceConfig(_Table, frozen=True):
-    """How long a class waits for the better model before it takes a smaller, resident one; None: as long as it takes."""
+    """How long a class waits for the better model before it takes a smaller, resident one; None: for ever."""
 
     interactive: SecondsOrNever = None
     agent: SecondsOrNever = None
@@ -94,8 +95,8 @@ class PatienceConfig(_Table, frozen=True):
 class ScheduleConfig(_Table, frozen=True):
     """Turns: W, W of batch, G and H of the scheduling policy, and how many may wait at all."""
 
-    turn: Seconds = 90.0
-    batch_turn: Seconds = 600.0
+    turn: Span = 90.0
+    batch_turn: Span = 600.0
     gate: Count = 4
     session_hold: Seconds = 6.0
     queue_limit: Count = 512
@@ -136,9 +137,9 @@ class HistoryConfig(_Table, frozen=True):
 class BackendTimeouts(_Table, frozen=True):
     """Seconds; what a backend does not say is taken from [timeouts] when the file is read."""
 
-    connect: Seconds = 3.0
-    first_token: Seconds = 120.0
-    stall: Seconds = 60.0
+    connect: Span = 3.0
+    first_token: Span = 120.0
+    stall: Span = 60.0
 
 
 class BackendConfig(_Table, frozen=True):
@@ -172,7 +173,7 @@ def default_roles() -> dict[str, RoleConfig]:
 
 
 class Config(_Table, frozen=True):
-    """Everything. ``file`` is what was read (None: defaults only), ``sources`` where each key that was set came from."""
+    """Everything. ``file`` is what was read (None: defaults only), ``sources`` where each set key came from."""
 
     ollama: OllamaConfig = OllamaConfig()
     roles: dict[str, RoleConfig] = field(default_factory=default_roles)

@@ -8,7 +8,7 @@ import math
 import re
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_BYTES = {"": 1, "b": 1} | {f"{letter}{tail}": base**power
+_BYTES: dict[str, int] = {"": 1, "b": 1} | {f"{letter}{tail}": int(base**power)
                             for power, letter in enumerate("kmgt", 1)
                             for tail, base in (("b", 1000), ("ib", 1024))}  # fmt: skip
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*")

@@ -1,7 +1,7 @@
 """Addresses: what people write for a host, and what it means.
 
-``$OLLAMA_HOST`` is written for a server to listen on, so it may lack scheme, host or port, or say 0.0.0.0; a client needs
-the one address behind it. The rules are those of Ollama's own ``envconfig.Host``.
+``$OLLAMA_HOST`` is written for a server to listen on, so it may lack scheme, host or port, or say 0.0.0.0; a client
+needs the one address behind it. The rules are those of Ollama's own ``envconfig.Host``.
 """
 
 from urllib.parse import urlsplit
@@ -25,7 +25,10 @@ def ollama_url(text: str) -> str:
         raise ValueError(f"an address begins with http:// or https://, not {scheme}://")
     if rest.count(":") > 1 and not rest.startswith("["):
         rest = f"[{rest}]"  # an IPv6 address as Ollama takes it too
-    parts = urlsplit(f"//{rest}")
+    try:
+        parts = urlsplit(f"//{rest}")
+    except ValueError:
+        raise ValueError(f"{text!r} is not a host and port") from None
     if parts.username is not None or parts.query or parts.fragment or any(c.isspace() for c in rest):
         raise ValueError(f"{text!r} is not a host and port")
     try:
