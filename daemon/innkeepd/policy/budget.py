@@ -10,7 +10,7 @@ from typing import Literal
 from msgspec import Struct, field
 
 from innkeepd.policy.model import GIB
-from innkeepd.policy.reading import Reading, queues
+from innkeepd.policy.reading import Reading, least_total
 
 MIB = 2**20
 OFF_MAC_SHARE = 3 / 4
@@ -81,7 +81,7 @@ def gpu_limit(reading: Reading, policy: MemoryPolicy, total: int) -> tuple[int |
 def budget_of(reading: Reading, policy: MemoryPolicy | None = None) -> Budget | None:
     """The budget on this machine; None where the reading tells no total and the user no budget."""
     policy = policy or MemoryPolicy()
-    total = reading.total or queues(reading)
+    total = least_total(reading)
     if total is None:
         return _configured(policy, 0, None, "", ()) if policy.budget is not None else None
     lines = [f"memory: {gib(total)}" + ("" if reading.total else ", as the kernel's queues add up")]

@@ -111,6 +111,16 @@ def queues(reading: Reading) -> int | None:
     )
 
 
+def least_total(reading: Reading) -> int | None:
+    """All memory, or at least what the queues that were told add up to; None where that says nothing."""
+    if reading.total:
+        return reading.total
+    if reading.active is None or reading.inactive is None or reading.wired is None:
+        return None
+    rest = (reading.free, reading.speculative, reading.compressor_occupied)
+    return reading.active + reading.inactive + reading.wired + sum(part or 0 for part in rest)
+
+
 def ollama_free(reading: Reading) -> int | None:
     """Ollama's "system memory free" on macOS: what its scheduler admits a second model by.
 

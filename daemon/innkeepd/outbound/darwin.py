@@ -1,0 +1,108 @@
+"""The door to the macOS kernel: ``host_statistics64`` and ``sysctlbyname`` of libSystem by ctypes, no process started.
+
+The same calls that ``vm_stat`` and ``sysctl`` make. Nothing here has been run on a Mac by us; it is tested through
+the C calling convention against a libSystem made of recordings.
+"""
+
+import ctypes
+import struct
+from typing import Any
+
+LIBSYSTEM = "/usr/lib/libSystem.B.dylib"
+
+_VM_INFO64 = 4
+_VM_INFO64_WORDS = 38
+"""HOST_VM_INFO64_COUNT up to total_uncompressed_pages_in_compressor; newer kernels append more and honour it."""
+_VM_STATISTICS64 = struct.Struct("=4I9Q2I4Q4IQ")
+_SWAP_USAGE = struct.Struct("=3Q2I")
+
+
+class KernelError(Exception):
+    """The kernel could not be asked; ``str()`` says for what."""
+
+
+class Kernel:
+    """What the kernel tells of memory. ``libsystem`` is a loaded library, or None for this machine's.
+
+    Raises KernelError where the library or one of its functions is missing.
+    """
+
+    def __init__(self, libsystem: Any = None) -> None:
+        try:
+            lib = libsystem if libsystem is not None else ctypes.CDLL(LIBSYSTEM, use_errno=True)
+            self._statistics = lib.host_statistics64
+            self._page_size = lib.host_page_size
+            self._sysctl = lib.sysctlbyname
+            self_port = lib.mach_host_self
+        except (OSError, AttributeError) as fault:
+            raise KernelError(f"libSystem: {fault}") from fault
+        word = ctypes.POINTER(ctypes.c_uint32)
+        length = ctypes.POINTER(ctypes.c_size_t)
+        self._statistics.argtypes = [ctypes.c_uint32, ctypes.c_int, ctypes.c_void_p, word]
+        self._statistics.restype = ctypes.c_int
+        self._page_size.argtypes = [ctypes.c_uint32, length]
+        self._page_size.restype = ctypes.c_int
+        self._sysctl.argtypes = [ctypes.c_char_p, ctypes.c_void_p, length, ctypes.c_void_p, ctypes.c_size_t]
+        self._sysctl.restype = ctypes.c_int
+        self_port.argtypes = []
+        self_port.restype = ctypes.c_uint32
+        # Asked once: every call of mach_host_self() takes another reference to the port.
+        self._host = self_port()
+
+    def page_size(self) -> int:
+        """The kernel's own page size in bytes, which under Rosetta is not the process's. Raises KernelError."""
+        size = ctypes.c_size_t()
+        if self._page_size(self._host, ctypes.byref(size)) or not size.value:
+            raise KernelError("host_page_size failed")
+        return size.value
+
+    def quantities(self) -> dict[str, int]:
+        """Bytes by the names of ``Reading``, and ``page_size``. Raises KernelError.
+
+        The kernel's free count includes the speculative pages; like ``vm_stat`` we leave them out.
+        """
+        buffer = ctypes.create_string_buffer(256)
+        words = ctypes.c_uint32(_VM_INFO64_WORDS)
+        code = self._statistics(self._host, _VM_INFO64, buffer, ctypes.byref(words))
+        if code or words.value < _VM_INFO64_WORDS:
+            raise KernelError(f"host_statistics64 answered {code} with {words.value} words")
+        counts = _VM_STATISTICS64.unpack_from(buffer)
+        size = self.page_size()
+        free, active, inactive, wired = counts[:4]
+        purgeable, speculative = counts[13:15]
+        swapins, swapouts, occupied, _throttled, external, internal, stored = counts[17:24]
+        pages = {
+            "free": free - speculative,
+            "active": active,
+            "inactive": inactive,
+            "speculative": speculative,
+            "wired": wired,
+            "purgeable": purgeable,
+            "file_backed": external,
+            "anonymous": internal,
+            "compressor_stored": stored,
+            "compressor_occupied": occupied,
+            "swapins": swapins,
+            "swapouts": swapouts,
+        }
+        return {name: count * size for name, count in pages.items()} | {"page_size": size}
+
+    def number(self, name: str) -> int | None:
+        """An integer sysctl of 4 or 8 bytes; None where this kernel has none of that name. No rights needed."""
+        raw = self._value(name)
+        return int.from_bytes(raw, "little") if raw is not None and len(raw) in {4, 8} else None
+
+    def swap(self) -> tuple[int, int] | None:
+        """(total, used) bytes of ``vm.swapusage`` (struct xsw_usage: total, available, used, page size, encrypted)."""
+        raw = self._value("vm.swapusage")
+        if raw is None or len(raw) < _SWAP_USAGE.size:
+            return None
+        total, _available, used, _page, _encrypted = _SWAP_USAGE.unpack_from(raw)
+        return total, used
+
+    def _value(self, name: str) -> bytes | None:
+        buffer = ctypes.create_string_buffer(256)
+        size = ctypes.c_size_t(len(buffer))
+        if self._sysctl(name.encode(), buffer, ctypes.byref(size), None, 0):
+            return None
+        return buffer.raw[: size.value]
