@@ -1,0 +1,24 @@
+"""What can go wrong with the service.
+
+    ServiceFault               one clear line: what, where, what to do
+    ├── NotInstalled           there is no plist (or unit)
+    └── Unsupported            this machine has no launchctl / systemctl
+
+``status`` is the exit status of the command.
+"""
+
+from typing import ClassVar
+
+
+class ServiceFault(Exception):  # noqa: N818 - the project says fault
+    """The service could not be brought to where it should be; ``str()`` tells what, where and what to do."""
+
+    status: ClassVar[int] = 1
+
+
+class NotInstalled(ServiceFault):
+    """There is nothing to start."""
+
+
+class Unsupported(ServiceFault):
+    """This machine has no service manager that we know, or none that answers."""

@@ -1,0 +1,238 @@
+"""innkeepd as a LaunchAgent: each verb brings the machine to where it says from wherever it is, also twice.
+
+The sequence that proved itself elsewhere (yabai, Homebrew): write the plist -> enable -> if the job is loaded and the
+plist unchanged, restart it; else bootout -> wait until launchd has forgotten it -> bootstrap, again while launchd says
+"in progress" -> see it run. ``bootout`` is asynchronous and lasts as long as the drain; what hurries past it gets 37
+or 5.
+"""
+
+import plistlib
+from collections.abc import Callable
+
+from innkeepd.service.clock import Clock, SystemClock, back_off, until
+from innkeepd.service.errors import NotInstalled, ServiceFault
+from innkeepd.service.files import clear_away, make_ready, remove_socket, tail, write_whole
+from innkeepd.service.launchctl import Job, Launchctl, Reply, Runner, run_command
+from innkeepd.service.places import Places
+from innkeepd.service.plist import LABEL, exit_timeout, render
+from innkeepd.service.probe import Answer, probe
+
+ATTEMPTS = 6
+"""Bootstraps until we give up: with the back-off about 8 s of them."""
+
+START_LIMIT = 10.0
+"""Seconds for a started job to have a process."""
+
+NO_DESKTOP = "Background"
+"""The session type of a job outside the desktop. Only this one: a job of both types would run twice, and fight for the
+socket."""
+
+
+class LaunchAgent:
+    """The verbs of the service on macOS. ``say`` gets a line for a person at each step; faults are ``ServiceFault``."""
+
+    def __init__(
+        self,
+        places: Places,
+        *,
+        drain: float = 20.0,
+        run: Runner = run_command,
+        clock: Clock | None = None,
+        say: Callable[[str], None] = print,
+        ask: Callable[..., Answer] = probe,
+    ) -> None:
+        self.places = places
+        self.desktop = Launchctl(f"gui/{places.uid}", run)
+        self.background = Launchctl(f"user/{places.uid}", run)
+        self._drain = drain
+        self._clock = clock or SystemClock()
+        self._say = say
+        self._ask = ask
+
+    # ---- verbs -----------------------------------------------------------------------------------------------------
+
+    def install(self) -> Answer:
+        """Write the plist, load the job and see it run; the answer is what its socket says then."""
+        self._refuse_root()
+        make_ready(self.places)
+        reply = self._settle(self.desktop, None)
+        if reply is not None and reply.verdict == "no_session":
+            self._say("no desktop session here (ssh?): installing for the background session instead")
+            reply = self._settle(self.background, NO_DESKTOP)
+            self._say("say `innkeep service install` again at the desktop to move it there")
+        if reply is not None and reply.verdict != "done":
+            raise reply.fault()
+        return self._see_it_run()
+
+    def uninstall(self, *, keep_state: bool = False) -> None:
+        """Unload the job and delete what the service made; tell what stays. Nothing installed is fine."""
+        self._refuse_root()
+        was_loaded = [self._leave(domain) for domain in (self.desktop, self.background)]
+        had_plist = self.places.agent_file.is_file()
+        self.places.agent_file.unlink(missing_ok=True)
+        self._say("uninstalled" if had_plist or any(was_loaded) else "nothing was installed")
+        if self._ask(self.places.socket, 0.5).is_alive:
+            self._say(f"another innkeepd is running from {self.places.home}: its files stay as they are")
+            return
+        remove_socket(self.places)
+        gone, left = clear_away(self.places, keep_state=keep_state)
+        if gone:
+            self._say(f"deleted: {', '.join(path.name for path in gone)}")
+        self._say(
+            f"stays: {', '.join(str(path) for path in left)} (delete it yourself if you don't want it any more)"
+            if left
+            else "nothing of innkeepd's stays"
+        )
+
+    def start(self) -> Answer:
+        """Start the installed job. Raises ``NotInstalled`` without a plist."""
+        found = self.find()
+        if found is None:
+            self._load_as_written()
+        elif found[1].pid is None:
+            self._insist(found[0].kickstart())
+        else:
+            self._say(f"already running (pid {found[1].pid})")
+        return self._see_it_run()
+
+    def stop(self) -> None:
+        """Unload the job; it is back at the next login, or with ``start``."""
+        left = [self._leave(domain) for domain in (self.desktop, self.background)]
+        if not any(left):
+            self._say("not running")
+            return
+        if not self._ask(self.places.socket, 0.5).is_alive:
+            remove_socket(self.places)
+        self._say(
+            "stopped until the next login or `innkeep service start`; `innkeep service uninstall` removes it for good"
+        )
+
+    def restart(self) -> Answer:
+        """End the daemon after its answers and start it anew; launchd keeps the socket: nobody is refused."""
+        found = self.find()
+        if found is None:
+            self._load_as_written()
+        else:
+            self._renew(*found)
+        return self._see_it_run()
+
+    def find(self) -> tuple[Launchctl, Job] | None:
+        """The loaded job and the domain that it is in."""
+        for domain in (self.desktop, self.background):
+            job = domain.job()
+            if job is not None:
+                return domain, job
+        return None
+
+    # ---- steps -----------------------------------------------------------------------------------------------------
+
+    def _settle(self, domain: Launchctl, session: str | None) -> Reply | None:
+        """Bring the job into ``domain`` with the plist of now; the reply that ended it, None for a plain restart."""
+        changed = write_whole(self.places.agent_file, render(self.places.agent(drain=self._drain, session=session)))
+        self._say(f"{'wrote' if changed else 'unchanged:'} {self.places.agent_file}")
+        enabled = domain.enable()
+        if enabled.verdict == "no_session":
+            return enabled
+        self._leave(self.background if domain is self.desktop else self.desktop)
+        job = domain.job()
+        if job is not None and not changed and job.path in (None, str(self.places.agent_file)):
+            self._renew(domain, job)
+            return None
+        return self._reload(domain)
+
+    def _reload(self, domain: Launchctl) -> Reply:
+        self._leave(domain)
+        stranger = self._ask(self.places.socket, 0.5)
+        if stranger.is_alive:
+            raise ServiceFault(
+                f"another innkeepd (pid {stranger.pid or 'unknown'}) already runs on {self.places.socket}: "
+                "stop it (Ctrl-C where it runs, or `innkeep shutdown`), then try again"
+            )
+        remove_socket(self.places)
+        return self._bootstrap(domain)
+
+    def _bootstrap(self, domain: Launchctl) -> Reply:
+        for attempt, wait in enumerate(back_off(0.25), start=1):
+            reply = domain.bootstrap(self.places.agent_file)
+            if reply.verdict in ("done", "no_session"):
+                return reply
+            if reply.verdict == "loaded" or attempt == ATTEMPTS:
+                break
+            if reply.verdict == "disabled":
+                domain.enable()
+            elif reply.verdict not in ("refused", "busy"):
+                break
+            elif domain.job() is not None:
+                self._leave(domain)
+            self._clock.sleep(wait)
+        if reply.verdict == "loaded":
+            return domain.kickstart(kill=True)
+        return reply
+
+    def _leave(self, domain: Launchctl) -> bool:
+        """Unload the job from ``domain`` and wait until launchd has forgotten it; whether there was one."""
+        if domain.job() is None:
+            return False
+        reply = domain.bootout()
+        limit = exit_timeout(self._drain) + 5.0
+        if reply.verdict == "leaving":
+            self._say(f"waiting for running answers to end, at most {limit:.0f} s")
+        if not until(self._clock, limit, lambda: domain.job() is None):
+            raise ServiceFault(
+                f"launchd still has {domain.target} {limit:.0f} s after `launchctl bootout` ({reply.meaning.says}): "
+                f"try `launchctl bootout {domain.target}` yourself, or log out and in"
+            )
+        return True
+
+    def _renew(self, domain: Launchctl, job: Job) -> None:
+        """SIGTERM first, because only that drains: what ``kickstart -k`` does to running answers is written nowhere."""
+        if job.pid is not None and domain.signal("SIGTERM").verdict == "done":
+            until(self._clock, exit_timeout(self._drain) + 5.0, lambda: _pid(domain) != job.pid)
+        now = _pid(domain)
+        if now is None or now == job.pid:  # else somebody connected, and launchd has started the new one already
+            self._insist(domain.kickstart(kill=True))
+
+    def _load_as_written(self) -> None:
+        self._refuse_root()
+        try:
+            written = plistlib.loads(self.places.agent_file.read_bytes())
+            session = written.get("LimitLoadToSessionType")
+        except FileNotFoundError:
+            raise NotInstalled(f"{LABEL} isn't installed: run `innkeep service install`") from None
+        except Exception as error:  # plistlib raises whatever its XML parser and its converters raise
+            raise ServiceFault(
+                f"{self.places.agent_file} is broken ({error}): run `innkeep service install`"
+            ) from error
+        make_ready(self.places)
+        domain = self.background if session == NO_DESKTOP else self.desktop
+        domain.enable()
+        self._insist(self._reload(domain))
+
+    def _see_it_run(self) -> Answer:
+        if not until(self._clock, START_LIMIT, lambda: (found := self.find()) is not None and found[1].pid is not None):
+            raise ServiceFault(f"launchd took the job, but it doesn't run: {self._why_not()}")
+        return self._ask(self.places.socket, START_LIMIT)
+
+    def _why_not(self) -> str:
+        found = self.find()
+        if found is None:
+            return "launchd has forgotten it again; see `log show --predicate 'process == \"launchd\"' --last 5m`"
+        job, words = found[1], tail(self.places.crash_log, 1)
+        ended = (
+            f"last exit code {job.last_exit}" if job.last_exit is not None else job.last_signal or f"state {job.state}"
+        )
+        return f"{ended}{f', last words: {words[0]}' if words else ''}; see {self.places.crash_log}"
+
+    def _refuse_root(self) -> None:
+        if self.places.uid == 0:
+            raise ServiceFault("a LaunchAgent belongs to a person: run this as yourself, without sudo")
+
+    @staticmethod
+    def _insist(reply: Reply) -> None:
+        if reply.verdict != "done":
+            raise reply.fault()
+
+
+def _pid(domain: Launchctl) -> int | None:
+    job = domain.job()
+    return job.pid if job else None

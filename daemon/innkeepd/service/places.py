@@ -1,0 +1,89 @@
+"""Where things lie on this machine: one Struct, made once from the environment."""
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from innkeepd.service.errors import ServiceFault
+from innkeepd.service.plist import LABEL, Agent
+
+SUN_PATH = 103
+"""Bytes of a socket's path: macOS has 104 in ``sun_path``, one of them the terminating zero."""
+
+CARRIED = ("INNKEEP_CONFIG", "INNKEEP_HOME", "INNKEEP_SOCKET")
+"""Variables of the installing shell that the service keeps, because they say which house it is. OLLAMA_HOST is not
+among them: in a shell it often points at innkeep itself; the service takes Ollama's address from the configuration."""
+
+
+class Places(Struct, frozen=True):
+    """Absolute paths, and whose they are. ``program`` is the ``innkeepd`` that the service starts."""
+
+    uid: int
+    user_home: Path
+    home: Path
+    socket: Path
+    logs: Path
+    program: Path
+    environment: dict[str, str]
+    platform: str
+
+    @property
+    def agent_file(self) -> Path:
+        """The LaunchAgent; launchd wants the file to be named after the label."""
+        return self.user_home / "Library" / "LaunchAgents" / f"{LABEL}.plist"
+
+    @property
+    def units(self) -> Path:
+        """Where systemd looks for a user's own units."""
+        return self.user_home / ".config" / "systemd" / "user"
+
+    @property
+    def crash_log(self) -> Path:
+        """What Python printed when it died."""
+        return self.logs / "crash.log"
+
+    @property
+    def daemon_log(self) -> Path:
+        """The daemon's own log, JSON lines, rotated by itself."""
+        return self.logs / "innkeepd.log"
+
+    def agent(self, *, drain: float = 20.0, session: str | None = None) -> Agent:
+        """The LaunchAgent of these places."""
+        return Agent(str(self.program), str(self.socket), str(self.logs), self.environment, drain, session)
+
+
+def locate(environ: Mapping[str, str], *, uid: int, platform: str = sys.platform, argv0: str | None = None) -> Places:
+    """The places of the user whose environment this is.
+
+    Raises ``ServiceFault`` where the socket's path is too long or no ``innkeepd`` can be found.
+    """
+    user_home = Path(environ.get("HOME") or Path.home())
+    home = Path(environ.get("INNKEEP_HOME") or user_home / ".innkeep").expanduser().absolute()
+    socket = Path(environ.get("INNKEEP_SOCKET") or home / "innkeepd.sock").expanduser().absolute()
+    if len(os.fsencode(socket)) > SUN_PATH:
+        raise ServiceFault(
+            f"the socket's path {socket} is {len(os.fsencode(socket))} bytes long, and the system takes {SUN_PATH}: "
+            "set INNKEEP_SOCKET or INNKEEP_HOME to something shorter"
+        )
+    logs = user_home / "Library" / "Logs" / "innkeep" if platform == "darwin" else home / "logs"
+    carried = {name: str(Path(environ[name]).expanduser().absolute()) for name in CARRIED if environ.get(name)}
+    return Places(uid, user_home, home, socket, logs, stable_program(environ, argv0 or sys.argv[0]), carried, platform)
+
+
+def stable_program(environ: Mapping[str, str], argv0: str) -> Path:
+    """The path of ``innkeepd`` that survives an upgrade: as it is found, links not followed.
+
+    Homebrew's ``/opt/homebrew/bin/innkeepd``, pipx's and uv's ``~/.local/bin/innkeepd`` are links into folders named
+    after a version or made anew by an upgrade; the link stays. So: the first ``innkeepd`` on PATH, else the one beside
+    the running program or interpreter.
+    """
+    found = shutil.which("innkeepd", path=environ.get("PATH", os.defpath))
+    beside = (Path(argv0).absolute().parent / "innkeepd", Path(sys.executable).absolute().parent / "innkeepd")
+    for candidate in (Path(found).absolute() if found else None, *beside):
+        if candidate is not None and os.access(candidate, os.X_OK) and candidate.is_file():
+            return candidate
+    raise ServiceFault("no innkeepd on PATH: install it with `pipx install 'innkeep[daemon]'`, then try again")

@@ -1,0 +1,114 @@
+"""A Mac for the service's tests: places in a short folder, the fake launchctl on PATH, a clock that only counts."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from innkeepd.service.install import LaunchAgent
+from innkeepd.service.places import Places
+from innkeepd.service.plist import LABEL
+from innkeepd.service.probe import Answer
+
+FAKE = Path(__file__).with_name("fake_launchctl.py")
+GUI = f"gui/501/{LABEL}"
+USER = f"user/501/{LABEL}"
+
+
+class CountingClock:
+    """Time that passes only by being slept."""
+
+    def __init__(self) -> None:
+        self.slept = 0.0
+
+    def now(self) -> float:
+        return self.slept
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds > 0
+        self.slept += seconds
+
+
+class FakeMac:
+    """A machine under ``root`` with launchd's world in a file; ``answer`` is what the daemon's socket says when its
+    job runs."""
+
+    def __init__(self, root: Path, platform: str = "darwin") -> None:
+        self.root = root
+        self.bin = root / "bin"
+        self.bin.mkdir()
+        self.world = root / "launchd.json"
+        program = self.executable("innkeepd", "exit 0")
+        home = root / "home"
+        home.mkdir()
+        self.environ = {"PATH": f"{self.bin}:/usr/bin:/bin", "HOME": str(home)}
+        self.environ["FAKE_LAUNCHCTL_STATE"] = str(self.world)
+        house = home / ".innkeep"
+        logs = home / "Library" / "Logs" / "innkeep" if platform == "darwin" else house / "logs"
+        self.places = Places(501, home, house, house / "innkeepd.sock", logs, program, {}, platform)
+        self.clock = CountingClock()
+        self.said: list[str] = []
+        self.answer = Answer("welcome", version="0.1.0", pid=4001)
+        self.stranger: Answer | None = None
+        if platform == "darwin":
+            launchctl = self.bin / "launchctl"
+            launchctl.write_text(f"#!{sys.executable} -IS\n{FAKE.read_text()}")
+            launchctl.chmod(0o755)
+
+    def executable(self, name: str, script: str) -> Path:
+        path = self.bin / name
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+        return path
+
+    def run(self, command: Any) -> "subprocess.CompletedProcess[str]":
+        """Run a command with this machine's PATH, as a child sees it."""
+        found = shutil.which(command[0], path=self.environ["PATH"])
+        assert found
+        return subprocess.run((found, *command[1:]), capture_output=True, text=True, check=False, env=self.environ)
+
+    def ask(self, path: Path, timeout: float = 2.0) -> Answer:
+        """What the socket says: ``stranger`` if there is one, else ``answer`` while a job has a process."""
+        assert path == self.places.socket
+        if self.stranger is not None:
+            return self.stranger
+        return self.answer if any(job["pid"] for job in self.jobs.values()) else Answer("refused")
+
+    def agent(self, **changed: Any) -> LaunchAgent:
+        return LaunchAgent(
+            **{"places": self.places, "run": self.run, "clock": self.clock, "say": self.said.append, "ask": self.ask}
+            | changed
+        )
+
+    # ---- launchd's world -------------------------------------------------------------------------------------------
+
+    @property
+    def at(self) -> dict[str, Any]:
+        return json.loads(self.world.read_text()) if self.world.exists() else {"jobs": {}, "calls": [], "disabled": []}
+
+    @property
+    def jobs(self) -> dict[str, Any]:
+        return self.at.get("jobs", {})
+
+    @property
+    def verbs(self) -> list[str]:
+        """The verbs that changed something, in order."""
+        return [call[0] for call in self.at["calls"] if call[0] != "print"]
+
+    def set(self, **changes: Any) -> None:
+        """Change launchd's world."""
+        self.world.write_text(json.dumps(self.at | changes))
+
+    def forget_calls(self) -> None:
+        self.set(calls=[])
+        self.said.clear()
+        self.clock.slept = 0.0
+
+
+def environment(mac: FakeMac, **more: str) -> Mapping[str, str]:
+    """The machine's environment for a child process, with this checkout's packages."""
+    return os.environ | mac.environ | more
