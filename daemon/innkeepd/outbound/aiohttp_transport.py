@@ -27,7 +27,7 @@ READ_AHEAD = 128 * 1024
 
 
 SENT_AT_ONCE = 2**20
-"""Bytes of a request's body up to which it is handed to the socket as a whole; aiohttp warns of longer ones (images)."""
+"""Bytes of a request's body up to which it goes to the socket as a whole; aiohttp warns of longer ones (images)."""
 
 
 class AiohttpTransport:

@@ -6,6 +6,7 @@ microsecond. Every shape here was recorded from a real Ollama (``tests/data/olla
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from math import ceil
 from typing import Any
@@ -139,8 +140,9 @@ class AnswerLines:
     def end(self) -> list[Piece | Finish | BackendFault]:
         """What is left when the body has ended; an answer without its ``done`` record was cut off."""
         out: list[Piece | Finish | BackendFault] = []
-        rest, self._rest = self._rest, b""
-        self._take(rest, out)
+        if not self.over:
+            with suppress(msgspec.MsgspecError):  # half a line
+                self._line(_LINE.decode(self._rest), out)
         if not self.over:
             self._end(
                 out, BackendFault("backend_error", "the answer broke off: Ollama closed it without a last record")
@@ -210,7 +212,7 @@ def error_words(error: Any) -> str:
     """The words of an ``error`` field: a text (``/api``) or an object with a ``message`` (``/v1``), on one line."""
     if isinstance(error, Mapping):
         error = error.get("message") or error
-    return " ".join(str(error).split())[:1000]
+    return " ".join(str(error).strip().splitlines())[:1000]
 
 
 def error_text(body: bytes) -> str:
