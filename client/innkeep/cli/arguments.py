@@ -1,0 +1,121 @@
+"""The parser of one verb, and the types of arguments that several verbs share."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
+
+from innkeep.cli.outcome import USAGE
+from innkeep.cli.overview import exit_statuses
+from innkeep.cli.terminal import Terminal, terminal_width
+from innkeep.cli.units import duration
+from innkeep.cli.verbs import VERBS
+
+if TYPE_CHECKING:
+    from innkeep.blocking import Client
+
+SOCKET_HELP = "the daemon's socket"
+JSON_HELP = "print JSON, one object a line"
+
+
+class Verb(Protocol):
+    """What a verb's module has."""
+
+    EXAMPLES: tuple[str, ...]
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the verb's own arguments."""
+
+    def run(self, args: argparse.Namespace, terminal: Terminal) -> int:
+        """Do it and give the exit status; raises ``InnkeepError`` and ``UsageError``."""
+
+
+class Formatter(argparse.RawDescriptionHelpFormatter):
+    """Help as wide as the terminal; asking for the width here spares argparse's import of shutil (5 ms)."""
+
+    def __init__(self, prog: str, **settings: Any) -> None:
+        settings.setdefault("width", min(100, terminal_width(sys.stdout, {}) - 2))
+        super().__init__(prog, max_help_position=26, **settings)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def __init__(self, **settings: Any) -> None:
+        settings.setdefault("formatter_class", Formatter)
+        super().__init__(allow_abbrev=False, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        """Leave with status 2."""
+        self.exit(USAGE, f"innkeep: {message}; see `{self.prog} --help`\n")
+
+
+def load_verb(verb: str) -> Verb:
+    """The module of ``verb``."""
+    return cast("Verb", importlib.import_module(f"innkeep.cli.{verb}"))
+
+
+def parser_of(verb: str) -> Parser:
+    """The whole parser of ``innkeep VERB``."""
+    module = load_verb(verb)
+    examples = "\n".join(["examples:", *(f"  {example}" for example in module.EXAMPLES)])
+    parser = Parser(
+        prog=f"innkeep {verb}", description=sentence(VERBS[verb]), epilog=f"{examples}\n\n{exit_statuses()}"
+    )
+    module.add_arguments(parser)
+    parser.add_argument("--socket", metavar="PATH", help=SOCKET_HELP)
+    parser.add_argument("--json", action="store_true", help=JSON_HELP)
+    return parser
+
+
+def sentence(line: str) -> str:
+    """A one-liner of the table as a sentence."""
+    return f"{line[:1].upper()}{line[1:]}."
+
+
+def open_client(args: argparse.Namespace) -> "Client":
+    """A blocking client of the socket that the command line names."""
+    from innkeep.blocking import Client  # brings msgspec: not for --help
+
+    return Client(socket=args.socket)
+
+
+def model_name(text: str) -> str:
+    """A model's name; ``ollama/NAME``, as other tools write it, is NAME."""
+    name = text.removeprefix("ollama/").strip()
+    if not name:
+        raise argparse.ArgumentTypeError("a model's name is empty")
+    return name
+
+
+def duration_argument(text: str) -> float:
+    """``90``, ``90s``, ``5m``, ``1h30m``: seconds."""
+    try:
+        return duration(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration; write seconds, or 90s, 5m, 1h30m") from None
+
+
+def positive_number(text: str) -> int:
+    """A whole number of at least 1."""
+    if not (text.isascii() and text.isdigit()) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of at least 1")
+    return int(text)
+
+
+def add_role(parser: argparse.ArgumentParser, help_text: str) -> None:
+    """``--role``."""
+    parser.add_argument("--role", choices=ROLES, help=help_text)
+
+
+def joined(words: Sequence[str]) -> str:
+    """Words of the command line as the text that was meant."""
+    return " ".join(words).strip()
+
+
+ROLES = ("coding", "reasoning", "general")
+"""``innkeep.wire.ROLES``, written out because a parser must not need msgspec; a test keeps them equal."""
+
+PRIORITIES = ("interactive", "agent", "batch")
+"""``innkeep.wire.PRIORITIES``, likewise."""

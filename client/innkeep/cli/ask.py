@@ -1,0 +1,64 @@
+"""``innkeep ask TEXT``: one question, one answer."""
+
+from argparse import ArgumentParser, Namespace
+
+from innkeep.cli.arguments import open_client
+from innkeep.cli.chat_arguments import add_chat_arguments
+from innkeep.cli.outcome import OK, UsageError
+from innkeep.cli.terminal import Terminal
+
+EXAMPLES = (
+    'innkeep ask "왜 하늘은 파란가?"',
+    'git diff | innkeep ask --role coding "review this change"',
+    "innkeep ask -f notes.txt -f plan.md compare these",
+    "innkeep ask --model llama3.1:8b --image photo.jpg what is this",
+    "innkeep ask --patience 20s --no-think hello",
+    "innkeep ask --no-stream --json hello | jq -r .text",
+)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The text, its files and images, and how to answer."""
+    parser.add_argument("text", nargs="*", metavar="TEXT", help="the question; what is piped in comes after it")
+    parser.add_argument(
+        "-f",
+        "--file",
+        metavar="FILE",
+        action="append",
+        default=[],
+        dest="files",
+        help="add a text file; - is standard input",
+    )
+    parser.add_argument(
+        "--image", metavar="FILE", action="append", default=[], dest="images", help="add a picture; may be given again"
+    )
+    add_chat_arguments(parser)
+    parser.add_argument("--last", action="store_true", help="the session's last turn: its model need not be held")
+    parser.add_argument(
+        "--no-stream", action="store_false", dest="stream", help="print the answer only when it is whole"
+    )
+
+
+def run(args: Namespace, terminal: Terminal) -> int:
+    """Ask and print the answer as it comes; ``--json``: every reply, with ``--no-stream`` the last."""
+    from innkeep.cli.answering import Telling, chat_settings  # bring msgspec: not for --help
+    from innkeep.cli.progress import Progress
+    from innkeep.cli.prompt import images_of, prompt_text
+    from innkeep.wire import Done, Message
+
+    if args.fallbacks and args.model is None:
+        raise UsageError("--fallback needs --model; a role's fallbacks are in the configuration")
+    question = Message("user", prompt_text(args.text, args.files, terminal), images=images_of(args.images) or None)
+    messages = [*([Message("system", args.system)] if args.system else []), question]
+    with open_client(args) as client:
+        answer = client.chat(messages, last=args.last, stream=args.stream, **chat_settings(args))
+        if args.json:
+            for reply in answer.replies():
+                if args.stream or isinstance(reply, Done):
+                    terminal.tell_json(reply)
+            return OK
+        with Progress(terminal) as progress:
+            telling = Telling(terminal, progress, shows_thinking=args.think is True)
+            telling.tell(answer.replies())
+            telling.afterwards()
+    return OK

@@ -1,0 +1,103 @@
+"""From a command line to an exit status: finds the verb, parses its arguments, runs it, tells its errors."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from innkeep.cli.outcome import INTERRUPTED, OK, PIPE_CLOSED, USAGE, UsageError, error_line, error_object, exit_status
+from innkeep.cli.terminal import Terminal
+from innkeep.cli.verbs import DELEGATED, GLOBAL_VALUES, VERBS
+from innkeep.errors import InnkeepError
+
+__all__ = ["run"]
+
+
+def run(argv: Sequence[str] | None = None, terminal: Terminal | None = None) -> int:
+    """Run a command line and give its exit status (``outcome.EXIT_STATUSES``); a foreseeable error is one line."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    _accept_any_character()
+    terminal = terminal or Terminal()
+    try:
+        return _dispatch(words, terminal)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        return _leave_the_pipe(terminal)
+    except UsageError as fault:
+        terminal.complain(str(fault))
+        return USAGE
+
+
+def _dispatch(words: list[str], terminal: Terminal) -> int:
+    before, verb, after = _split(words)
+    if verb is None:
+        return _without_verb(before, terminal)
+    if verb == "help":
+        return _dispatch([*before, *(after[:1] or []), "--help"], terminal)
+    if verb not in VERBS:
+        raise UsageError(_unknown(verb))
+    if verb in DELEGATED:
+        from innkeep.cli.delegate import delegate  # each verb's module only when it is chosen
+
+        return delegate(verb, before, after, terminal)
+    return _run_verb(verb, [*before, *after], terminal)
+
+
+def _split(words: list[str]) -> tuple[list[str], str | None, list[str]]:
+    """The options before the verb, the verb, the rest. What stands before it means the same as behind it."""
+    at = 0
+    while at < len(words) and words[at].startswith("-"):
+        at += 2 if words[at] in GLOBAL_VALUES else 1
+    return words[:at], words[at] if at < len(words) else None, words[at + 1 :]
+
+
+def _without_verb(options: list[str], terminal: Terminal) -> int:
+    from innkeep.cli.overview import overview, version_line  # a verb's run goes without it
+
+    if "--version" in options:
+        terminal.say(version_line())
+        return OK
+    if "--help" in options or "-h" in options:
+        terminal.say(overview())
+        return OK
+    terminal.note(overview() if not options else "innkeep: no command given; see `innkeep --help`")
+    return USAGE
+
+
+def _unknown(verb: str) -> str:
+    from difflib import get_close_matches  # for a slip of the finger only
+
+    close = get_close_matches(verb, VERBS, n=1)
+    return f"no command {verb!r}; " + (f"did you mean `innkeep {close[0]}`?" if close else "see `innkeep --help`")
+
+
+def _run_verb(verb: str, words: list[str], terminal: Terminal) -> int:
+    from innkeep.cli.arguments import load_verb, parser_of  # argparse costs 10 ms
+
+    args = parser_of(verb).parse_args(words)
+    try:
+        return load_verb(verb).run(args, terminal)
+    except InnkeepError as error:
+        if args.json:
+            terminal.tell_json(error_object(error))
+        terminal.complain(error_line(error))
+        return exit_status(error)
+
+
+def _accept_any_character() -> None:
+    """Print ``?`` instead of failing where the locale has no such character."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None and getattr(stream, "errors", None) == "strict":
+            reconfigure(errors="replace")
+
+
+def _leave_the_pipe(terminal: Terminal) -> int:
+    """Nobody reads any more: say nothing, and let the interpreter's own flush at exit go nowhere."""
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, terminal.out.fileno())
+        os.close(nowhere)
+    except (OSError, ValueError):
+        pass
+    return PIPE_CLOSED

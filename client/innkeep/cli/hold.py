@@ -1,0 +1,35 @@
+"""``innkeep hold DURATION``: give me my Mac back."""
+
+import time
+from argparse import ArgumentParser, Namespace
+
+from innkeep.cli.arguments import duration_argument, open_client
+from innkeep.cli.outcome import OK
+from innkeep.cli.progress import Progress
+from innkeep.cli.terminal import Terminal
+from innkeep.cli.units import clock, seconds
+
+EXAMPLES = (
+    "innkeep hold 30m",
+    'innkeep hold 1h30m --why "video call"',
+    "innkeep resume",
+)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """``DURATION`` and ``--why``."""
+    parser.add_argument("seconds", metavar="DURATION", type=duration_argument, help="how long: 90s, 30m, 1h30m")
+    parser.add_argument("--why", metavar="TEXT", default="", help="told to everybody who waits")
+
+
+def run(args: Namespace, terminal: Terminal) -> int:
+    """Wait for running answers, unload everything, and load nothing until the time is up."""
+    with open_client(args) as client, Progress(terminal, silent=args.json) as progress:
+        progress.show("Waiting for running answers, unloading everything")
+        held = client.hold(args.seconds, why=args.why)
+    if args.json:
+        terminal.tell_json(held)
+    else:
+        left = seconds(max(0.0, held.until - time.time()))
+        terminal.say(f"nothing is loaded until {clock(held.until)}, {left}; `innkeep resume` ends it early")
+    return OK

@@ -1,0 +1,61 @@
+"""``innkeep models list`` and ``innkeep models set``."""
+
+from argparse import ArgumentParser, Namespace
+
+from innkeep.cli.arguments import add_role, model_name, open_client
+from innkeep.cli.outcome import OK, UsageError
+from innkeep.cli.terminal import Terminal
+
+EXAMPLES = (
+    "innkeep models list",
+    "innkeep models list --names",
+    "innkeep models set qwen2.5-coder:32b",
+    "innkeep models set ollama/deepseek-r1:32b --role reasoning",
+    "innkeep models set auto",
+)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """``list`` or ``set NAME|auto``."""
+    parser.add_argument(
+        "action", nargs="?", choices=("list", "set"), default="list", help="list the models (default), or choose one"
+    )
+    parser.add_argument(
+        "name", nargs="?", type=model_name, metavar="MODEL", help="for set: a model (ollama/MODEL too), or auto"
+    )
+    add_role(parser, "for set: only this role's first choice")
+    parser.add_argument("--names", action="store_true", help="for list: names only, one a line")
+
+
+def run(args: Namespace, terminal: Terminal) -> int:
+    """List, or choose."""
+    if args.action == "set":
+        return _choose(args, terminal)
+    if args.name is not None or args.role is not None:
+        raise UsageError("models list takes no model and no role; `innkeep models set MODEL` chooses one")
+    with open_client(args) as client:
+        models = client.models()
+    if args.json:
+        terminal.tell_json(models)
+    elif args.names:
+        for model in models.models:
+            terminal.say(model.name)
+    else:
+        from innkeep.cli.render import models_text  # not for --json
+
+        terminal.say(models_text(models, terminal.paint))
+    return OK
+
+
+def _choose(args: Namespace, terminal: Terminal) -> int:
+    if args.name is None:
+        raise UsageError("models set needs a model's name, or auto; `innkeep models list` shows the names")
+    with open_client(args) as client:
+        selected = client.select(None if args.name == "auto" else args.name, role=args.role)
+    if args.json:
+        terminal.tell_json(selected)
+    else:
+        from innkeep.cli.render import selected_text  # not for --json
+
+        terminal.say(selected_text(selected))
+    return OK

@@ -1,0 +1,27 @@
+"""``innkeep pin MODEL``."""
+
+from argparse import ArgumentParser, Namespace
+
+from innkeep.cli.arguments import model_name, open_client
+from innkeep.cli.outcome import OK
+from innkeep.cli.terminal import Terminal
+
+EXAMPLES = ("innkeep pin llama3.1:8b",)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """``MODEL``."""
+    parser.add_argument(
+        "model", metavar="MODEL", type=model_name, help="the model that neither idleness nor another request evicts"
+    )
+
+
+def run(args: Namespace, terminal: Terminal) -> int:
+    """Pin it; the pin survives a restart of the daemon."""
+    with open_client(args) as client:
+        pinned = client.pin(args.model)
+    if args.json:
+        terminal.tell_json(pinned)
+    else:
+        terminal.say(f"{pinned.model} is pinned; `innkeep unpin {pinned.model}` takes that back")
+    return OK

@@ -1,0 +1,39 @@
+"""``innkeep ping``: is the daemon there, and how fast does it answer."""
+
+import time
+from argparse import ArgumentParser, Namespace
+
+from innkeep.cli.arguments import open_client
+from innkeep.cli.outcome import OK
+from innkeep.cli.terminal import Terminal
+
+EXAMPLES = (
+    "innkeep ping",
+    "innkeep ping --json",
+    "until innkeep ping; do sleep 1; done",
+)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """No arguments of its own."""
+
+
+def run(args: Namespace, terminal: Terminal) -> int:
+    """Greet the daemon and tell how long its answer took."""
+    start = time.perf_counter()
+    with open_client(args) as client:
+        welcome = client.ping()
+    took = time.perf_counter() - start
+    if args.json:
+        terminal.tell_json(
+            {
+                "type": "welcome",
+                "protocol": welcome.protocol,
+                "daemon": welcome.daemon,
+                "pid": welcome.pid,
+                "seconds": took,
+            }
+        )
+    else:
+        terminal.say(f"innkeepd {welcome.daemon} (pid {welcome.pid}) answers in {took * 1000:.1f} ms")
+    return OK

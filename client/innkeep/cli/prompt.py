@@ -1,0 +1,99 @@
+"""What is asked: words of the command line, files and standard input, joined into one message."""
+
+import base64
+import os
+import select
+import stat
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
+
+from innkeep.cli.outcome import UsageError
+from innkeep.cli.terminal import Terminal
+
+_MAX_BYTES = 12_000_000
+"""A frame holds 16,777,215 bytes; images grow by a third in base64."""
+
+_HINT_AFTER = 2.0
+"""Seconds of a silent pipe after which a person is told what is being waited for."""
+
+
+def prompt_text(words: Sequence[str], files: Sequence[str], terminal: Terminal, stdin: TextIO | None = None) -> str:
+    """TEXT, then each file under its name, then standard input; a single part stands alone, without a name.
+
+    Standard input is read where it is a pipe or a file, or for ``-f -``. ``UsageError`` where nothing is asked or a
+    part can't be read.
+    """
+    stdin = stdin or sys.stdin
+    text = " ".join(words).strip()
+    named = [(name, _file_text(name)) for name in files if name != "-"]
+    piped = _piped_text(stdin, terminal) if "-" in files or is_piped(stdin) else ""
+    parts = [text] if text else []
+    alone = len(named) + bool(text) + bool(piped.strip()) == 1
+    parts += [content if alone else f"--- {name} ---\n{content}" for name, content in named]
+    parts += [piped] if piped.strip() else []
+    prompt = "\n\n".join(part.strip("\n") for part in parts).strip()
+    if not prompt:
+        raise UsageError('nothing is asked; give a text, `-f FILE`, or pipe it: innkeep ask "why is the sky blue?"')
+    _refuse_oversize("the prompt", len(prompt.encode(errors="replace")))
+    _refuse_bad_text(prompt)
+    return prompt
+
+
+def is_piped(stdin: TextIO) -> bool:
+    """Whether standard input is a pipe, a file or a socket with something in it; a terminal or /dev/null is not."""
+    try:
+        mode = os.fstat(stdin.fileno()).st_mode
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)
+
+
+def _piped_text(stdin: TextIO, terminal: Terminal) -> str:
+    if terminal.shows_err and not stdin.isatty():
+        ready, _, _ = select.select([stdin.fileno()], [], [], _HINT_AFTER)
+        if not ready:
+            terminal.note("innkeep: waiting for standard input; add `< /dev/null` if there is none")
+    return _decoded("standard input", stdin.buffer.read(_MAX_BYTES + 1))
+
+
+def _file_text(name: str) -> str:
+    return _decoded(name, _file_bytes(name))
+
+
+def _file_bytes(name: str) -> bytes:
+    try:
+        with Path(name).open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"{name}: {error.strerror or error}; name a file that can be read") from None
+    _refuse_oversize(name, len(content))
+    return content
+
+
+def _decoded(name: str, content: bytes) -> str:
+    _refuse_oversize(name, len(content))
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{name}: not UTF-8 at byte {error.start}; convert it, or use --image for a picture") from None
+
+
+def _refuse_oversize(name: str, size: int) -> None:
+    if size > _MAX_BYTES:
+        raise UsageError(f"{name}: over {_MAX_BYTES // 10**6} MB; no model reads so much, give it a part")
+
+
+def _refuse_bad_text(prompt: str) -> None:
+    try:
+        prompt.encode()
+    except UnicodeEncodeError:
+        raise UsageError("the text on the command line is not UTF-8; put it into a file and use -f") from None
+
+
+def images_of(names: Sequence[str]) -> list[str]:
+    """Files as the base64 strings that a message carries."""
+    contents = [_file_bytes(name) for name in names]
+    _refuse_oversize("the images together", sum(map(len, contents)))
+    return [base64.b64encode(content).decode() for content in contents]

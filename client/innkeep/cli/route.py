@@ -1,0 +1,35 @@
+"""``innkeep route TEXT``: where would it go, and why."""
+
+from argparse import ArgumentParser, Namespace
+
+from innkeep.cli.arguments import joined, open_client
+from innkeep.cli.outcome import OK, UsageError
+from innkeep.cli.terminal import Terminal
+
+EXAMPLES = (
+    'innkeep route "refactor this function"',
+    'innkeep route "왜 하늘은 파란가?"',
+    'innkeep route --json "compare A and B"',
+)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """``TEXT``."""
+    parser.add_argument("text", nargs="+", metavar="TEXT", help="the prompt; nothing is loaded and nobody answers it")
+    parser.add_argument("--session", metavar="NAME", help="as a turn of this session")
+
+
+def run(args: Namespace, terminal: Terminal) -> int:
+    """Ask for the route and print it with its reason."""
+    text = joined(args.text)
+    if not text:
+        raise UsageError("nothing to route; give a text")
+    with open_client(args) as client:
+        route = client.route(text, session=args.session)
+    if args.json:
+        terminal.tell_json(route)
+    else:
+        from innkeep.cli.render import route_text  # not for --json
+
+        terminal.say(route_text(route, terminal.paint))
+    return OK

@@ -1,0 +1,34 @@
+"""``innkeep shutdown``."""
+
+from argparse import ArgumentParser, Namespace
+
+from innkeep.cli.arguments import duration_argument, open_client
+from innkeep.cli.outcome import OK
+from innkeep.cli.terminal import Terminal
+from innkeep.cli.units import seconds
+
+EXAMPLES = (
+    "innkeep shutdown",
+    "innkeep shutdown --drain 5s",
+)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """``--drain``."""
+    parser.add_argument(
+        "--drain",
+        type=duration_argument,
+        metavar="DURATION",
+        help="give running answers so long at most (default: the configuration's)",
+    )
+
+
+def run(args: Namespace, terminal: Terminal) -> int:
+    """Ask the daemon to leave; loaded models stay in Ollama until their time is up."""
+    with open_client(args) as client:
+        stopping = client.shutdown(drain=args.drain)
+    if args.json:
+        terminal.tell_json(stopping)
+    else:
+        terminal.say(f"innkeepd stops; running answers have at most {seconds(stopping.drain)}")
+    return OK

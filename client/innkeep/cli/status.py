@@ -1,0 +1,30 @@
+"""``innkeep status``: one snapshot of the house."""
+
+import time
+from argparse import ArgumentParser, Namespace
+
+from innkeep.cli.arguments import open_client
+from innkeep.cli.outcome import OK
+from innkeep.cli.terminal import Terminal
+
+EXAMPLES = (
+    "innkeep status",
+    "innkeep status --json | jq '.resident[].name'",
+)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """No arguments of its own."""
+
+
+def run(args: Namespace, terminal: Terminal) -> int:
+    """Ask for the snapshot and print it."""
+    with open_client(args) as client:
+        status = client.status()
+    if args.json:
+        terminal.tell_json(status)
+    else:
+        from innkeep.cli.render import status_text  # not for --json
+
+        terminal.say(status_text(status, time.time(), terminal.paint))
+    return OK

@@ -1,0 +1,71 @@
+"""Quantities as a person reads and writes them."""
+
+import time
+
+GB = 10**9
+GIB = 2**30
+
+_UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def gib(count: int) -> str:
+    """Memory, in 2^30 bytes: ``19.9 GiB``."""
+    return f"{count / GIB:.1f} GiB"
+
+
+def gb(count: int) -> str:
+    """Size on disk, in 10^9 bytes as Ollama counts it: ``19.9 GB``."""
+    return f"{count / GB:.1f} GB"
+
+
+def seconds(value: float) -> str:
+    """``0.4 s``, ``12 s``; from two minutes on also in larger units: ``7830 s (2 h 10 min)``."""
+    if value < 9.95:
+        return f"{value:.1f} s"
+    whole = round(value)
+    if whole < 120:
+        return f"{whole} s"
+    minutes = whole // 60
+    large = f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+    return f"{whole} s ({large})"
+
+
+def whole_seconds(value: float) -> str:
+    """``7 s``: for a line that is redrawn each second."""
+    return f"{max(0.0, value):.0f} s"
+
+
+def clock(epoch: float) -> str:
+    """The local time of day, with the date where it is not the present day's: ``14:03:07``."""
+    then = time.localtime(epoch)
+    same_day = then[:3] == time.localtime()[:3]
+    return time.strftime("%H:%M:%S" if same_day else "%Y-%m-%d %H:%M:%S", then)
+
+
+def ordinal(number: int) -> str:
+    """``1st``, ``2nd``, ``3rd``, ``11th``."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 request``, ``2 requests``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def duration(text: str) -> float:
+    """Seconds of ``90``, ``90s``, ``5m``, ``1h30m`` or ``1.5h``; ``ValueError`` for anything else."""
+    rest = text.strip().lower().replace(" ", "")
+    total = 0.0
+    if not rest:
+        raise ValueError("an empty duration")
+    while rest:
+        digits = len(rest) - len(rest.lstrip("0123456789."))
+        letters = len(rest[digits:]) - len(rest[digits:].lstrip("abcdefghijklmnopqrstuvwxyz"))
+        number, unit, rest = rest[:digits], rest[digits : digits + letters], rest[digits + letters :]
+        if unit not in _UNITS or number.count(".") > 1 or not number.strip("."):
+            raise ValueError(f"{text!r} is no duration")
+        if not unit and (rest or total):
+            raise ValueError(f"{text!r} is no duration")
+        total += float(number) * _UNITS[unit]
+    return total

@@ -1,0 +1,25 @@
+"""``innkeep unpin MODEL``."""
+
+from argparse import ArgumentParser, Namespace
+
+from innkeep.cli.arguments import model_name, open_client
+from innkeep.cli.outcome import OK
+from innkeep.cli.terminal import Terminal
+
+EXAMPLES = ("innkeep unpin llama3.1:8b",)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """``MODEL``."""
+    parser.add_argument("model", metavar="MODEL", type=model_name, help="the model that may leave again")
+
+
+def run(args: Namespace, terminal: Terminal) -> int:
+    """Take the pin back; the model stays until it is idle or in the way."""
+    with open_client(args) as client:
+        unpinned = client.unpin(args.model)
+    if args.json:
+        terminal.tell_json(unpinned)
+    else:
+        terminal.say(f"{unpinned.model} is no longer pinned")
+    return OK

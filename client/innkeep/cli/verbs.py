@@ -1,0 +1,49 @@
+"""Every verb and its one line, as data: ``innkeep --help`` imports none of their modules."""
+
+GROUPS: dict[str, dict[str, str]] = {
+    "talk": {
+        "ask": "ask a question; the answer streams to standard output",
+        "chat": "have a conversation in the terminal",
+        "route": "tell where a prompt would go and why, without loading anything",
+    },
+    "look": {
+        "status": "show what is in memory, what is changing and who waits",
+        "watch": "follow what happens, event by event",
+        "history": "list past requests, newest first",
+        "explain": "tell everything about one past request",
+        "feedback": "say which role a past request should have had",
+        "ping": "check that the daemon answers, and how fast",
+    },
+    "models": {
+        "models": "list the models, or choose the one that answers",
+        "load": "bring a model into memory",
+        "unload": "take a model, or all of them, out of memory",
+        "pin": "keep a model in memory",
+        "unpin": "take a pin back",
+        "hold": "give the memory back for a while: unload everything, load nothing",
+        "resume": "end a hold early",
+    },
+    "daemon": {
+        "config": "check, locate or show the configuration",
+        "service": "install, start and stop the daemon as a service",
+        "doctor": "find out what is wrong and how to mend it",
+        "openclaw": "connect OpenClaw to innkeep",
+        "shutdown": "stop the daemon once running answers have ended",
+        "completion": "print a completion script for your shell",
+    },
+}
+"""Heading -> verb -> one line, in the order of ``--help``."""
+
+VERBS: dict[str, str] = {verb: line for group in GROUPS.values() for verb, line in group.items()}
+"""Verb -> one line."""
+
+DELEGATED: dict[str, tuple[str, ...]] = {
+    "config": ("check", "path", "show"),
+    "service": ("install", "uninstall", "start", "stop", "restart", "status", "logs"),
+    "doctor": (),
+    "openclaw": (),
+}
+"""Verbs of the daemon package and the words that may follow, for completion: they live beside what they configure."""
+
+GLOBAL_VALUES: tuple[str, ...] = ("--socket",)
+"""Options that may stand before the verb and take a value."""
