@@ -1,0 +1,83 @@
+"""Failures on demand, each with the exact text of a real Ollama.
+
+A fault waits for its moment: at the door, at a load, at an answer, at an unload. It strikes ``times`` requests of its model (or of any).
+"""
+
+import math
+import re
+
+from msgspec import Struct
+
+DOOR = frozenset({"refuse", "queue_full"})
+LOAD = frozenset({"out_of_memory", "load_failure", "load_hang", "slow_load"})
+ANSWER = frozenset({"runner_dies_before", "metal_out_of_memory", "hang", "crash", "stall", "cut", "slow"})
+UNLOAD = frozenset({"unload_stuck"})
+KINDS = DOOR | LOAD | ANSWER | UNLOAD
+
+QUEUE_FULL = "server busy, please try again.  maximum pending requests exceeded"
+MISSING_TENSOR = "llama runner process has terminated: error loading model: missing tensor 'blk.1.ffn_down.weight'"
+METAL_OUT_OF_MEMORY = "kIOGPUCommandBufferCallbackErrorOutOfMemory"
+RUNNER_STOPPED = (
+    "model runner has unexpectedly stopped, this may be due to resource limitations or an internal error, "
+    "check ollama server logs for details"
+)
+UNEXPECTED_EOF = "an error was encountered while running the model: unexpected EOF"
+TOO_LONG = "the input length exceeds the context length"
+
+
+class Refusal(Exception):
+    """The request ends with this status and Ollama's text."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+
+
+class Fault(Struct):
+    """One failure to come. ``after``: pieces that still come out; ``seconds``: how long it lasts; ``factor``: how many times slower."""
+
+    how: str
+    model: str | None = None
+    times: float = 1
+    after: int = 3
+    seconds: float = math.inf
+    factor: float = 8.0
+
+
+class Faults:
+    """The failures that wait for their moment, oldest first."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Fault] = []
+
+    def add(self, fault: Fault) -> None:
+        """Let a fault wait. Raises ``ValueError`` for one that does not exist."""
+        if fault.how not in KINDS:
+            raise ValueError(f"no such failure: {fault.how!r}; there are {', '.join(sorted(KINDS))}")
+        self.waiting.append(fault)
+
+    def clear(self) -> None:
+        """Nothing fails any more."""
+        self.waiting.clear()
+
+    def take(self, kinds: frozenset[str], name: str | None) -> Fault | None:
+        """The oldest fault of these kinds for this model, one of its times used up."""
+        for fault in self.waiting:
+            if fault.how in kinds and fault.model in (None, name):
+                fault.times -= 1
+                if fault.times <= 0:
+                    self.waiting.remove(fault)
+                return fault
+        return None
+
+
+ORDER = re.compile(r"\[simulate (?P<how>[a-z_]+)(?: after (?P<after>\d+))?\]")
+
+
+def in_prompt(text: str) -> Fault | None:
+    """The failure that a prompt asks for itself: ``[simulate crash after 5]``; those of an answer only."""
+    order = ORDER.search(text)
+    if order is None or order["how"] not in ANSWER:
+        return None
+    return Fault(order["how"], after=int(order["after"] or 3))
