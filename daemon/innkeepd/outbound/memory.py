@@ -10,17 +10,14 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Protocol
 
 import psutil
-from msgspec.structs import replace
 
-from innkeepd.errors import DaemonError
 from innkeepd.outbound.darwin import Kernel, KernelError
 from innkeepd.outbound.metal import MetalLog
-from innkeepd.outbound.vm_stat import parse_swap, parse_sysctl, parse_vm_stat
-from innkeepd.policy.reading import Reading, psutil_available
+from innkeepd.outbound.vm_stat import parse_vm_stat
+from innkeepd.policy.reading import Reading, mac_reading
 
 MIB = 2**20
 WARNING_AVAILABLE = 0.10
@@ -30,7 +27,6 @@ CRITICAL_AVAILABLE = 0.05
 Linux has /proc/pressure, but in a container it is the whole host's, and it is often switched off; what is available
 counts for us in both.
 """
-_RECORDED_LIMIT = 1 << 20
 
 
 class MemoryDoor(Protocol):
@@ -39,10 +35,6 @@ class MemoryDoor(Protocol):
     def read(self) -> Reading:
         """The memory now. Quick, never raises: what cannot be read is None."""
         ...
-
-
-class RecordingError(DaemonError):
-    """A folder that holds no recording; one line: what, where, what to do."""
 
 
 class MacMemory:
@@ -68,7 +60,7 @@ class MacMemory:
         except KernelError:
             reading = self._printed()
         limit = self._metal.limit(self._clock())
-        return _finished(reading | ({"gpu_limit": limit, "gpu_limit_source": "Ollama's log"} if limit else {}))
+        return mac_reading(reading | ({"gpu_limit": limit, "gpu_limit_source": "Ollama's log"} if limit else {}))
 
     def _asked(self) -> dict[str, Any]:
         kernel = self._kernel
@@ -125,61 +117,6 @@ class PsutilMemory:
         )
 
 
-class RecordedMemory:
-    """A Mac's memory as somebody recorded it: ``vm_stat.txt`` and ``sysctl.txt`` (``name: value`` lines) in a folder.
-
-    Either file may be missing. Raises RecordingError where both are, or the folder is.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        if not folder.is_dir():
-            raise RecordingError(f"{folder} is not a folder; --from wants one with vm_stat.txt and sysctl.txt")
-        texts = [_recorded(folder / name) for name in ("vm_stat.txt", "sysctl.txt")]
-        if texts == [None, None]:
-            raise RecordingError(
-                f"{folder} holds neither vm_stat.txt nor sysctl.txt; make them with: vm_stat > vm_stat.txt; "
-                "sysctl hw.memsize iogpu.wired_limit_mb vm.swapusage kern.memorystatus_vm_pressure_level > sysctl.txt"
-            )
-        self._stat = parse_vm_stat(texts[0] or "")
-        self._values, self._unknown = parse_sysctl(texts[1] or "")
-
-    def read(self) -> Reading:
-        """The recorded reading."""
-        size = self._number("hw.pagesize") or self._number("vm.pagesize")
-        total, used = parse_swap(self._values.get("vm.swapusage", "")) or (None, None)
-        return _finished(
-            self._stat.quantities(size)
-            | {
-                "source": "recording",
-                "page_size": self._stat.page_size or size,
-                "hw_memsize": self._number("hw.memsize"),
-                "swap_total": total,
-                "swap_used": used,
-                "wired_limit_mb": self._number("iogpu.wired_limit_mb"),
-                "memorystatus_level": self._number("kern.memorystatus_level"),
-                "pressure_level": self._number("kern.memorystatus_vm_pressure_level"),
-                "unknown": self._stat.unknown + self._unknown,
-            }
-        )
-
-    def _number(self, name: str) -> int | None:
-        value = self._values.get(name, "")
-        return int(value) if value.isascii() and value.isdigit() else None
-
-
-class SimulatedMemory:
-    """The memory of a simulated machine: any object with attributes named like the fields of ``Reading``."""
-
-    def __init__(self, machine: object) -> None:
-        self._machine = machine
-
-    def read(self) -> Reading:
-        """What the machine pretends; always labelled as simulated."""
-        told = {name: getattr(self._machine, name, None) for name in Reading.__struct_fields__}
-        fields = {name: value for name, value in told.items() if value is not None}
-        return _finished({"hw_memsize": fields.get("total")} | fields | {"source": "simulated"})
-
-
 def machine_memory(platform: str = sys.platform) -> MemoryDoor:
     """The door to this machine's memory."""
     if platform != "darwin":
@@ -198,23 +135,8 @@ def run_vm_stat() -> str:
         return ""
 
 
-def _finished(fields: dict[str, Any]) -> Reading:
-    reading = Reading(**({"total": fields.get("hw_memsize") or None} | fields))
-    return reading if reading.available is not None else replace(reading, available=psutil_available(reading))
-
-
 def _swap() -> Any:
     with warnings.catch_warnings():
         # psutil warns where the system does not count swapping; zeros are as good.
         warnings.simplefilter("ignore", RuntimeWarning)
         return psutil.swap_memory()
-
-
-def _recorded(path: Path) -> str | None:
-    try:
-        with path.open("rb") as file:
-            return file.read(_RECORDED_LIMIT).decode(errors="replace")
-    except FileNotFoundError:
-        return None
-    except OSError as fault:
-        raise RecordingError(f"{path} can't be read: {fault.strerror or fault}") from fault

@@ -9,7 +9,11 @@ The four formulas answer four different questions and differ by gigabytes on the
 author.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from msgspec import Struct
+from msgspec.structs import replace
 
 from innkeepd.policy.events import Pressure
 
@@ -165,6 +169,12 @@ def memory_pressure_percent(reading: Reading) -> int | None:
     total = queues(reading)
     loose = _total(reading.free, reading.active, reading.inactive, reading.speculative)
     return None if not total or loose is None else 100 * loose // total
+
+
+def mac_reading(fields: Mapping[str, Any]) -> Reading:
+    """A Mac's reading from the fields told: total is hw.memsize, available follows from psutil's formula."""
+    reading = Reading(**({"total": fields.get("hw_memsize") or None} | dict(fields)))
+    return replace(reading, available=psutil_available(reading))
 
 
 def formulas(reading: Reading) -> dict[str, int | None]:
