@@ -1,0 +1,267 @@
+import gzip
+import subprocess
+import sys
+from contextlib import asynccontextmanager, suppress
+
+import anyio
+import pytest
+from anyio.abc import SocketAttribute
+
+from innkeepd.outbound.aiohttp_transport import MAX_BODY, READ_AHEAD, AiohttpTransport
+from innkeepd.outbound.http import Unreachable
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+class Server:
+    """A real server on loopback that says what its test wants; ``left`` is set once a client went away."""
+
+    def __init__(self):
+        self.seen = []
+        self.bodies = []
+        self.connections = 0
+        self.left = anyio.Event()
+        self.url = ""
+
+    async def request(self, stream):
+        data = b""
+        while b"\r\n\r\n" not in data:
+            data += await stream.receive()
+        head, _, body = data.partition(b"\r\n\r\n")
+        length = next(
+            (int(line.split(b":")[1]) for line in head.lower().splitlines() if line.startswith(b"content-length")), 0
+        )
+        while len(body) < length:
+            body += await stream.receive()
+        self.seen.append(head.decode().lower())
+        self.bodies.append(body)
+
+    async def wait_for_leave(self, stream):
+        try:
+            await stream.receive()
+        except (anyio.EndOfStream, anyio.BrokenResourceError):
+            self.left.set()
+
+
+@asynccontextmanager
+async def serving(talk, path=""):
+    server = Server()
+
+    async def serve(stream):
+        server.connections += 1
+        async with stream:
+            with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+                await talk(server, stream)
+
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    async with listener, anyio.create_task_group() as group:
+        group.start_soon(listener.serve, serve)
+        server.url = f"http://127.0.0.1:{listener.extra(SocketAttribute.local_port)}{path}"
+        transport = AiohttpTransport(server.url + "/", connect_timeout=2)
+        try:
+            yield server, transport
+        finally:
+            await transport.aclose()
+            group.cancel_scope.cancel()
+
+
+def answer(body, *headers, status="200 OK"):
+    return "\r\n".join([f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]).encode() + body
+
+
+def always(reply):
+    async def talk(server, stream):
+        while True:
+            await server.request(stream)
+            await stream.send(reply)
+
+    return talk
+
+
+async def fetch(transport, *request):
+    async with transport.request(*request) as reply:
+        return reply.status, reply.headers, await reply.read()
+
+
+async def test_requests_go_out_plainly_and_share_a_kept_connection():
+    async with serving(always(answer(b"hi", "X-Thing: 1", "Set-Cookie: a=b")), path="/base") as (server, transport):
+        assert (transport.url, repr(transport)) == (server.url, f"<AiohttpTransport {server.url} closed>")
+        for _ in range(2):
+            status, headers, body = await fetch(
+                transport, "POST", "/api/x%20y?z=1", b"{}", {"content-type": "application/json"}
+            )
+        assert (status, headers["x-thing"], body) == (200, "1", b"hi")
+        assert server.connections == 1
+        assert server.bodies == [b"{}", b"{}"]
+        assert server.seen[1].startswith("post /base/api/x%20y?z=1 http/1.1")
+        assert "cookie" not in server.seen[1]
+        assert "accept-encoding: identity" in server.seen[1]
+        assert "content-type: application/json" in server.seen[1]
+
+
+async def test_error_statuses_and_redirects_are_answers():
+    async with serving(always(answer(b"there", "Location: /other", status="302 Found"))) as (server, transport):
+        assert (await fetch(transport, "GET", "/"))[0] == 302
+        assert len(server.seen) == 1
+
+
+async def test_a_compressed_body_is_passed_on_as_it_is():
+    packed = gzip.compress(b"hello")
+    async with serving(always(answer(packed, "Content-Encoding: gzip"))) as (_, transport):
+        assert (await fetch(transport, "GET", "/"))[2] == packed
+
+
+async def test_a_large_request_is_sent_whole():
+    body = b"x" * (3 * 2**20)
+    async with serving(always(answer(b""))) as (server, transport):
+        await fetch(transport, "POST", "/", body)
+        assert server.bodies == [body]
+        assert "transfer-encoding" not in server.seen[0]
+
+
+async def test_chunks_come_as_they_are_sent_and_leaving_early_tells_the_server():
+    more = anyio.Event()
+
+    async def talk(server, stream):
+        await server.request(stream)
+        await stream.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
+        await more.wait()
+        await stream.send(b"3\r\ntwo\r\n")
+        await server.wait_for_leave(stream)
+
+    async with serving(talk) as (server, transport):
+        async with transport.request("GET", "/") as reply:
+            chunks = reply.chunks()
+            assert await anext(chunks) == b"one"
+            more.set()
+            assert await anext(chunks) == b"two"
+            assert not server.left.is_set()
+        with anyio.fail_after(5):
+            await server.left.wait()
+
+
+async def test_a_client_that_is_cancelled_before_the_head_leaves_too():
+    asked = anyio.Event()
+
+    async def talk(server, stream):
+        await server.request(stream)
+        asked.set()
+        await server.wait_for_leave(stream)
+
+    async with serving(talk) as (server, transport):
+        async with anyio.create_task_group() as group:
+            group.start_soon(fetch, transport, "GET", "/")
+            await asked.wait()
+            group.cancel_scope.cancel()
+        with anyio.fail_after(5):
+            await server.left.wait()
+
+
+async def test_a_slow_reader_stops_the_server_instead_of_filling_memory():
+    sent = 0
+
+    async def talk(server, stream):
+        nonlocal sent
+        await server.request(stream)
+        await stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+        while True:
+            await stream.send(b"x" * 2**20)
+            sent += 2**20
+
+    async with serving(talk) as (_, transport), transport.request("GET", "/") as reply:
+        before = -1
+        while sent != before:  # until the sockets' own buffers are full
+            before = sent
+            await anyio.wait_all_tasks_blocked()
+            await anyio.sleep(0.05)
+        assert sent < 64 * 2**20
+        assert reply._response.content.total_bytes <= 4 * READ_AHEAD
+        assert len(await anext(reply.chunks())) > 0
+
+
+async def test_a_body_over_the_cap_is_refused():
+    async def talk(server, stream):
+        await server.request(stream)
+        await stream.send(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            await stream.send(b"x" * 2**20)
+
+    async with serving(talk) as (_, transport):
+        with pytest.raises(Unreachable, match=f"an answer of over {MAX_BODY // 2**20} MiB"):
+            await fetch(transport, "GET", "/")
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (b"", "disconnected"),
+        (b"220 smtp.test ESMTP\r\n\r\n", "does not speak HTTP"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", "the connection broke in mid-answer"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", "the connection broke in mid-answer"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "does not speak HTTP"),
+    ],
+)
+async def test_a_broken_conversation_is_unreachable_in_one_line(reply, words):
+    async def talk(server, stream):
+        await server.request(stream)
+        await stream.send(reply)
+
+    async with serving(talk) as (server, transport):
+        with pytest.raises(Unreachable, match=words) as failure:
+            await fetch(transport, "GET", "/")
+        assert str(failure.value).startswith(f"{server.url}: ")
+        assert "\n" not in str(failure.value)
+
+
+async def test_a_port_that_nobody_serves_is_unreachable():
+    async with serving(always(b"")) as (server, _):
+        url = server.url
+    transport = AiohttpTransport(url, connect_timeout=2)
+    with pytest.raises(Unreachable) as failure:
+        await fetch(transport, "GET", "/")
+    assert str(failure.value) == f"{url}: connection refused"
+    await transport.aclose()
+
+
+async def test_a_connection_that_is_never_made_ends_in_time():
+    import socket
+
+    with socket.socket() as full:  # a listener whose queue is full swallows the next caller's greeting
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        port = full.getsockname()[1]
+        callers = [socket.socket() for _ in range(4)]
+        for caller in callers:
+            caller.setblocking(False)
+            caller.connect_ex(("127.0.0.1", port))
+        transport = AiohttpTransport(f"http://127.0.0.1:{port}", connect_timeout=0.05)
+        with anyio.fail_after(5), pytest.raises(Unreachable, match="no connection in time"):
+            await fetch(transport, "GET", "/")
+        await transport.aclose()
+        for caller in callers:
+            caller.close()
+
+
+async def test_many_first_requests_open_one_session_and_a_closed_transport_opens_anew():
+    async with serving(always(answer(b"hi"))) as (server, transport):
+        async with anyio.create_task_group() as group:
+            for _ in range(20):
+                group.start_soon(fetch, transport, "GET", "/")
+        session = transport._session
+        assert len(server.seen) == 20
+        await transport.aclose()
+        await transport.aclose()
+        assert (await fetch(transport, "GET", "/"))[2] == b"hi"
+        assert transport._session is not session
+        assert "open" in repr(transport)
+
+
+async def test_the_module_does_not_import_aiohttp():
+    code = "import sys, innkeepd.outbound.aiohttp_transport; sys.exit('aiohttp' in sys.modules)"
+    done = await anyio.run_process([sys.executable, "-c", code], check=False, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -1,0 +1,152 @@
+from itertools import pairwise
+
+import anyio
+import pytest
+from trio.testing import MockClock
+
+from innkeepd.outbound.backend import Running
+from innkeepd.outbound.http import Unreachable
+from innkeepd.outbound.ollama import OllamaBackend
+from innkeepd.outbound.watch import AWAKE, IDLE, QUICK, SERVING, Observation, Watch
+from support.scripted import ScriptedTransport
+
+pytestmark = pytest.mark.anyio
+
+GONE = Unreachable("connection refused")
+
+
+@pytest.fixture
+def anyio_backend():
+    return "trio", {"clock": MockClock(autojump_threshold=0)}
+
+
+class House:
+    """A watch on a scripted Ollama, with what it reported and when."""
+
+    def __init__(self, ps="ps_after_unload", version="version"):
+        self.transport = ScriptedTransport({"/api/ps": ps, "/api/version": version})
+        self.reports = []
+        self.watch = Watch(OllamaBackend(self.transport), self.reports.append)
+
+    def says(self, ps):
+        self.transport._script["/api/ps"] = ps
+
+    @property
+    def asked(self):
+        return sum(path == "/api/ps" for _, path, _ in self.transport.asked)
+
+    async def run(self, seconds):
+        with anyio.move_on_after(seconds):
+            await self.watch.run()
+
+
+def told(house):
+    start = house.reports[0].sent
+    return [(round(each.sent - start, 3), each.reachable) for each in house.reports]
+
+
+async def test_an_idle_house_wakes_every_thirty_seconds():
+    house = House()
+    await house.run(3600)
+    assert house.asked == 3600 / IDLE
+    assert house.reports[0].running == []
+    assert house.reports[0].version == "0.0.0"
+    assert [path for _, path, _ in house.transport.asked].count("/api/version") == 1
+
+
+async def test_something_loaded_or_somebody_connected_is_looked_at_every_ten_seconds():
+    house = House(ps="ps_mid")
+    await house.run(100)
+    assert house.asked == 100 / AWAKE
+    assert house.reports[0].running[0] == Running(
+        "mid:latest", 96774144, 4096, pytest.approx(1795431515.998), house.reports[0].running[0].digest
+    )
+    house = House()
+    house.watch.attend(clients=1)
+    await house.run(100)
+    assert house.asked == 100 / AWAKE
+
+
+async def test_open_requests_are_looked_after_every_two_seconds_and_wake_a_sleeping_watch():
+    house = House()
+    async with anyio.create_task_group() as group:
+        group.start_soon(house.run, 30)
+        await anyio.sleep(1)
+        house.watch.attend(clients=1, requests=1)
+        await anyio.sleep(8.5)
+        house.watch.attend(clients=0)
+        await anyio.sleep(1)
+        house.watch.attend(clients=0)
+    assert [at for at, _ in told(house)] == [0, 1, 1 + SERVING, 1 + 2 * SERVING, 1 + 3 * SERVING, 9, 11]
+
+
+async def test_a_hurry_asks_at_once_then_quickly_then_calms_down():
+    house = House()
+    async with anyio.create_task_group() as group:
+        group.start_soon(house.run, 60)
+        await anyio.sleep(5)
+        house.watch.hurry(3)
+    times = [at for at, _ in told(house)]
+    gaps = [later - earlier for earlier, later in pairwise(times[1:])]
+    assert times[1] == 5
+    assert gaps == pytest.approx([QUICK[0], 0.375, 0.562, 0.844, QUICK[1], IDLE], abs=0.002)
+
+
+async def test_calm_ends_a_hurry():
+    house = House()
+    async with anyio.create_task_group() as group:
+        group.start_soon(house.run, 29)
+        house.watch.hurry(600)
+        await anyio.sleep(0.1)
+        house.watch.calm()
+    assert house.asked == 2
+
+
+async def test_a_silent_ollama_is_told_once_and_again_when_it_is_back_with_its_version():
+    house = House()
+    async with anyio.create_task_group() as group:
+        group.start_soon(house.run, 100)
+        await anyio.sleep(40)
+        house.says(GONE)
+        await anyio.sleep(35)
+        house.says("ps_mid")
+        house.transport._script["/api/version"] = (200, b'{"version":"9.9"}')
+    assert told(house)[:4] == [(0, True), (30, True), (60, False), (80, True)]
+    assert house.reports[2] == Observation(house.reports[2].sent, None, "0.0.0", "connection refused")
+    assert house.reports[3].version == "9.9"
+    assert house.asked == 6
+
+
+async def test_an_answer_that_does_not_come_counts_as_none():
+    house = House()
+
+    async def never():
+        await anyio.sleep_forever()
+
+    house.watch._backend.running = never
+    assert await house.watch.observe_now() == Observation(house.reports[0].sent, None, None, "no answer in 5 s")
+
+
+async def test_an_older_answer_that_comes_late_is_not_reported():
+    house = House()
+    slow = anyio.Event()
+    running = house.watch._backend.running
+
+    async def first_is_slow():
+        house.watch._backend.running = running
+        await slow.wait()
+        return [Running("old:latest", 1)]
+
+    house.watch._backend.running = first_is_slow
+    async with anyio.create_task_group() as group:
+        group.start_soon(house.watch.observe_now)
+        await anyio.sleep(1)
+        seen = await house.watch.observe_now()
+        slow.set()
+    assert house.reports == [seen]
+    assert seen.running == []
+
+
+async def test_its_repr_shows_pace_and_last_answer():
+    house = House()
+    assert repr(house.watch) == "<Watch every 30 s, last None>"
