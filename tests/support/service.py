@@ -1,20 +1,20 @@
 """A Mac for the service's tests: places in a short folder, the fake launchctl on PATH, a clock that only counts."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from innkeepd.service.cli import World
 from innkeepd.service.install import LaunchAgent
 from innkeepd.service.places import Places
 from innkeepd.service.plist import LABEL
 from innkeepd.service.probe import Answer
+from innkeepd.service.systemd import UserUnit
 
-FAKE = Path(__file__).with_name("fake_launchctl.py")
+FAKES = {"darwin": ("launchctl", "fake_launchctl.py"), "linux": ("systemctl", "fake_systemctl.py")}
 GUI = f"gui/501/{LABEL}"
 USER = f"user/501/{LABEL}"
 
@@ -46,7 +46,7 @@ class FakeMac:
         home = root / "home"
         home.mkdir()
         self.environ = {"PATH": f"{self.bin}:/usr/bin:/bin", "HOME": str(home)}
-        self.environ["FAKE_LAUNCHCTL_STATE"] = str(self.world)
+        self.environ |= {"FAKE_LAUNCHCTL_STATE": str(self.world), "FAKE_SYSTEMCTL_STATE": str(self.world)}
         house = home / ".innkeep"
         logs = home / "Library" / "Logs" / "innkeep" if platform == "darwin" else house / "logs"
         self.places = Places(501, home, house, house / "innkeepd.sock", logs, program, {}, platform)
@@ -54,10 +54,10 @@ class FakeMac:
         self.said: list[str] = []
         self.answer = Answer("welcome", version="0.1.0", pid=4001)
         self.stranger: Answer | None = None
-        if platform == "darwin":
-            launchctl = self.bin / "launchctl"
-            launchctl.write_text(f"#!{sys.executable} -IS\n{FAKE.read_text()}")
-            launchctl.chmod(0o755)
+        name, source = FAKES[platform]
+        fake = self.bin / name
+        fake.write_text(f"#!{sys.executable} -IS\n{Path(__file__).with_name(source).read_text()}")
+        fake.chmod(0o755)
 
     def executable(self, name: str, script: str) -> Path:
         path = self.bin / name
@@ -76,13 +76,24 @@ class FakeMac:
         assert path == self.places.socket
         if self.stranger is not None:
             return self.stranger
-        return self.answer if any(job["pid"] for job in self.jobs.values()) else Answer("refused")
+        runs = any(job["pid"] for job in self.jobs.values()) or "innkeepd.service" in self.at.get("active", [])
+        return self.answer if runs else Answer("refused")
 
     def agent(self, **changed: Any) -> LaunchAgent:
         return LaunchAgent(
             **{"places": self.places, "run": self.run, "clock": self.clock, "say": self.said.append, "ask": self.ask}
             | changed
         )
+
+    def unit(self, **changed: Any) -> UserUnit:
+        return UserUnit(
+            **{"places": self.places, "run": self.run, "clock": self.clock, "say": self.said.append, "ask": self.ask}
+            | changed
+        )
+
+    def everything(self) -> World:
+        """What the commands touch."""
+        return World(self.environ, 501, self.places.platform, self.run, self.clock, self.said.append, self.ask)
 
     # ---- launchd's world -------------------------------------------------------------------------------------------
 
@@ -97,7 +108,7 @@ class FakeMac:
     @property
     def verbs(self) -> list[str]:
         """The verbs that changed something, in order."""
-        return [call[0] for call in self.at["calls"] if call[0] != "print"]
+        return [call[0] for call in self.at["calls"] if call[0] not in ("print", "show", "is-active")]
 
     def set(self, **changes: Any) -> None:
         """Change launchd's world."""
@@ -107,8 +118,3 @@ class FakeMac:
         self.set(calls=[])
         self.said.clear()
         self.clock.slept = 0.0
-
-
-def environment(mac: FakeMac, **more: str) -> Mapping[str, str]:
-    """The machine's environment for a child process, with this checkout's packages."""
-    return os.environ | mac.environ | more

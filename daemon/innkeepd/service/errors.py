@@ -1,19 +1,15 @@
 """What can go wrong with the service.
 
-    ServiceFault               one clear line: what, where, what to do
-    ├── NotInstalled           there is no plist (or unit)
-    └── Unsupported            this machine has no launchctl / systemctl
-
-``status`` is the exit status of the command.
+ServiceFault               one clear line: what, where, what to do
+├── NotInstalled           there is no plist (or unit)
+└── Unsupported            this machine has no launchctl / systemctl
 """
 
-from typing import ClassVar
+from innkeepd.errors import DaemonError
 
 
-class ServiceFault(Exception):  # noqa: N818 - the project says fault
+class ServiceFault(DaemonError):  # noqa: N818 - the project says fault
     """The service could not be brought to where it should be; ``str()`` tells what, where and what to do."""
-
-    status: ClassVar[int] = 1
 
 
 class NotInstalled(ServiceFault):

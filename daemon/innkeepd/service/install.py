@@ -8,6 +8,7 @@ or 5.
 
 import plistlib
 from collections.abc import Callable
+from pathlib import Path
 
 from innkeepd.service.clock import Clock, SystemClock, back_off, until
 from innkeepd.service.errors import NotInstalled, ServiceFault
@@ -124,11 +125,36 @@ class LaunchAgent:
                 return domain, job
         return None
 
+    # ---- what can be seen ------------------------------------------------------------------------------------------
+
+    def definition(self) -> dict[Path, bytes]:
+        """The plist that ``install`` would write at the desktop."""
+        return {self.places.agent_file: self._plist(None)}
+
+    def is_installed(self) -> bool:
+        """Whether there is a plist, whatever is in it."""
+        return self.places.agent_file.is_file()
+
+    def is_current(self) -> bool:
+        """Whether the plist is one that ``install`` would write, for either session."""
+        try:
+            return self.places.agent_file.read_bytes() in (self._plist(None), self._plist(NO_DESKTOP))
+        except OSError:
+            return False
+
+    def job(self) -> tuple[str, Job] | None:
+        """The name of the loaded job, and what it tells of it."""
+        found = self.find()
+        return (found[0].target, found[1]) if found else None
+
+    def _plist(self, session: str | None) -> bytes:
+        return render(self.places.agent(drain=self._drain, session=session))
+
     # ---- steps -----------------------------------------------------------------------------------------------------
 
     def _settle(self, domain: Launchctl, session: str | None) -> Reply | None:
         """Bring the job into ``domain`` with the plist of now; the reply that ended it, None for a plain restart."""
-        changed = write_whole(self.places.agent_file, render(self.places.agent(drain=self._drain, session=session)))
+        changed = write_whole(self.places.agent_file, self._plist(session))
         self._say(f"{'wrote' if changed else 'unchanged:'} {self.places.agent_file}")
         enabled = domain.enable()
         if enabled.verdict == "no_session":

@@ -19,3 +19,8 @@ def short_path() -> Iterator[Path]:
 @pytest.fixture
 def mac(short_path: Path) -> FakeMac:
     return FakeMac(short_path)
+
+
+@pytest.fixture
+def linux(short_path: Path) -> FakeMac:
+    return FakeMac(short_path, platform="linux")

@@ -1,0 +1,187 @@
+"""``innkeepd service VERB`` (and ``innkeep service VERB``, which hands over to it).
+
+Exit status: 0 done, 1 a fault (one line on stderr says what, where, what to do), 2 wrong usage; ``status``: 0 it
+answers, 1 it is there and does not work, 3 it does not run.
+"""
+
+import argparse
+import json
+import os
+import plistlib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from innkeepd.config import Config
+from innkeepd.config_file import load
+from innkeepd.errors import ConfigError, DaemonError
+from innkeepd.service.clock import Clock, SystemClock
+from innkeepd.service.errors import ServiceFault
+from innkeepd.service.install import LaunchAgent
+from innkeepd.service.launchctl import Runner, run_command
+from innkeepd.service.logs import follow, last_lines, readable
+from innkeepd.service.places import Places, locate
+from innkeepd.service.probe import Answer, probe
+from innkeepd.service.status import Service, judge, look, render
+from innkeepd.service.systemd import UserUnit
+
+EPILOG = """\
+examples:
+  innkeep service install          start innkeepd now and at every login
+  innkeep service status           does it run, and if not, why
+  innkeep service logs -f          follow its log
+  innkeep service print            what install would write, to do it by hand
+  innkeep service uninstall        remove it; only your configuration stays
+"""
+
+
+class World(Struct, frozen=True):
+    """What the commands touch: environment, the service manager's command, time, terminal, the daemon's socket."""
+
+    environ: Mapping[str, str]
+    uid: int
+    platform: str
+    run: Runner = run_command
+    clock: Clock = SystemClock()
+    say: Callable[[str], None] = print
+    ask: Callable[..., Answer] = probe
+
+
+def main(argv: Sequence[str] | None = None, world: World | None = None) -> int:
+    """Run one verb; the exit status."""
+    wanted = parser().parse_args(argv)
+    world = world or World(os.environ, os.getuid(), sys.platform)
+    try:
+        return _obey(wanted, world)
+    except DaemonError as fault:
+        sys.stderr.write(f"innkeepd: {fault}\n")
+        return 1
+    except PermissionError as error:
+        sys.stderr.write(
+            f"innkeepd: {error.filename} can't be written ({error.strerror}): see `ls -ld {error.filename}`\n"
+        )
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """The verbs and their options."""
+    root = argparse.ArgumentParser(
+        prog="innkeep service",
+        description="Run innkeepd as a service of your login: a LaunchAgent on macOS, a user unit of systemd on Linux.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = root.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs.add_parser("install", help="install or mend it, and start it; may be repeated")
+    uninstall = verbs.add_parser("uninstall", help="stop and remove it; your configuration stays")
+    uninstall.add_argument("--keep-state", action="store_true", help="keep history, pins, token and logs as well")
+    verbs.add_parser("start", help="start what is installed")
+    verbs.add_parser("stop", help="stop until the next login")
+    verbs.add_parser("restart", help="restart after running answers; clients wait instead of being refused")
+    status = verbs.add_parser("status", help="whether it runs, and if not, why")
+    status.add_argument("--json", action="store_true", help="for programs")
+    logs = verbs.add_parser("logs", help="show its log")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on as lines come")
+    logs.add_argument("-n", "--lines", type=int, default=50, metavar="N", help="the last N lines (50)")
+    logs.add_argument("--json", action="store_true", help="lines as they are in the file")
+    shown = verbs.add_parser("print", help="show what install would write")
+    shown.add_argument("--json", action="store_true", help="for programs")
+    return root
+
+
+def build(world: World, config: Config | None) -> Service:
+    """The service of this platform. Raises ``ServiceFault`` where the places can't be found."""
+    places = locate(world.environ, uid=world.uid, platform=world.platform)
+    kind = LaunchAgent if places.platform == "darwin" else UserUnit
+    drain = config.timeouts.drain if config else 20.0
+    return kind(places, drain=drain, run=world.run, clock=world.clock, say=world.say, ask=world.ask)
+
+
+def _obey(wanted: argparse.Namespace, world: World) -> int:
+    config, complaint = _config(world)
+    service = build(world, config)
+    match wanted.verb:
+        case "uninstall":
+            service.uninstall(keep_state=wanted.keep_state)
+        case "stop":
+            service.stop()
+        case "print":
+            _print(service, world, as_json=wanted.json)
+        case "logs":
+            _logs(log_file(service.places, config), wanted, world)
+        case "status":
+            return _status(service, world, as_json=wanted.json)
+        case verb:
+            if complaint:
+                world.say(f"warning: the configuration is broken, and the daemon will say so: {complaint}")
+            if verb == "install" and world.environ.get("OLLAMA_HOST"):
+                world.say(
+                    "note: OLLAMA_HOST of this shell is not taken over; [ollama] url in config.toml is what counts"
+                )
+            return _told(getattr(service, verb)(), world)
+    return 0
+
+
+def log_file(places: Places, config: Config | None) -> Path:
+    """Where the daemon's log is."""
+    return Path(config.log.path).expanduser() if config and config.log.path else places.daemon_log
+
+
+def _config(world: World) -> tuple[Config | None, str]:
+    """The configuration, or None and what is wrong with it: the service must be manageable all the same."""
+    try:
+        return load(None, world.environ), ""
+    except ConfigError as error:
+        return None, str(error)
+
+
+def _told(answer: Answer, world: World) -> int:
+    """Say how a start ended."""
+    if answer.how == "welcome":
+        world.say(f"running: innkeepd {answer.version}, pid {answer.pid}")
+        return 0
+    if answer.how == "error":
+        world.say(f"started, but it serves nobody: {answer.code}: {answer.message}")
+    else:
+        world.say("started, but it doesn't answer yet; see `innkeep service status`")
+    return 1
+
+
+def _status(service: Service, world: World, *, as_json: bool) -> int:
+    view = look(service, world.ask)
+    standing = judge(view)
+    if as_json:
+        told = {"state": standing.state, "why": standing.why, "mend": standing.mend} | msgspec.to_builtins(view)
+        world.say(json.dumps(told, ensure_ascii=False, indent=2))
+    else:
+        world.say(render(view, standing))
+    return standing.exit_status
+
+
+def _print(service: Service, world: World, *, as_json: bool) -> None:
+    files = service.definition()
+    if service.places.platform == "darwin":
+        (content,) = files.values()
+        world.say(json.dumps(plistlib.loads(content), indent=2) if as_json else content.decode().rstrip("\n"))
+    elif as_json:
+        world.say(json.dumps({str(path): content.decode() for path, content in files.items()}, indent=2))
+    else:
+        world.say("\n".join(f"# {path}\n{content.decode()}" for path, content in files.items()).rstrip("\n"))
+
+
+def _logs(path: Path, wanted: argparse.Namespace, world: World) -> None:
+    shape: Callable[[str], str] = str if wanted.json else readable
+    if not path.is_file() and not wanted.follow:
+        raise ServiceFault(
+            f"there is no log at {path}: the daemon hasn't run as a service yet (`innkeep service start`)"
+        )
+    for line in last_lines(path, wanted.lines):
+        world.say(shape(line))
+    if wanted.follow:
+        for line in follow(path, world.clock):
+            world.say(shape(line))

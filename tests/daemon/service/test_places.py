@@ -1,0 +1,63 @@
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from innkeepd.service.errors import ServiceFault
+from innkeepd.service.places import locate, stable_program
+
+
+@pytest.fixture
+def program(short_path: Path) -> Path:
+    path = short_path / "bin" / "innkeepd"
+    path.parent.mkdir()
+    path.write_text("#!/bin/sh\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_the_places_of_a_mac(short_path: Path, program: Path):
+    places = locate({"HOME": str(short_path), "PATH": str(program.parent)}, uid=501, platform="darwin")
+    assert places.agent_file == short_path / "Library/LaunchAgents/dev.innkeep.innkeepd.plist"
+    assert places.socket == short_path / ".innkeep/innkeepd.sock"
+    assert places.daemon_log == short_path / "Library/Logs/innkeep/innkeepd.log"
+    assert places.agent().program == str(program)
+    assert places.environment == {}
+
+
+def test_a_house_of_its_own_is_carried_into_the_service(short_path: Path, program: Path):
+    environ = {
+        "HOME": str(short_path),
+        "PATH": str(program.parent),
+        "INNKEEP_HOME": str(short_path / "h"),
+        "OLLAMA_HOST": "x",
+    }
+    places = locate(environ, uid=501, platform="linux")
+    assert places.socket == short_path / "h/innkeepd.sock"
+    assert places.logs == short_path / "h/logs"
+    assert places.environment == {"INNKEEP_HOME": str(short_path / "h")}
+    assert places.units == short_path / ".config/systemd/user"
+
+
+def test_a_path_that_no_socket_can_have_is_told_before_anything_is_written(short_path: Path, program: Path):
+    environ = {"HOME": str(short_path), "PATH": str(program.parent), "INNKEEP_SOCKET": "/" + "é" * 52}
+    with pytest.raises(ServiceFault, match="105 bytes long, and the system takes 103"):
+        locate(environ, uid=501, platform="darwin")
+
+
+def test_the_program_is_the_link_that_an_upgrade_keeps(short_path: Path, program: Path):
+    link = short_path / "opt" / "innkeepd"
+    link.parent.mkdir()
+    link.symlink_to(program)
+    assert stable_program({"PATH": str(link.parent)}, "x") == link
+
+
+def test_without_a_path_the_program_beside_this_one_is_taken(program: Path):
+    assert stable_program({"PATH": "/nowhere"}, str(program.with_name("innkeep"))) == program
+
+
+def test_no_program_anywhere_is_told(short_path: Path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", str(short_path / "python"))
+    with pytest.raises(ServiceFault, match="pipx install"):
+        stable_program({"PATH": os.devnull}, str(short_path / "x"))
