@@ -1,0 +1,226 @@
+"""What may happen, and what may be done about it.
+
+Events go into ``Scheduler.step``, actions come out. Both are frozen, tagged and serialisable: a log of events, replayed,
+gives the same actions. Every action that takes time carries an ``op`` number, and its completion returns it. Models are named
+by *weights* here (``policy.model``): what stands in memory. Instants are seconds on one monotonic clock.
+"""
+
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+Priority: TypeAlias = Literal["interactive", "agent", "batch"]
+PRIORITIES: tuple[Priority, ...] = ("interactive", "agent", "batch")
+Pressure: TypeAlias = Literal["normal", "warning", "critical"]
+
+
+class Spec(Struct, frozen=True):
+    """What the scheduler needs to know of a model.
+
+    ``footprints`` are (context, bytes) by rising context, at least one; ``context`` is the one to load it with. A ``remote``
+    model lives on another machine: it takes no memory here and is always there.
+    """
+
+    weights: str
+    name: str
+    footprints: tuple[tuple[int, int], ...]
+    context: int = 4096
+    heavy: bool = False
+    parallel: int = 1
+    remote: bool = False
+
+    def bytes_at(self, context: int) -> int:
+        """Bytes at the smallest known context that holds ``context`` tokens, else at the largest known."""
+        for tokens, size in self.footprints:
+            if tokens >= context:
+                return size
+        return self.footprints[-1][1]
+
+
+class Ticket(Struct, frozen=True):
+    """A wish to use a model. Ends exactly once: granted (and later released), refused or cancelled.
+
+    ``chain`` are acceptable weights, best first. ``need`` is the smallest context that will do. ``insist`` tries a model
+    although it is cooling. ``wait_on_hold`` is how long it bears a hold, in seconds.
+    """
+
+    id: str
+    chain: tuple[str, ...]
+    priority: Priority = "interactive"
+    session: str | None = None
+    last: bool = True
+    patience: float | None = None
+    need: int = 0
+    insist: bool = False
+
+
+class Passed(Struct, frozen=True):
+    """A candidate that could not be had, and why."""
+
+    weights: str
+    code: str
+    message: str
+
+
+class Seen(Struct, frozen=True):
+    """One line of ``/api/ps``."""
+
+    weights: str
+    size: int
+    context: int | None = None
+    expires: float | None = None
+
+
+# ---- events --------------------------------------------------------------------------------------------------------
+
+
+class Known(Struct, frozen=True, tag=True):
+    """The catalogue of models changed."""
+
+    specs: tuple[Spec, ...]
+
+
+class Measured(Struct, frozen=True, tag=True):
+    """Memory was read: bytes that models may take, bytes free as Ollama counts them (None: unknown), pressure."""
+
+    budget: int
+    free: int | None = None
+    pressure: Pressure = "normal"
+
+
+class Asked(Struct, frozen=True, tag=True):
+    """Somebody wants a model."""
+
+    ticket: Ticket
+
+
+class Cancelled(Struct, frozen=True, tag=True):
+    """Whoever waited has left."""
+
+    ticket: str
+
+
+class Released(Struct, frozen=True, tag=True):
+    """A granted ticket has done its work."""
+
+    ticket: str
+
+
+class LoadEnded(Struct, frozen=True, tag=True):
+    """A load came to its end; ``code`` is None where the model is proved to be there, ``footprint`` what it takes."""
+
+    op: int
+    code: str | None = None
+    message: str = ""
+    footprint: int | None = None
+
+
+class UnloadEnded(Struct, frozen=True, tag=True):
+    """An unload came to its end; ``code`` is None where the model is proved to be gone."""
+
+    op: int
+    code: str | None = None
+    message: str = ""
+
+
+class Observed(Struct, frozen=True, tag=True):
+    """What ``/api/ps`` said to a question sent at ``sent``."""
+
+    sent: float
+    running: tuple[Seen, ...]
+
+
+class PinSet(Struct, frozen=True, tag=True):
+    """A model is to be kept (or no longer)."""
+
+    weights: str
+    pinned: bool = True
+
+
+class UnloadAsked(Struct, frozen=True, tag=True):
+    """The user wants these models out of memory."""
+
+    weights: tuple[str, ...]
+
+
+class HoldBegan(Struct, frozen=True, tag=True):
+    """The user wants the memory until then."""
+
+    until: float
+
+
+class HoldEnded(Struct, frozen=True, tag=True):
+    """Loads are allowed again."""
+
+
+class Closing(Struct, frozen=True, tag=True):
+    """The daemon leaves: nothing is begun any more."""
+
+
+class Woke(Struct, frozen=True, tag=True):
+    """A timer ran out."""
+
+
+Event: TypeAlias = (
+    Known
+    | Measured
+    | Asked
+    | Cancelled
+    | Released
+    | LoadEnded
+    | UnloadEnded
+    | Observed
+    | PinSet
+    | UnloadAsked
+    | HoldBegan
+    | HoldEnded
+    | Closing
+    | Woke
+)
+
+
+# ---- actions -------------------------------------------------------------------------------------------------------
+
+
+class Load(Struct, frozen=True, tag=True):
+    """Bring a model into memory; nothing else changes until it has ended."""
+
+    op: int
+    weights: str
+    context: int
+
+
+class Unload(Struct, frozen=True, tag=True):
+    """Take a model out of memory and prove it; ``wanted_by`` is the model that needs the room, if one does."""
+
+    op: int
+    weights: str
+    reason: str
+    wanted_by: str | None = None
+
+
+class Grant(Struct, frozen=True, tag=True):
+    """The ticket may use the model until it is released."""
+
+    ticket: str
+    weights: str
+    context: int
+    passed: tuple[Passed, ...] = ()
+
+
+class Refuse(Struct, frozen=True, tag=True):
+    """The ticket gets nothing; ``passed`` tells what became of each candidate."""
+
+    ticket: str
+    code: str
+    message: str
+    passed: tuple[Passed, ...] = ()
+
+
+class WakeAt(Struct, frozen=True, tag=True):
+    """Send ``Woke`` then, unless another ``WakeAt`` comes first."""
+
+    at: float
+
+
+Action: TypeAlias = Load | Unload | Grant | Refuse | WakeAt

@@ -1,0 +1,88 @@
+"""One model's life in memory, as a table.
+
+    absent ──load──▶ loading ──loaded──▶ resident ──unload──▶ unloading ──gone──▶ absent
+    loading ──failed──▶ absent          absent ──seen──▶ resident (somebody else loaded it)
+    resident ──vanished──▶ absent       unloading ──stayed──▶ resident
+
+*Draining* is no state of its own: a resident that yields to another starts nothing new, and whether it yields is judged again
+at each event (``turns.py``). A model that failed to load is absent and *cooling*: it is not tried again for a while.
+"""
+
+from msgspec import Struct
+
+ABSENT, LOADING, RESIDENT, UNLOADING = "absent", "loading", "resident", "unloading"
+
+TRANSITIONS: dict[tuple[str, str], str] = {
+    (ABSENT, "load"): LOADING,
+    (ABSENT, "seen"): RESIDENT,
+    (LOADING, "loaded"): RESIDENT,
+    (LOADING, "failed"): ABSENT,
+    (RESIDENT, "unload"): UNLOADING,
+    (RESIDENT, "vanished"): ABSENT,
+    (UNLOADING, "gone"): ABSENT,
+    (UNLOADING, "stayed"): RESIDENT,
+}
+
+
+class IllegalTransition(Exception):  # noqa: N818 - it names a fault of ours, not an error of the world's
+    """A residency was told something that cannot happen in its state; the message names both."""
+
+
+class Residency(Struct):
+    """A model that is in memory or on its way in or out. ``footprint`` counts from the beginning of its load."""
+
+    weights: str
+    context: int
+    footprint: int
+    heavy: bool
+    state: str = ABSENT
+    since: float = 0.0
+    """When it entered its state."""
+    op: int = 0
+    """The load or unload under way."""
+    owned: bool = True
+    """False where another program loaded it."""
+    used: float = 0.0
+    """When it last worked or arrived."""
+    expires: float | None = None
+    """What Ollama says of its end, epoch seconds."""
+    started: int = 0
+    """How many requests it began since its load."""
+    gate: tuple[str, ...] = ()
+    """The tickets that it serves before anybody overdue may take its place (``turns.py``)."""
+    session_until: float = 0.0
+    """Another turn of a session is expected before this."""
+    wanted_by: str | None = None
+    """For whom it is being unloaded."""
+    leaving: bool = False
+    """The user asked for it to go."""
+    spared: bool = False
+    """It came during a hold by somebody else's wish, so the hold leaves it alone."""
+
+    def turn(self, event: str, now: float) -> None:
+        """Go to the next state. Raises ``IllegalTransition``."""
+        to = TRANSITIONS.get((self.state, event))
+        if to is None:
+            raise IllegalTransition(f"{self.weights} is {self.state}: it cannot be '{event}'")
+        self.state = to
+        self.since = now
+
+    @property
+    def is_resident(self) -> bool:
+        """Whether it can work now."""
+        return self.state == RESIDENT
+
+
+class Cooling(Struct, frozen=True):
+    """How long a model is left alone after failed loads: 60 s, doubling to 10 min."""
+
+    until: float
+    failures: int
+    code: str
+    message: str
+
+    @staticmethod
+    def after(before: "Cooling | None", code: str, message: str, now: float) -> "Cooling":
+        """One more failure."""
+        failures = before.failures + 1 if before else 1
+        return Cooling(now + min(600.0, 60.0 * 2 ** min(failures - 1, 4)), failures, code, message)
