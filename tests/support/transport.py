@@ -1,4 +1,4 @@
-"""A ``Transport`` without sockets or threads: requests go straight into the simulator, so everything runs on a mock clock."""
+"""A ``Transport`` without sockets or threads: requests go straight into the simulator, on a mock clock."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager

@@ -15,11 +15,18 @@ encode = msgspec.json.Encoder().encode
 
 
 class SimAnswer:
-    """Status, headers (lower case) and a body. Whoever got one closes it, which tells the engine that nobody listens."""
+    """Status, headers (lower case) and a body.
+
+    Whoever got one closes it, which tells the engine that nobody listens.
+    """
 
     def __init__(
-        self, status: int, headers: dict[str, str], body: AsyncGenerator[bytes, None], on_close: Callable[[], None] | None = None
-    ) -> None:  # fmt: skip
+        self,
+        status: int,
+        headers: dict[str, str],
+        body: AsyncGenerator[bytes, None],
+        on_close: Callable[[], None] | None = None,
+    ) -> None:
         self.status = status
         self.headers = headers
         self._body = body

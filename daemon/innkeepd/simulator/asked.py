@@ -16,7 +16,10 @@ DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 
 
 class Asked(Struct, frozen=True):
-    """One question. ``text`` is the last user message, ``prompt`` all of it; ``promptless`` means load (or unload, with ``keep`` 0)."""
+    """One question.
+
+    ``text`` is the last user message, ``prompt`` all of it; ``promptless`` means load (or unload, with ``keep`` 0).
+    """
 
     model: str
     text: str
@@ -35,7 +38,10 @@ class Asked(Struct, frozen=True):
 
 
 def keep_alive(value: Any) -> float:
-    """Seconds of a ``keep_alive``: a number, or a duration like ``"5m"`` or ``"1h30m"``; negative is for ever. Raises ``Refusal``."""
+    """Seconds of a ``keep_alive``: a number, or a duration like ``"5m"`` or ``"1h30m"``; negative is for ever.
+
+    Raises ``Refusal``.
+    """
     if value is None:
         return KEEP_ALIVE
     if isinstance(value, str):
@@ -77,7 +83,7 @@ def native(body: dict[str, Any], *, chat: bool) -> Asked:
 
 
 def openai(body: dict[str, Any], *, chat: bool) -> Asked:
-    """A request of ``/v1``: it can say neither ``num_ctx`` nor ``keep_alive``, and sets the latter back to five minutes."""
+    """A request of ``/v1``: it can't say ``num_ctx`` or ``keep_alive``, and sets the latter back to five minutes."""
     said = _messages(body) if chat else [("user", _text(body.get("prompt")))]
     shape = body.get("response_format") or {}
     schema = (shape.get("json_schema") or {}).get("schema") if shape.get("type") == "json_schema" else None

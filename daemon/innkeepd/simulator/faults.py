@@ -1,6 +1,7 @@
 """Failures on demand, each with the exact text of a real Ollama.
 
-A fault waits for its moment: at the door, at a load, at an answer, at an unload. It strikes ``times`` requests of its model (or of any).
+A fault waits for its moment: at the door, at a load, at an answer, at an unload. It strikes ``times`` requests of its
+model (or of any).
 """
 
 import math
@@ -8,7 +9,8 @@ import re
 
 from msgspec import Struct
 
-DOOR = frozenset({"refuse", "queue_full"})
+REFUSE = frozenset({"refuse"})
+DOOR = REFUSE | frozenset({"queue_full"})
 LOAD = frozenset({"out_of_memory", "load_failure", "load_hang", "slow_load"})
 ANSWER = frozenset({"runner_dies_before", "metal_out_of_memory", "hang", "crash", "stall", "cut", "slow"})
 UNLOAD = frozenset({"unload_stuck"})
@@ -25,7 +27,7 @@ UNEXPECTED_EOF = "an error was encountered while running the model: unexpected E
 TOO_LONG = "the input length exceeds the context length"
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818 (an answer, not an accident)
     """The request ends with this status and Ollama's text."""
 
     def __init__(self, status: int, text: str) -> None:
@@ -35,7 +37,10 @@ class Refusal(Exception):
 
 
 class Fault(Struct):
-    """One failure to come. ``after``: pieces that still come out; ``seconds``: how long it lasts; ``factor``: how many times slower."""
+    """One failure to come.
+
+    ``after``: pieces that still come out; ``seconds``: how long it lasts; ``factor``: how many times slower.
+    """
 
     how: str
     model: str | None = None

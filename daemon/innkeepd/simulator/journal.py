@@ -26,7 +26,10 @@ class Loaded(Struct, frozen=True):
 
 
 class Unloaded(Struct, frozen=True):
-    """A runner that left ``/api/ps``: ``asked``, ``expired``, ``evicted``, ``reload``, ``crash``, ``aborted``, ``failed`` or ``stopped``."""
+    """A runner that left ``/api/ps``.
+
+    ``why``: ``asked``, ``expired``, ``evicted``, ``reload``, ``crash``, ``aborted``, ``failed`` or ``stopped``.
+    """
 
     at: float
     name: str
@@ -34,7 +37,7 @@ class Unloaded(Struct, frozen=True):
 
 
 class Residency(Struct, frozen=True):
-    """Who stood in memory from this instant on, loading and leaving ones included; ``heavy`` are the big ones among them."""
+    """Who stood in memory from this instant on, loading and leaving ones too; ``heavy`` are the big ones among them."""
 
     at: float
     names: frozenset[str]

@@ -1,8 +1,9 @@
 """The memory of the Mac that is simulated: 36 GB, other people's apps, and what the runners hold.
 
-Nothing here ticks. What a runner holds rises over its load and falls over the second after it left ``/api/ps``; both are computed
-from the clock when somebody looks. The proportions come from recordings of ``vm_stat``; two facts hold exactly, as they do on a
-Mac: active + inactive + speculative = file-backed + anonymous, and the six queues sum to all memory less what firmware keeps.
+Nothing here ticks. What a runner holds rises over its load and falls over the second after it left ``/api/ps``; both
+are computed from the clock when somebody looks. The proportions come from recordings of ``vm_stat``; two facts hold
+exactly, as they do on a Mac: active + inactive + speculative = file-backed + anonymous, and the six queues sum to all
+memory less what firmware keeps.
 """
 
 from collections.abc import Callable, Hashable
@@ -31,7 +32,7 @@ class Slope(Struct):
 
 
 class Numbers(Struct, frozen=True):
-    """All numbers of one instant: bytes, except ``pressure`` (1, 2 or 4), ``memorystatus_level`` (percent) and MiB where it says mb."""
+    """One instant: bytes, but for ``pressure`` (1, 2, 4), ``memorystatus_level`` (percent), ``_mb`` (MiB)."""
 
     total: int
     free: int
@@ -52,7 +53,10 @@ class Numbers(Struct, frozen=True):
 
 
 class Machine:
-    """A Mac's memory. ``others`` (bytes that other apps hold) and ``pressure_level`` may be set at any time by a test."""
+    """A Mac's memory.
+
+    ``others`` (bytes that other apps hold) and ``pressure_level`` may be set at any time by a test.
+    """
 
     def __init__(
         self,
@@ -97,7 +101,7 @@ class Machine:
     # What Ollama asks
 
     def system_free(self) -> int:
-        """Ollama's own formula: total - (active + inactive + speculative + wired + occupied - purgeable - file-backed)."""
+        """Ollama's formula: total - (active + inactive + speculative + wired + occupied - purgeable - file-backed)."""
         return max(0, self.total - self.others - self.runner_bytes())
 
     def free_alone(self) -> int:

@@ -1,9 +1,10 @@
 """Which runners stand in memory, and Ollama's own scheduler with all its traps.
 
-There is no task here: an expiry is noticed when somebody looks (``settle``), and a load runs in the task of the request that
-needs it. Kept from ``server/sched.go``: a resident model is served at once, everybody else waits in one line with one load at a
-time; another context reloads; what can never fit costs every resident model before it is refused; beside others a model is admitted
-only up to 80 % of what is free; an unload waits for the answers that run; names of the same weights share a runner.
+There is no task here: an expiry is noticed when somebody looks (``settle``), and a load runs in the task of the
+request that needs it. Kept from ``server/sched.go``: a resident model is served at once, everybody else waits in one
+line with one load at a time; another context reloads; what can never fit costs every resident model before it is
+refused; beside others a model is admitted only up to 80 % of what is free; an unload waits for the answers that run;
+names of the same weights share a runner.
 """
 
 import math
@@ -23,7 +24,10 @@ RETURN = 1.0
 
 
 class Runner:
-    """One model's process. ``expires`` is infinite for ever; ``busy`` counts requests that hold it, those in its line too."""
+    """One model's process.
+
+    ``busy`` counts the requests that hold it, those in its line too; infinite ``expires`` is for ever.
+    """
 
     def __init__(self, model: Pulled, context: int, size: int, keep: float, slots: int) -> None:
         self.model = model
@@ -34,6 +38,9 @@ class Runner:
         self.busy = 0
         self.ready = False
         self.dead = False
+        """The process died; ``/api/ps`` does not know."""
+        self.gone = False
+        """The whole server went away."""
         self.why = "expired"
         self.stuck_until = -math.inf
         self.slots = anyio.Semaphore(slots)
@@ -153,6 +160,7 @@ class Runners:
     def stop(self) -> None:
         """The server stops: every process is gone."""
         for runner in list(self._standing.values()):
+            runner.gone = True
             self._remove(runner, "stopped")
 
     # Loading

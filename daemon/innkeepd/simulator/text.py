@@ -1,4 +1,4 @@
-"""What a simulated model says: short, plausible, in the language of the question, and never without saying that it is simulated."""
+"""What a simulated model says: short, in the language of the question, and always said to be simulated."""
 
 import json
 import random
@@ -19,33 +19,33 @@ LONG = re.compile(r"\[simulate tokens (?P<tokens>\d{1,6})\]")
 
 CODE = re.compile(r"```|\b(?:code|function|bug|debug|refactor)\b|코드|함수|버그|리팩토링")
 
+FIRST = "```python\ndef first(items, default=None):\n    return items[0] if items else default\n```\n"
+DUE = "```python\ndef plan(state):\n    return [step for step in state if step.due]\n```\n"
+
 ENGLISH = {
     "code": [
-        "The trouble is the empty case: handle it first, and the rest stays as it is.\n"
-        "```python\ndef first(items, default=None):\n    return items[0] if items else default\n```\nA test with an empty list proves it.",
-        "Split it in two: one function that decides, one that acts.\n"
-        "```python\ndef plan(state):\n    return [step for step in state if step.due]\n```\nThen the first can be tested without the second.",
+        f"The trouble is the empty case: handle it first.\n{FIRST}A test with an empty list proves it.",
+        f"Split it: one function that decides, one that acts.\n{DUE}Then the first can be tested without the second.",
     ],
     "plain": [
-        "There are two sides to it. The first is cheaper now, the second is easier to change later; which one wins depends on how often it changes.",
-        "In short: yes, with one reservation. Measure it once before and once after, and keep whichever number is smaller.",
+        "There are two sides to it. The first is cheaper now, the second easier to change later.",
+        "In short: yes, with one reservation. Measure it before and after, and keep whichever number is smaller.",
     ],
 }
 KOREAN = {
     "code": [
-        "빈 목록일 때가 문제입니다. 그 경우를 먼저 처리하면 나머지는 그대로 두어도 됩니다.\n"
-        "```python\ndef first(items, default=None):\n    return items[0] if items else default\n```\n빈 목록으로 테스트해 보세요.",
-        "결정하는 함수와 실행하는 함수로 나누면 테스트하기 쉬워집니다.\n```python\ndef plan(state):\n    return [step for step in state if step.due]\n```",
+        f"빈 목록일 때가 문제입니다. 그 경우를 먼저 처리하세요.\n{FIRST}빈 목록으로 테스트해 보세요.",
+        f"결정하는 함수와 실행하는 함수로 나누세요.\n{DUE}그러면 테스트하기 쉬워집니다.",
     ],
     "plain": [
-        "두 가지 면이 있습니다. 하나는 지금 값이 싸고, 다른 하나는 나중에 바꾸기 쉽습니다. 얼마나 자주 바뀌는지에 따라 고르면 됩니다.",
-        "짧게 말하면 그렇습니다. 다만 바꾸기 전과 후를 한 번씩 재어 보고 더 작은 값을 고르세요.",
+        "두 가지 면이 있습니다. 하나는 지금 값이 싸고, 다른 하나는 나중에 바꾸기 쉽습니다.",
+        "짧게 말하면 그렇습니다. 바꾸기 전과 후를 한 번씩 재어 보고 더 작은 값을 고르세요.",
     ],
 }
 
 
 class Plan(Struct, frozen=True):
-    """An answer before it is spoken: pieces of thinking, then of content; ``evaluated`` tokens; ``stop`` or ``length``."""
+    """An answer before it is spoken: pieces of thinking, then content; tokens ``evaluated``; ``stop`` or ``length``."""
 
     thinking: list[str]
     content: list[str]
