@@ -1,0 +1,116 @@
+import pytest
+
+from innkeepd.policy.budget import MemoryPolicy, budget_of
+from innkeepd.policy.catalog import KNOWN_MODELS
+from innkeepd.policy.context import choose_contexts, is_heavy, takes
+from innkeepd.policy.reading import Reading
+from innkeepd.policy.verdict import Guest, Verdict, held_free, judge, missing, ollama_gate, together
+
+GIB = 2**30
+
+
+def house(gibibytes):
+    """Budget and the four models of the default chains (two 32B, the 70B, the 8B) on a Mac of that size."""
+    budget = budget_of(Reading(total=gibibytes * GIB))
+    contexts = choose_contexts(KNOWN_MODELS, budget.bytes)
+    guests = [
+        Guest(
+            m.name, m.weights, takes(m, contexts[m.weights], MemoryPolicy()), is_heavy(m, budget.bytes, MemoryPolicy())
+        )
+        for m in KNOWN_MODELS
+    ]
+    return budget, guests
+
+
+BUDGET, (CODER, THINKER, BIG, SMALL) = house(36)
+OTHER = Guest("other:8b", "other", SMALL.footprint)
+
+TABLE = {
+    # GB: one 32B, 32B + 8B, two 32B, llama3.3:latest, llama3.3:latest + 8B, one 8B
+    16: ("never", "never", "never", "never", "never", "fits"),
+    24: ("never", "never", "never", "never", "never", "fits"),
+    36: ("fits", "tight", "never", "never", "never", "fits"),
+    48: ("fits", "tight", "never", "never", "never", "fits"),
+    64: ("fits", "fits", "never", "fits", "tight", "fits"),
+    128: ("fits", "fits", "never", "fits", "fits", "fits"),
+}
+
+
+@pytest.mark.parametrize("size", TABLE)
+def test_the_table_of_the_seed_over_real_sizes(size):
+    budget, (coder, thinker, big, small) = house(size)
+    sets = [[coder], [coder, small], [coder, thinker], [big], [big, small], [small]]
+    assert TABLE[size] == tuple(together(guests, budget).fit for guests in sets)
+    alone = [judge(guests[0], [], budget).fit for guests in sets if len(guests) == 1]
+    assert [TABLE[size][0], TABLE[size][3], TABLE[size][5]] == alone
+
+
+def test_two_heavy_models_may_stand_together_where_the_user_allows_it():
+    budget, (coder, thinker, *_) = house(128)
+    assert together([coder, thinker], budget, heavy_limit=2).fit == "fits"
+    assert judge(thinker, [coder], budget, heavy_limit=2).fit == "fits"
+
+
+def test_what_stands_in_memory_is_resident_whoever_is_asked_by_another_name():
+    assert judge(Guest("alias:latest", CODER.weights, CODER.footprint, heavy=True), [CODER], BUDGET).fit == "resident"
+
+
+def test_never_tells_the_sum_the_limit_and_what_to_do():
+    verdict = judge(BIG, [CODER], BUDGET)
+    assert (verdict.fit, verdict.evict) == ("never", ())
+    for part in ("takes 41.9 GiB", "the budget is 27.0 GiB", "Metal's limit", "14.9 GiB too much", "Choose a smaller"):
+        assert part in verdict.reason
+
+
+def test_never_off_the_mac_speaks_of_the_machine():
+    linux = budget_of(Reading(platform="linux", total=16 * GIB))
+    assert "what this machine can give to models" in judge(CODER, [], linux).reason
+
+
+def test_the_8b_beside_the_32b_is_tight_and_tells_the_sum():
+    verdict = judge(SMALL, [CODER], BUDGET)
+    assert verdict.fit == "tight"
+    for part in ("llama3.1:8b 5.3 GiB + qwen2.5-coder:32b 21.4 GiB = 26.7 GiB", "budget 27.0 GiB", "0.3 GiB left"):
+        assert part in verdict.reason
+
+
+def test_a_second_32b_comes_only_after_the_first_has_left():
+    verdict = judge(THINKER, [SMALL, CODER], BUDGET)
+    assert Verdict("after_eviction", verdict.reason, (CODER.weights,)) == verdict
+    assert verdict.reason == "at most 1 heavy model at a time: qwen2.5-coder:32b must leave first"
+
+
+def test_for_bytes_the_first_in_line_leaves_and_no_more_than_needed():
+    verdict = judge(OTHER, [SMALL, CODER], BUDGET)
+    assert ("after_eviction", (SMALL.weights,)) == (verdict.fit, verdict.evict)
+    assert "over the budget of 27.0 GiB" in verdict.reason
+
+
+def test_ollamas_gate_is_80_percent_of_what_it_holds_free():
+    assert int(0.8 * 6 * GIB) == ollama_gate(BUDGET, 6 * GIB)
+    assert int(0.8 * 27 * GIB) == ollama_gate(BUDGET, 20 * GIB, freed=20 * GIB)
+    assert ollama_gate(BUDGET, None) is None
+    assert held_free(budget_of(Reading(platform="linux", total=64 * GIB)), 30 * GIB) == 30 * GIB
+
+
+def test_what_ollama_would_not_admit_beside_others_does_not_fit():
+    """The 8B takes 5.3 GiB: 80 % of 7 GiB is enough, of 6 GiB is not."""
+    assert judge(SMALL, [CODER], BUDGET, free=7 * GIB).fit == "tight"
+    refused = judge(SMALL, [CODER], BUDGET, free=6 * GIB)
+    assert ("after_eviction", (CODER.weights,)) == (refused.fit, refused.evict)
+    assert "Ollama admits at most 4.8 GiB now" in refused.reason
+
+
+def test_the_gate_counts_what_the_leaving_give_back():
+    first, second = Guest("a", "a", 6 * GIB), Guest("b", "b", 6 * GIB)
+    assert judge(SMALL, [first, second], BUDGET, free=2 * GIB).evict == ("a",)
+
+
+def test_alone_the_gate_does_not_apply_but_busy_memory_is_told():
+    verdict = judge(CODER, [], BUDGET, free=10 * GIB)
+    assert verdict.fit == "fits"
+    assert "only 10.0 GiB are free now" in verdict.reason
+
+
+def test_a_model_that_is_not_pulled_is_missing_with_the_line_that_gets_it():
+    assert Verdict("missing", "nope:1b is not pulled; get it with: ollama pull nope:1b") == missing("nope:1b")
