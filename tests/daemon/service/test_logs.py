@@ -22,8 +22,8 @@ class Script(CountingClock):
     ("line", "text"),
     [
         (
-            '{"timestamp":"2026-11-24T10:00:00Z","level":"info","event":"chat","model":"a:8b","waited":1.5,"why":"a b"}',
-            '2026-11-24T10:00:00Z info chat model=a:8b waited=1.5 why="a b"',
+            '{"timestamp":"2026-11-24T10:00:00Z","level":"info","event":"chat","model":"a:8b","waited":1.5,"w":"a b"}',
+            '2026-11-24T10:00:00Z info chat model=a:8b waited=1.5 w="a b"',
         ),
         ("Traceback (most recent call last):", "Traceback (most recent call last):"),
         ("17", "17"),
