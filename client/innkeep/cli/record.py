@@ -8,8 +8,8 @@ from innkeep.cli.table import columns
 from innkeep.cli.units import clock, seconds
 
 Record: TypeAlias = Mapping[str, Any]
-"""Fields that are told by name: ``_TOLD``. ``asked_at`` is seconds since the epoch, ``timings`` those of ``done``, ``waits``
-reasons (or maps with one), ``evicted`` names; all others follow under their own names."""
+"""Fields that are told by name: ``_TOLD``. ``asked_at`` is seconds since the epoch, ``timings`` those of ``done``,
+``waits`` reasons (or maps with one), ``evicted`` names; all others follow under their own names."""
 
 _TOLD = {
     *(

@@ -10,9 +10,9 @@ def trace_of(records: Sequence[Mapping[str, Any]], name: str = "history") -> lis
     """The lines of a trace: a head ``{trace, seed, note, requests}``, then one request a line in order of arrival.
 
     Of a record it reads ``id``, ``asked_at`` (seconds since the epoch), ``class`` (or ``priority``), ``client``,
-    ``session``, ``last``, ``chain``, ``prompt_tokens``, ``completion_tokens``, and for one that its client gave up ``code``
-    (``cancelled``) and ``timings.total``. ``t`` counts from the first request's arrival. Records without an arrival or a
-    chain (they were refused before they were routed) can't be replayed and are left out.
+    ``session``, ``last``, ``chain``, ``prompt_tokens``, ``completion_tokens``; and of one that its client gave up
+    ``code`` (``cancelled``) and ``timings.total``. ``t`` counts from the first request's arrival. Records without an
+    arrival or a chain (they were refused before they were routed) can't be replayed and are left out.
     """
     usable = [one for one in records if isinstance(one.get("asked_at"), int | float) and one.get("chain")]
     usable.sort(key=lambda one: one["asked_at"])

@@ -1,0 +1,36 @@
+import argparse
+
+import pytest
+from innkeep.cli import arguments
+
+
+def test_a_model_may_carry_the_name_of_its_provider():
+    assert arguments.model_name("ollama/qwen2.5-coder:32b") == "qwen2.5-coder:32b"
+    with pytest.raises(argparse.ArgumentTypeError, match="empty"):
+        arguments.model_name("ollama/")
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "x", "1.5", "²"])
+def test_a_count_is_at_least_one(text):
+    with pytest.raises(argparse.ArgumentTypeError, match="no number of at least 1"):
+        arguments.positive_number(text)
+
+
+def test_help_has_examples_and_exit_statuses(capsys):
+    with pytest.raises(SystemExit) as leaving:
+        arguments.parser_of("hold").parse_args(["--help"])
+    told = capsys.readouterr().out
+    assert leaving.value.code == 0
+    assert "examples:\n  innkeep hold 30m\n" in told
+    assert "exit status:\n  0    done\n" in told
+
+
+def test_an_option_is_never_guessed_from_its_beginning(capsys):
+    with pytest.raises(SystemExit) as leaving:
+        arguments.parser_of("hold").parse_args(["5m", "--wh", "x"])
+    assert leaving.value.code == 2
+    assert capsys.readouterr().err.endswith("see `innkeep hold --help`\n")
+
+
+def test_words_become_one_text():
+    assert arguments.joined(["a ", "b"]) == "a  b"

@@ -1,0 +1,104 @@
+import base64
+import json
+
+import pytest
+from innkeep import wire
+from support.cli_daemon import HANG_UP, an_answer
+
+
+def test_the_answer_streams_to_standard_output(daemon, innkeep):
+    daemon.script[wire.Chat] = an_answer("하늘은 ", "파랗다.")
+    ended = innkeep("ask", "왜", "파란가?")
+    assert ended == (0, "하늘은 파랗다.\n", "")
+    assert daemon.last(wire.Chat).messages == [wire.Message("user", "왜 파란가?")]
+
+
+def test_every_option_reaches_the_daemon(daemon, innkeep, tmp_path):
+    daemon.script[wire.Chat] = an_answer("ok")
+    picture = tmp_path / "a.png"
+    picture.write_bytes(b"\x89PNG")
+    words = "--model ollama/a --fallback b --fallback c --system short --session s --last --priority batch"
+    ended = innkeep(
+        "ask", "x", *words.split(), "--patience", "20s", "--deadline", "5m", "--no-think", "--image", str(picture)
+    )
+    assert ended.status == 0
+    chat = daemon.last(wire.Chat)
+    assert chat.messages == [
+        wire.Message("system", "short"),
+        wire.Message("user", "x", images=[base64.b64encode(b"\x89PNG").decode()]),
+    ]
+    assert (chat.model, chat.fallbacks, chat.role, chat.session, chat.last) == ("a", ["b", "c"], None, "s", True)
+    assert (chat.priority, chat.patience, chat.deadline, chat.think, chat.stream) == ("batch", 20.0, 300.0, False, True)
+
+
+def test_a_role_is_passed_on(daemon, innkeep):
+    daemon.script[wire.Chat] = an_answer("ok")
+    innkeep("ask", "x", "--role", "reasoning")
+    assert (daemon.last(wire.Chat).role, daemon.last(wire.Chat).think) == ("reasoning", None)
+
+
+def test_without_streaming_the_answer_comes_whole(daemon, innkeep):
+    daemon.script[wire.Chat] = an_answer("a", "b")
+    assert innkeep("ask", "x", "--no-stream").out == "ab\n"
+    assert not daemon.last(wire.Chat).stream
+
+
+def test_json_is_every_reply_or_without_streaming_the_last(daemon, innkeep):
+    daemon.script[wire.Chat] = an_answer("a", "b")
+    lines = [json.loads(line) for line in innkeep("ask", "x", "--json").out.splitlines()]
+    assert [line["type"] for line in lines] == ["routed", "started", "delta", "delta", "done"]
+    (whole,) = innkeep("ask", "x", "--json", "--no-stream").out.splitlines()
+    assert json.loads(whole)["text"] == "ab"
+
+
+def test_waiting_and_loading_are_told_on_a_terminal(daemon, innkeep):
+    before = [
+        wire.Waiting(id=0, model="q", position=2, ahead=1, resident=["d"], expected=None, reason="d answers"),
+        wire.Loading(id=0, model="q", unloading=["d"], elapsed=7.0, expected=12.0),
+    ]
+    daemon.script[wire.Chat] = an_answer("ok", before=before)
+    ended = innkeep("ask", "x", tty=True)
+    assert "waiting: 2nd in line behind 1 other for q, d in memory, d answers" in ended.err
+    assert "; unloading d, loading q 7 s of about 12 s" in ended.err
+    assert ended.out == "ok\n"
+    assert "qwen2.5-coder:32b (coding), 1 token at 11.2/s, waited 12 s, 14 s in all" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("code", "retryable", "status"), [("queue_full", True, 4), ("unknown_model", False, 1), ("never_fits", False, 1)]
+)
+def test_a_refusal_is_one_line_and_a_status(daemon, innkeep, code, retryable, status):
+    daemon.script[wire.Chat] = lambda _: [wire.Error(id=0, code=code, message="no", retryable=retryable)]
+    ended = innkeep("ask", "x")
+    assert (ended.status, ended.out) == (status, "")
+    assert ended.err.startswith("innkeep: no; ")
+    assert ended.err.count("\n") == 1
+
+
+def test_an_answer_that_breaks_off_is_told_to_be_incomplete(daemon, innkeep):
+    def broken(_):
+        yield wire.Delta(id=0, text="half an ans")
+        yield wire.Error(id=0, code="stalled", message="no token for 60 s", retryable=True, detail={"partial": True})
+
+    daemon.script[wire.Chat] = broken
+    assert innkeep("ask", "x") == (
+        4,
+        "half an ans\n",
+        "innkeep: no token for 60 s (the text above is incomplete)\n",
+    )
+
+
+def test_a_daemon_that_dies_in_mid_answer_is_one_line(daemon, innkeep):
+    daemon.script[wire.Chat] = lambda _: [wire.Delta(id=0, text="half"), HANG_UP]
+    ended = innkeep("ask", "x")
+    assert (ended.status, ended.out, ended.err.count("\n")) == (4, "half\n", 1)
+
+
+def test_fallbacks_want_a_model(daemon, innkeep):
+    assert innkeep("ask", "x", "--fallback", "b").err.startswith("innkeep: --fallback needs --model;")
+    assert daemon.requests == []
+
+
+def test_nothing_asked_is_a_usage_error(daemon, innkeep):
+    ended = innkeep("ask")
+    assert (ended.status, ended.err.startswith("innkeep: nothing is asked;")) == (2, True)

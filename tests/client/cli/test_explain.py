@@ -1,0 +1,23 @@
+import json
+
+from innkeep import wire
+from support.cli_daemon import a_record
+
+
+def test_explain_asks_for_one_request(daemon, innkeep):
+    daemon.script[wire.HistoryAsk] = lambda _: [wire.History(id=0, records=[a_record()])]
+    assert innkeep("explain", "3f9a").out.startswith("request 3f9a01\n")
+    assert daemon.last(wire.HistoryAsk).request == "3f9a"
+
+
+def test_the_last_one_needs_no_id(daemon, innkeep):
+    daemon.script[wire.HistoryAsk] = lambda _: [wire.History(id=0, records=[a_record()])]
+    assert json.loads(innkeep("explain", "last", "--json").out)["id"] == "3f9a01"
+    assert (daemon.last(wire.HistoryAsk).request, daemon.last(wire.HistoryAsk).limit) == (None, 1)
+
+
+def test_an_unknown_request_is_a_failure_in_one_line(daemon, innkeep):
+    daemon.script[wire.HistoryAsk] = lambda _: [wire.History(id=0, records=[])]
+    ended = innkeep("explain", "nope")
+    assert (ended.status, ended.err) == (1, "innkeep: no request 'nope' is known; `innkeep history` lists them\n")
+    assert innkeep("explain", "last").err.startswith("innkeep: no request has been answered yet;")

@@ -1,0 +1,67 @@
+import time
+
+import pytest
+from innkeep.cli import units
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0.0 s"),
+        (7.04, "7.0 s"),
+        (9.96, "10 s"),
+        (119.0, "119 s"),
+        (300.0, "300 s (5 min)"),
+        (7830.0, "7830 s (2 h 10 min)"),
+    ],
+)
+def test_durations_are_told_in_seconds_and_long_ones_in_larger_units_too(value, text):
+    assert text == units.seconds(value)
+
+
+def test_memory_is_told_in_gib_and_disk_in_gb_with_one_decimal():
+    assert units.gib(27 * 2**30) == "27.0 GiB"
+    assert units.gb(19_851_336_256) == "19.9 GB"
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (22, "22nd"), (112, "112th")]
+)
+def test_places_in_line_are_ordinals(number, text):
+    assert text == units.ordinal(number)
+
+
+def test_counting_puts_the_noun_into_the_plural():
+    assert (units.counted(1, "swap"), units.counted(0, "swap")) == ("1 swap", "0 swaps")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90", 90.0),
+        ("90s", 90.0),
+        ("5m", 300.0),
+        ("1h30m", 5400.0),
+        ("1.5h", 5400.0),
+        ("0", 0.0),
+        ("250ms", 0.25),
+        ("2 min", 120.0),
+    ],
+)
+def test_a_duration_is_read_in_any_unit(text, seconds):
+    assert seconds == units.duration(text)
+
+
+@pytest.mark.parametrize("text", ["", "x", "5 bananas", "1h30", "30m5", "1.2.3s", "s", ".", "-5s", "٣s"])
+def test_what_is_no_duration_is_refused(text):
+    with pytest.raises(ValueError, match="duration"):
+        units.duration(text)
+
+
+def test_a_clock_of_another_day_has_its_date():
+    assert units.clock(86400.0).startswith("1970-01-0")
+    assert len(units.clock(time.time())) == len("14:03:07")
+
+
+def test_whole_seconds_never_run_below_zero():
+    assert (units.whole_seconds(-1.0), units.whole_seconds(7.4)) == ("0 s", "7 s")
