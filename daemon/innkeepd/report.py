@@ -44,6 +44,9 @@ QUANTITIES = (
 )
 """The fields of ``Reading`` that are bytes."""
 
+CANDIDATES = tuple(model.name for model in KNOWN_MODELS)
+"""The default chains."""
+
 _FORMULAS = {
     "ollama_free": "free as Ollama counts it",
     "activity_monitor_used": "used as Activity Monitor counts it",
@@ -64,7 +67,7 @@ def memory_report(
     as_json: bool = False,
     recording: Path | None = None,
     policy: MemoryPolicy | None = None,
-    candidates: Sequence[str] = tuple(model.name for model in KNOWN_MODELS),
+    candidates: Sequence[str] = CANDIDATES,
     seen: Seen | None = None,
     learned: Learned | None = None,
     door: MemoryDoor | None = None,

@@ -173,7 +173,8 @@ def memory_pressure_percent(reading: Reading) -> int | None:
 
 def mac_reading(fields: Mapping[str, Any]) -> Reading:
     """A Mac's reading from the fields told: total is hw.memsize, available follows from psutil's formula."""
-    reading = Reading(**({"total": fields.get("hw_memsize") or None} | dict(fields)))
+    told: dict[str, Any] = {"total": fields.get("hw_memsize") or None} | dict(fields)
+    reading = Reading(**told)
     return replace(reading, available=psutil_available(reading))
 
 
