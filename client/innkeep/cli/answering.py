@@ -41,7 +41,7 @@ class Telling:
         """Tell one reply."""
         match reply:
             case wire.Routed():
-                self.progress.show(f"Asking {reply.model} ({reply.role}: {reply.reason})", topic=f"ask {reply.model}")
+                self.progress.show(f"asking {reply.model} ({reply.role}: {reply.reason})", topic=f"ask {reply.model}")
             case wire.Waiting():
                 self._waiting = reply
                 self._show_progress(f"wait {reply.position} {reply.reason}")
@@ -58,7 +58,8 @@ class Telling:
                 pass
 
     def _show_progress(self, topic: str) -> None:
-        self.progress.show(progress_line(self._waiting, self._loading), topic=topic)
+        shorter = progress_line(None, self._loading)
+        self.progress.show(progress_line(self._waiting, self._loading), topic=topic, shorter=shorter)
 
     def _take_start(self, started: wire.Started) -> None:
         self._waiting = self._loading = None
@@ -85,7 +86,7 @@ class Telling:
         now = monotonic()
         self._thought_since = self._thought_since or now
         if not self.text:
-            self.progress.show(f"Thinking, {whole_seconds(now - self._thought_since)}", topic="think")
+            self.progress.show(f"thinking, {whole_seconds(now - self._thought_since)}", topic="think")
 
     def _speak(self, text: str) -> None:
         if not self.text:

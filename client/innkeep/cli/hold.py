@@ -25,7 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace, terminal: Terminal) -> int:
     """Wait for running answers, unload everything, and load nothing until the time is up."""
     with open_client(args) as client, Progress(terminal, silent=args.json) as progress:
-        progress.show("Waiting for running answers, unloading everything")
+        progress.show("waiting for running answers, unloading everything")
         held = client.hold(args.seconds, why=args.why)
     if args.json:
         terminal.tell_json(held)

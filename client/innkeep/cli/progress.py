@@ -3,7 +3,7 @@
 from types import TracebackType
 from typing import Self
 
-from innkeep.cli.table import cut
+from innkeep.cli.table import cut, width
 from innkeep.cli.terminal import Terminal
 
 
@@ -28,12 +28,13 @@ class Progress:
     ) -> None:
         self.clear()
 
-    def show(self, line: str, topic: str | None = None) -> None:
-        """Draw ``line``; ``topic`` is the part of it that is news (the line itself, where it is None)."""
+    def show(self, line: str, topic: str | None = None, *, shorter: str = "") -> None:
+        """Draw ``line``, or ``shorter`` where it is too wide; ``topic`` is what of it is news (None: all of it)."""
         if self._silent:
             return
         if self._terminal.live:
-            shown = cut(line, self._terminal.width() - 1)
+            room = self._terminal.width() - 1
+            shown = cut(shorter if shorter and width(line) > room else line, room)
             self._terminal.err.write(f"\r\x1b[2m{shown}\x1b[0m\x1b[K")
             self._terminal.err.flush()
             self._drawn = True

@@ -171,17 +171,22 @@ def route_text(route: wire.RouteReply, paint: Paint = plain) -> str:
 
 
 def progress_line(waiting: wire.Waiting | None, loading: wire.Loading | None) -> str:
-    """``waiting: 2nd in line behind 1 request for …; unloading A, loading B 7 s of about 12 s``."""
-    parts = [waiting_words(waiting)] if waiting is not None and (loading is None or waiting.ahead > 0) else []
-    parts += [loading_words(loading)] if loading is not None else []
-    line = "; ".join(parts)
-    return line[:1].upper() + line[1:] if not line.startswith("waiting") else line
+    """``waiting: 2nd in line behind 1 other; unloading A, loading B 7 s of about 12 s``: whichever of the two there is."""
+    if loading is None:
+        return waiting_words(waiting) if waiting is not None else ""
+    place = f"{place_words(waiting)}; " if waiting is not None and waiting.ahead else ""
+    return place + loading_words(loading)
+
+
+def place_words(waiting: wire.Waiting) -> str:
+    """``waiting: 2nd in line behind 1 other``."""
+    behind = f" behind {counted(waiting.ahead, 'other')}" if waiting.ahead else ""
+    return f"waiting: {ordinal(waiting.position)} in line{behind}"
 
 
 def waiting_words(waiting: wire.Waiting) -> str:
     """What a chat waits for, in words."""
-    behind = f" behind {counted(waiting.ahead, 'other')}" if waiting.ahead else ""
-    words = [f"waiting: {ordinal(waiting.position)} in line{behind} for {waiting.model}"]
+    words = [f"{place_words(waiting)} for {waiting.model}"]
     words += [f"{' and '.join(waiting.resident)} in memory"] if waiting.resident else []
     words += [waiting.reason] if waiting.reason else []
     words += [f"about {whole_seconds(waiting.expected)}"] if waiting.expected is not None else []

@@ -17,7 +17,7 @@ def test_progress_is_told_step_by_step():
     telling, terminal = a_telling()
     telling.tell(an_answer("ok")(CHAT))
     assert terminal.err.getvalue().splitlines() == [
-        "Asking qwen2.5-coder:32b (coding: the word code)",
+        "asking qwen2.5-coder:32b (coding: the word code)",
         "qwen2.5-coder:32b reads the prompt",
     ]
 
@@ -37,7 +37,7 @@ def test_thinking_is_shown_apart_from_the_answer():
 def test_thinking_that_nobody_wants_to_read_is_progress():
     telling, terminal = a_telling()
     telling.tell([wire.Delta(id=1, thinking="hm"), wire.Delta(id=1, text="42")])
-    assert (terminal.out.getvalue(), terminal.err.getvalue()) == ("42\n", "Thinking, 0 s\n")
+    assert (terminal.out.getvalue(), terminal.err.getvalue()) == ("42\n", "thinking, 0 s\n")
 
 
 def test_a_whole_answer_is_told_with_its_thinking():

@@ -59,7 +59,7 @@ def test_waiting_and_loading_are_told_on_a_terminal(daemon, innkeep):
     daemon.script[wire.Chat] = an_answer("ok", before=before)
     ended = innkeep("ask", "x", tty=True)
     assert "waiting: 2nd in line behind 1 other for q, d in memory, d answers" in ended.err
-    assert "; unloading d, loading q 7 s of about 12 s" in ended.err
+    assert "waiting: 2nd in line behind 1 other; unloading d, loading q 7 s of about 12 s" in ended.err
     assert ended.out == "ok\n"
     assert "qwen2.5-coder:32b (coding), 1 token at 11.2/s, waited 12 s, 14 s in all" in ended.err
 

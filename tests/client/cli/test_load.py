@@ -12,7 +12,7 @@ def test_load_tells_the_swap_on_a_terminal_and_then_the_end(daemon, innkeep):
     daemon.script[wire.Load] = a_load
     ended = innkeep("load", "ollama/qwen2.5-coder:32b", tty=True)
     assert ended.out == "qwen2.5-coder:32b is in memory, 12 s\n"
-    assert "Unloading deepseek-r1:32b, loading qwen2.5-coder:32b 1 s of about 12 s" in ended.err
+    assert "unloading deepseek-r1:32b, loading qwen2.5-coder:32b 1 s of about 12 s" in ended.err
     assert ended.err.endswith("\r\x1b[K")
 
 

@@ -21,6 +21,12 @@ def test_a_long_line_is_cut_to_the_terminal():
     assert "한글은 두 칸을 차…" in terminal.err.getvalue()
 
 
+def test_a_shorter_line_is_drawn_where_the_whole_one_is_too_wide():
+    terminal = a_terminal()
+    Progress(terminal).show("waiting: 2nd in line; loading 1 s", shorter="loading 1 s")
+    assert terminal.err.getvalue() == "\r\x1b[2mloading 1 s\x1b[0m\x1b[K"
+
+
 def test_without_redraw_only_news_is_printed():
     terminal = a_terminal(NO_COLOR="1")
     with Progress(terminal) as progress:

@@ -125,14 +125,20 @@ def a_wait(**changes):
 def test_progress_tells_the_place_in_line_and_the_swap_under_way():
     loading = wire.Loading(id=0, model=QWEN, unloading=[DEEPSEEK], elapsed=7.2, expected=12.0)
     assert render.progress_line(a_wait(), loading) == (
-        f"waiting: 2nd in line behind 1 other for {QWEN}, {DEEPSEEK} in memory, it answers, about 40 s; "
-        f"unloading {DEEPSEEK}, loading {QWEN} 7 s of about 12 s"
+        f"waiting: 2nd in line behind 1 other; unloading {DEEPSEEK}, loading {QWEN} 7 s of about 12 s"
     )
 
 
 def test_who_is_first_in_line_sees_only_the_swap():
     loading = wire.Loading(id=0, model=QWEN, unloading=[], elapsed=7.2)
-    assert render.progress_line(a_wait(position=1, ahead=0), loading) == f"Loading {QWEN} 7 s"
+    assert render.progress_line(a_wait(position=1, ahead=0), loading) == f"loading {QWEN} 7 s"
+
+
+def test_a_wait_tells_who_has_the_memory_why_and_how_long():
+    assert render.progress_line(a_wait(), None) == (
+        f"waiting: 2nd in line behind 1 other for {QWEN}, {DEEPSEEK} in memory, it answers, about 40 s"
+    )
+    assert render.progress_line(None, None) == ""
 
 
 def test_a_wait_of_unknown_length_tells_what_is_known():

@@ -14,4 +14,4 @@ def test_the_reply_that_ends_a_swap_is_given(daemon):
     terminal = Terminal(Stream(tty=False), Stream(tty=True), {"NO_COLOR": "1"})
     end = follow_swap(wire.Load(id=0, model="m"), Namespace(socket=str(daemon.path), json=False), terminal)
     assert isinstance(end, wire.Loaded)
-    assert terminal.err.getvalue() == "Loading m 0 s\n"
+    assert terminal.err.getvalue() == "loading m 0 s\n"
