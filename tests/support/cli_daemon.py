@@ -1,14 +1,16 @@
-"""A scripted innkeepd on a real Unix socket, in threads, for tests of the command: it decides nothing and keeps no model."""
+"""A scripted innkeepd on a real Unix socket, in threads, for tests of the command: it keeps no model."""
 
 import io
 import socket
 import struct
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
+
 from innkeep import wire
 
 Script = Callable[[Any], Iterable[Any]]
@@ -46,10 +48,8 @@ class ScriptedDaemon:
         """End every thread."""
         self.cancelled.set()
         for one in (self._listener, *self._open):
-            try:
+            with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
             one.close()
         for thread in self._threads:
             thread.join(PATIENCE)
@@ -160,7 +160,7 @@ def a_status(**changes: Any) -> wire.Status:
 def an_answer(
     *pieces: str, model: str = "qwen2.5-coder:32b", before: Iterable[Any] = (), finish: str = "stop"
 ) -> Script:
-    """A chat's replies: routed, whatever comes ``before``, started, the pieces (together in ``done`` without ``stream``)."""
+    """A chat's replies: routed, whatever comes ``before``, started, the pieces (whole in ``done`` without ``stream``)."""
 
     def script(request: wire.Chat) -> Iterable[Any]:
         yield wire.Routed(

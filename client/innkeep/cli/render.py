@@ -171,7 +171,7 @@ def route_text(route: wire.RouteReply, paint: Paint = plain) -> str:
 
 
 def progress_line(waiting: wire.Waiting | None, loading: wire.Loading | None) -> str:
-    """``waiting: 2nd in line behind 1 other; unloading A, loading B 7 s of about 12 s``: whichever of the two there is."""
+    """``waiting: 2nd in line behind 1 other; unloading A, loading B 7 s of about 12 s``, or one of the two."""
     if loading is None:
         return waiting_words(waiting) if waiting is not None else ""
     place = f"{place_words(waiting)}; " if waiting is not None and waiting.ahead else ""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
 from innkeep.cli.command import run
 from innkeep.cli.terminal import Terminal
 from support.cli_daemon import ScriptedDaemon, Stream
@@ -30,7 +31,7 @@ def daemon() -> Iterator[ScriptedDaemon]:
 
 @pytest.fixture
 def innkeep(request: pytest.FixtureRequest) -> Innkeep:
-    """``innkeep("status", tty=True) -> Ended``: a command line run in this process, at the scripted daemon if there is one."""
+    """``innkeep("status", tty=True) -> Ended``: a command line in this process, at the scripted daemon."""
 
     def command(*argv: str, tty: bool = False, environ: Mapping[str, str] | None = None) -> Ended:
         terminal = Terminal(Stream(tty=tty), Stream(tty=tty), {"COLUMNS": "100", "TERM": "xterm"} | dict(environ or {}))

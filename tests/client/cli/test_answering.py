@@ -1,4 +1,5 @@
 import pytest
+
 from innkeep import wire
 from innkeep.cli.answering import Telling
 from innkeep.cli.progress import Progress

@@ -1,6 +1,7 @@
 import argparse
 
 import pytest
+
 from innkeep.cli import arguments
 
 

@@ -2,6 +2,7 @@ import base64
 import json
 
 import pytest
+
 from innkeep import wire
 from support.cli_daemon import HANG_UP, an_answer
 

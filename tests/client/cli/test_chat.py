@@ -1,6 +1,7 @@
 import json
 
 import pytest
+
 from innkeep import wire
 from innkeep.cli import chat
 from innkeep.cli.arguments import parser_of
@@ -11,7 +12,7 @@ from support.cli_daemon import UNTIL_CANCELLED, Stream, an_answer
 
 @pytest.fixture
 def talk(daemon, monkeypatch):
-    """``talk("line", Exception, ..., options=[...])``: a conversation typed line by line at a terminal; its terminal."""
+    """``talk("line", Exception, ..., options=[...])``: typed line by line at a terminal; its terminal."""
 
     def typed(*lines, options=(), tty=True):
         monkeypatch.setattr("sys.stdin", Stream(tty=tty))

@@ -1,4 +1,5 @@
 import pytest
+
 from innkeep.cli.answering import chat_settings
 from innkeep.cli.arguments import Parser
 from innkeep.cli.chat_arguments import add_chat_arguments

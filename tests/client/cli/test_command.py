@@ -2,10 +2,11 @@ import subprocess
 import sys
 
 import pytest
+
+from innkeep import wire
 from innkeep.cli import command
 from innkeep.cli.outcome import PIPE_CLOSED
 from innkeep.cli.terminal import Terminal
-from innkeep import wire
 from support.cli_daemon import Stream, a_status
 
 
@@ -77,7 +78,8 @@ def test_a_reader_that_goes_away_is_no_error_to_talk_about(monkeypatch):
 
 
 def test_a_closed_pipe_is_silent_in_a_real_process():
-    script = f"{sys.executable} -c 'import sys; from innkeep.cli import main; sys.exit(main())' --help | true; echo ${{PIPESTATUS[0]}}"
+    code = "import sys; from innkeep.cli import main; sys.exit(main())"
+    script = f"{sys.executable} -c '{code}' --help | true; echo ${{PIPESTATUS[0]}}"
     ended = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
     assert ended.stderr == ""
     assert ended.stdout.strip() in ("0", str(PIPE_CLOSED))

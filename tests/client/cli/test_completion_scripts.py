@@ -2,6 +2,7 @@ import shutil
 import subprocess
 
 import pytest
+
 from innkeep.cli.completion_scripts import script
 from innkeep.cli.tree import commands
 from innkeep.cli.verbs import VERBS

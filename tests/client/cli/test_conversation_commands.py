@@ -1,6 +1,7 @@
 import json
 
 import pytest
+
 from innkeep.cli.conversation_commands import HELP, Talk
 from innkeep.wire import Message
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+
 from innkeep.cli import delegate
 from innkeep.cli.outcome import UsageError
 from innkeep.cli.terminal import Terminal

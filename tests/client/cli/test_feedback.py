@@ -1,6 +1,7 @@
 import json
 
 import pytest
+
 from innkeep import wire
 from support.cli_daemon import a_record
 

@@ -2,6 +2,7 @@ import json
 import time
 
 import pytest
+
 from innkeep import wire
 
 

@@ -1,4 +1,5 @@
 import pytest
+
 from innkeep import errors
 from innkeep.cli import outcome
 

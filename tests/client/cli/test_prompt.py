@@ -1,6 +1,8 @@
 import os
+from pathlib import Path
 
 import pytest
+
 from innkeep.cli.outcome import UsageError
 from innkeep.cli.prompt import images_of, is_piped, prompt_text
 from innkeep.cli.terminal import Terminal
@@ -31,7 +33,7 @@ def piped():
 
 @pytest.fixture
 def nothing():
-    with open(os.devnull) as stream:
+    with Path(os.devnull).open() as stream:
         yield stream
 
 
@@ -72,12 +74,12 @@ def test_a_dash_is_standard_input_once(terminal, piped):
 def test_a_file_that_is_no_text_or_too_much_is_refused_by_name(terminal, nothing, tmp_path, content, fault):
     file = tmp_path / "x.bin"
     file.write_bytes(content)
-    with pytest.raises(UsageError, match=f"x.bin: {fault}"):
+    with pytest.raises(UsageError, match=f"x\\.bin: {fault}"):
         prompt_text([], [str(file)], terminal, nothing)
 
 
 def test_a_missing_file_is_refused_by_name(terminal, nothing, tmp_path):
-    with pytest.raises(UsageError, match="nope.txt: No such file or directory; name a file"):
+    with pytest.raises(UsageError, match=r"nope\.txt: No such file or directory; name a file"):
         prompt_text([], [str(tmp_path / "nope.txt")], terminal, nothing)
 
 

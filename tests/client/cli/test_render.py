@@ -1,4 +1,5 @@
 import pytest
+
 from innkeep import wire
 from innkeep.cli import render
 from support.cli_daemon import GIB, a_status

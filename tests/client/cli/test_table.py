@@ -1,4 +1,5 @@
 import pytest
+
 from innkeep.cli import table
 
 

@@ -1,6 +1,7 @@
 import io
 
 import pytest
+
 from innkeep.cli.terminal import Terminal, terminal_width
 from support.cli_daemon import Stream
 

@@ -1,6 +1,7 @@
 import time
 
 import pytest
+
 from innkeep.cli import units
 
 

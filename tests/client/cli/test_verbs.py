@@ -1,10 +1,11 @@
 from importlib import import_module
 
 import pytest
+
+from innkeep import wire
 from innkeep.cli.arguments import PRIORITIES, ROLES
 from innkeep.cli.verbs import DELEGATED, VERBS
 from innkeep.cli.watch import KINDS
-from innkeep import wire
 
 
 @pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in DELEGATED])
@@ -22,4 +23,4 @@ def test_delegated_verbs_are_listed_with_the_others():
 def test_words_written_out_for_a_fast_start_are_those_of_the_wire():
     assert ROLES == wire.ROLES
     assert PRIORITIES == wire.PRIORITIES
-    assert KINDS == wire.EventKind.__args__
+    assert wire.EventKind.__args__ == KINDS
