@@ -160,7 +160,7 @@ def a_status(**changes: Any) -> wire.Status:
 def an_answer(
     *pieces: str, model: str = "qwen2.5-coder:32b", before: Iterable[Any] = (), finish: str = "stop"
 ) -> Script:
-    """A chat's replies: routed, whatever comes ``before``, started, the pieces (whole in ``done`` without ``stream``)."""
+    """A chat: routed, whatever comes ``before``, started, the pieces (whole in ``done`` without ``stream``)."""
 
     def script(request: wire.Chat) -> Iterable[Any]:
         yield wire.Routed(

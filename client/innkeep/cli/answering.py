@@ -54,8 +54,6 @@ class Telling:
                 self._take_delta(reply)
             case wire.Done():
                 self._take_end(reply)
-            case _:
-                pass
 
     def _show_progress(self, topic: str) -> None:
         shorter = progress_line(None, self._loading)

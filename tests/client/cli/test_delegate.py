@@ -57,6 +57,16 @@ def test_the_command_becomes_innkeepd_with_its_output_and_status(tmp_path, words
     assert (ended.returncode, ended.stdout, ended.stderr) == (7, f"{told}\n", "")
 
 
+def test_options_before_the_verb_are_passed_on(bare, innkeep, tmp_path, monkeypatch):
+    innkeepd = install(tmp_path)
+    became = []
+    monkeypatch.setattr("os.execve", lambda *call: became.append(call))
+    innkeep("--json", "--socket", "/a", "--socket=/b", "config", "show", environ={"PATH": str(tmp_path)})
+    ((path, words, environ),) = became
+    assert (path, words) == (innkeepd, [str(innkeepd), "config", "show", "--json"])
+    assert environ["INNKEEP_SOCKET"] == "/b"
+
+
 def test_innkeepd_beside_the_command_comes_before_the_path(tmp_path):
     beside, elsewhere = install(tmp_path / "a"), install(tmp_path / "b")
     found = delegate.find_innkeepd(
