@@ -4,6 +4,7 @@
 # The binary lies outside the tree, so that `make clean` and a fresh clone keep it:
 #   ${XDG_CACHE_HOME:-~/.cache}/innkeep/ollama-<version>/bin/ollama
 # A second call finds it there and returns at once. On a Mac nobody needs this: `brew install ollama`.
+# With --missing it builds nothing and prints the Debian packages that it would need, in one line.
 #
 # The Go module holds the whole server but leaves out three C++ headers of others. Two come as Debian packages
 # (nlohmann-json3-dev, libstb-dev), the third from the source archive of the Python package `miniaudio`.
@@ -22,7 +23,7 @@ fail() { say "$*"; exit 1; }
 has() { command -v "$1" >/dev/null 2>&1; }
 
 if [ -x "$binary" ]; then
-    echo "$binary"
+    [ "${1:-}" = --missing ] && echo || echo "$binary"
     exit 0
 fi
 [ "$(uname -s)" = Linux ] || fail "this builds for Linux only; on a Mac: brew install ollama, then make test"
@@ -35,6 +36,10 @@ has g++ || missing+=(g++)
 has git || missing+=(git)
 [ -e /usr/include/nlohmann/json.hpp ] || missing+=(nlohmann-json3-dev)
 [ -e /usr/include/stb/stb_image.h ] || missing+=(libstb-dev)
+if [ "${1:-}" = --missing ]; then
+    echo "${missing[*]}"
+    exit 0
+fi
 if [ ${#missing[@]} -gt 0 ]; then
     has apt-get || fail "missing: ${missing[*]} (names of the Debian packages); install them and try again"
     [ "$(id -u)" = 0 ] || fail "missing packages; run: sudo apt-get install ${missing[*]}"

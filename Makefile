@@ -1,0 +1,66 @@
+# innkeep: `make run` tries it, `make test` proves it. Needs Python 3.11 or later and make, nothing else.
+# Everything that is installed lies in .venv; what took long to build (a real Ollama) lies outside the tree and is kept.
+
+# A Mac's own python3 is too old, so the first of these that is not.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+BIN := .venv/bin
+OURS := daemon client tests $(wildcard scripts packaging examples)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format ollama bench test-engines clean
+.DELETE_ON_ERROR:
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r target what; do \
+		printf '  make %-14s %s\n' "$$target" "$$what"; done
+
+run: .venv/.runs ## watch innkeep do its job: a real Ollama where one answers, else the bundled simulator
+	@$(BIN)/python scripts/demo.py
+
+test: lint ## everything: lint, types, all tests, coverage; live ones where an ollama is (see `make ollama`)
+	$(BIN)/python -m pytest -m "not engines" --cov --cov-report=term --cov-fail-under=90 $(PYTEST)
+	@echo "the room of choices, every branch of it:"
+	@$(BIN)/coverage report --include='daemon/innkeepd/policy/*' --fail-under=100
+
+lint: .venv/.proves ## ruff, formatting, mypy --strict
+	$(BIN)/ruff check $(OURS)
+	$(BIN)/ruff format --check $(OURS)
+	$(BIN)/mypy
+
+format: .venv/.proves ## put every file in the form that `make lint` wants
+	$(BIN)/ruff check --fix-only --quiet $(OURS)
+	$(BIN)/ruff format $(OURS)
+
+ollama: .venv/.made ## build the real Ollama for Linux, once (about 5 minutes), and print where it is
+	@PYTHON=$(BIN)/python packaging/ollama/build.sh
+
+bench: .venv/.proves ## how much innkeep costs, as ratios against a direct client in the same run
+	@$(BIN)/python scripts/bench.py
+
+test-engines: .venv/.proves ## fail-over to real engines (Ray Serve, LiteLLM); downloads much, not part of `make test`
+	$(BIN)/python -m pytest -m engines $(PYTEST)
+
+clean: ## remove what these targets made in the tree (the built Ollama is kept)
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* build dist htmlcov
+	find daemon client tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- the environment: stamps, so that nothing is installed twice ------------------------------------------------------
+.venv/.made:
+	@test -n "$(PYTHON)" || { echo "innkeep needs Python 3.11 or later on PATH; on a Mac: brew install python@3.13," \
+		"on Debian: apt-get install python3-venv. Or name one: make PYTHON=/path/to/python3 ..."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "$(PYTHON) is older than Python 3.11, which innkeep needs"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) cannot make virtual environments; on Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1' # older ones know no dependency groups
+	@touch $@
+
+.venv/.runs: .venv/.made pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[daemon]'
+	@touch $@
+
+.venv/.proves: .venv/.runs pyproject.toml
+	$(BIN)/python -m pip install --quiet --group dev
+	@touch $@
