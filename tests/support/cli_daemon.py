@@ -157,21 +157,25 @@ def a_status(**changes: Any) -> wire.Status:
     return msgspec.structs.replace(status, **changes)
 
 
+def a_route(model: str = "qwen2.5-coder:32b") -> wire.Routed:
+    """The first reply to a chat."""
+    return wire.Routed(
+        id=0, request="3f9a01", role="coding", confidence=0.9, model=model, candidates=[model], reason="the word code"
+    )
+
+
+def half_an_answer(text: str, *then: Any) -> Script:
+    """A chat that is routed, started and told ``text``; then whatever comes ``then``."""
+    return lambda _: [a_route(), wire.Started(id=0, model="m", attempt=1), wire.Delta(id=0, text=text), *then]
+
+
 def an_answer(
     *pieces: str, model: str = "qwen2.5-coder:32b", before: Iterable[Any] = (), finish: str = "stop"
 ) -> Script:
     """A chat: routed, whatever comes ``before``, started, the pieces (whole in ``done`` without ``stream``)."""
 
     def script(request: wire.Chat) -> Iterable[Any]:
-        yield wire.Routed(
-            id=0,
-            request="3f9a01",
-            role="coding",
-            confidence=0.9,
-            model=model,
-            candidates=[model],
-            reason="the word code",
-        )
+        yield a_route(model)
         yield from before
         yield wire.Started(id=0, model=model, attempt=1)
         if request.stream:

@@ -4,7 +4,7 @@ import json
 import pytest
 
 from innkeep import wire
-from support.cli_daemon import HANG_UP, an_answer
+from support.cli_daemon import HANG_UP, an_answer, half_an_answer
 
 
 def test_the_answer_streams_to_standard_output(daemon, innkeep):
@@ -77,11 +77,8 @@ def test_a_refusal_is_one_line_and_a_status(daemon, innkeep, code, retryable, st
 
 
 def test_an_answer_that_breaks_off_is_told_to_be_incomplete(daemon, innkeep):
-    def broken(_):
-        yield wire.Delta(id=0, text="half an ans")
-        yield wire.Error(id=0, code="stalled", message="no token for 60 s", retryable=True, detail={"partial": True})
-
-    daemon.script[wire.Chat] = broken
+    stall = wire.Error(id=0, code="stalled", message="no token for 60 s", retryable=True, detail={"partial": True})
+    daemon.script[wire.Chat] = half_an_answer("half an ans", stall)
     assert innkeep("ask", "x") == (
         4,
         "half an ans\n",
@@ -90,7 +87,7 @@ def test_an_answer_that_breaks_off_is_told_to_be_incomplete(daemon, innkeep):
 
 
 def test_a_daemon_that_dies_in_mid_answer_is_one_line(daemon, innkeep):
-    daemon.script[wire.Chat] = lambda _: [wire.Delta(id=0, text="half"), HANG_UP]
+    daemon.script[wire.Chat] = half_an_answer("half", HANG_UP)
     ended = innkeep("ask", "x")
     assert (ended.status, ended.out, ended.err.count("\n")) == (4, "half\n", 1)
 

@@ -7,7 +7,7 @@ from innkeep.cli import chat
 from innkeep.cli.arguments import parser_of
 from innkeep.cli.terminal import Terminal
 from innkeep.errors import QueueFull
-from support.cli_daemon import UNTIL_CANCELLED, Stream, an_answer
+from support.cli_daemon import UNTIL_CANCELLED, Stream, an_answer, half_an_answer
 
 
 @pytest.fixture
@@ -54,11 +54,7 @@ def test_commands_change_who_answers_the_next_turn(daemon, talk):
 
 
 def test_ctrl_c_stops_the_answer_and_not_the_conversation(daemon, talk, monkeypatch):
-    def endless(_):
-        yield wire.Delta(id=0, text="on and on")
-        yield UNTIL_CANCELLED
-
-    daemon.script[wire.Chat] = endless
+    daemon.script[wire.Chat] = half_an_answer("on and on", UNTIL_CANCELLED)
     spoken = Terminal.piece
 
     def interrupted(terminal, text):

@@ -15,7 +15,7 @@ import time
 import pytest
 
 from innkeep import wire
-from support.cli_daemon import UNTIL_CANCELLED, an_answer
+from support.cli_daemon import UNTIL_CANCELLED, an_answer, half_an_answer
 
 COMMAND = [sys.executable, "-c", "import sys; from innkeep.cli import main; sys.exit(main())"]
 LIMIT = 20.0
@@ -104,11 +104,7 @@ def test_without_colour_progress_is_plain_lines(daemon, screen):
 
 
 def test_ctrl_c_cancels_the_request_and_ends_with_130(daemon, screen):
-    def endless(_):
-        yield wire.Delta(id=0, text="on and on")
-        yield UNTIL_CANCELLED
-
-    daemon.script[wire.Chat] = endless
+    daemon.script[wire.Chat] = half_an_answer("on and on", UNTIL_CANCELLED)
     shown = screen("ask", "x")
     shown.until("on and on")
     shown.process.send_signal(signal.SIGINT)
@@ -118,11 +114,7 @@ def test_ctrl_c_cancels_the_request_and_ends_with_130(daemon, screen):
 
 
 def test_a_conversation_outlives_a_stopped_answer(daemon, screen):
-    def endless(_):
-        yield wire.Delta(id=0, text="on and on")
-        yield UNTIL_CANCELLED
-
-    daemon.script[wire.Chat] = endless
+    daemon.script[wire.Chat] = half_an_answer("on and on", UNTIL_CANCELLED)
     shown = screen("chat")
     shown.until(">>> ")
     shown.type("hello\n")
