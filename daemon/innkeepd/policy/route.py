@@ -1,32 +1,35 @@
 """Which role a prompt is for: coding, reasoning or general, and why.
 
-    text -> head and tail -> less false friends -> evidence (keywords, words, shapes) -> a score a role -> the highest
+    text -> head and tail -> less false friends -> evidence (keywords, words, shapes) -> scores -> the highest
 
-A piece of evidence speaks for one role with a weight and a label. Of a role's evidence the loudest counts in full and each
-further one a little less, so that a page of code words does not outweigh "translate this". A prompt without evidence is
-general. Everything that could be replaced by a better classifier lies behind ``Router.route``.
+A piece of evidence speaks for one role with a weight and a label. Of a role's evidence the loudest counts in full and
+each further one a little less, so that a page of code words does not outweigh "translate this". No evidence: general.
+What a better classifier would replace lies behind ``Router.route``.
 """
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
-from innkeepd.policy.route_shapes import FALSE_FRIENDS, SHAPES
-from innkeepd.policy.route_words import WORDS, attached, stems
+from innkeepd.policy.route_shapes import FALSE_FRIENDS, SHAPES, is_word_problem
+from innkeepd.policy.route_words import WORDS, stems
 
 __all__ = ["Route", "Router"]
 
 ROLES = ("coding", "reasoning", "general")
-HEAD, TAIL = 2000, 1000
+HEAD, TAIL = 1500, 500
 """Characters that are read of a turn: what is wanted stands at its beginning or at its end."""
 
 KEYWORD = 2.5
 FADE = 0.6
 """How much less each further piece of evidence for the same role counts."""
 
-PRIOR = {"general": 1.2}
+DOMAIN = 0.3
+"""What each point for coding takes from reasoning: "why" in front of a stack trace is a question about software."""
+
+PRIOR = {"general": 1.0}
 EARLIER = (0.3, 0.15)
 """What the user turns before the last one count, the nearest first."""
 
@@ -57,14 +60,15 @@ class Route(Struct, frozen=True):
 class Router:
     """Judges by configured keywords and built-in evidence.
 
-    ``keywords``: words by role; a word of one's own counts as much as the strongest built-in ones. English keywords match whole
-    words and their inflections, Korean ones with particles. ``ignore``: phrases in which no word counts.
+    ``keywords``: words by role; each counts as much as the strongest built-in ones. English keywords match whole words
+    and their inflections, Korean ones with particles. ``ignore``: phrases in which no word counts.
     """
 
-    def __init__(self, keywords: Mapping[str, Sequence[str]], ignore: Iterable[str] = (), *, sticky: bool = True) -> None:
+    def __init__(
+        self, keywords: Mapping[str, Sequence[str]], ignore: Iterable[str] = (), *, sticky: bool = True
+    ) -> None:
         self._sticky = sticky
-        self._english: dict[str, str] = {}
-        self._korean: dict[str, str] = {}
+        self._words: dict[str, str] = {}
         self._phrases: list[tuple[str, str, re.Pattern[str]]] = []
         for role, words in keywords.items():
             for word in words:
@@ -73,10 +77,10 @@ class Router:
         self._ignored = re.compile("|".join((*own, *FALSE_FRIENDS)))
 
     def __repr__(self) -> str:
-        return f"Router({len(self._english) + len(self._korean) + len(self._phrases)} keywords)"
+        return f"Router({len(self._words) + len(self._phrases)} keywords)"
 
     def route(self, turns: str | Sequence[str], *, previous: str | None = None) -> Route:
-        """The role for the last of the user's ``turns`` (oldest first), where ``previous`` is the session's role so far."""
+        """The role for the last of the user's ``turns`` (oldest first); ``previous`` is the session's role so far."""
         texts = [turns] if isinstance(turns, str) else list(turns)
         last = texts[-1] if texts else ""
         found = self._evidence(last)
@@ -91,39 +95,38 @@ class Router:
         return Route(role, _confidence(told, role), _reason(role, found, scores[role]), told)
 
     def _add(self, role: str, word: str) -> None:
-        if re.fullmatch(r"[가-힣]+", word):
-            self._korean[word] = role
-        elif re.fullmatch(r"[a-z]+", word):
-            self._english[word] = role
+        if re.fullmatch(r"[가-힣]+|[a-z][a-z0-9]*", word):
+            self._words[word] = role
         elif word:
             self._phrases.append((word, role, re.compile(rf"(?<!\w){re.escape(word)}(?![a-z0-9_])")))
 
     def _evidence(self, text: str) -> list[Evidence]:
         """Everything that speaks for a role, each label once a role."""
         read = text if len(text) <= HEAD + TAIL else f"{text[:HEAD]}\n{text[-TAIL:]}"
-        found: dict[tuple[str, str], Evidence] = {}
         plain = self._ignored.sub(" ", read.lower())
-        for role, word in self._keywords(plain):
-            found.setdefault((role, word), Evidence(role, KEYWORD, f"{word} (keyword)"))
-        for token in dict.fromkeys(_TOKEN.findall(plain)):
-            for stem in stems(token):
-                if stem in WORDS:
-                    role, weight = WORDS[stem]
-                    found.setdefault((role, stem), Evidence(role, weight, stem))
-                    break
-        masked = self._ignored.sub(" ", read) if plain != read.lower() else read
+        found: dict[tuple[str, str], Evidence] = {}
+        for one in self._words_of(plain):
+            found.setdefault((one.role, one.label), one)
+        if is_word_problem(plain):
+            found["reasoning", "numbers"] = Evidence("reasoning", 3.5, "numbers and a question")
         for shape in SHAPES:
-            if shape.pattern.search(masked):
-                found.setdefault((shape.role, shape.label), Evidence(shape.role, shape.weight, shape.label))
+            if (shape.role, shape.label) not in found and shape.pattern.search(read if shape.exact else plain):
+                found[shape.role, shape.label] = Evidence(shape.role, shape.weight, shape.label)
         return list(found.values())
 
-    def _keywords(self, plain: str) -> Iterable[tuple[str, str]]:
+    def _words_of(self, plain: str) -> Iterator[Evidence]:
         for token in dict.fromkeys(_TOKEN.findall(plain)):
-            if token[0] >= "가":
-                yield from ((role, word) for word, role in self._korean.items() if attached(token, word))
-            else:
-                yield from ((self._english[stem], stem) for stem in stems(token) if stem in self._english)
-        yield from ((role, word) for word, role, pattern in self._phrases if pattern.search(plain))
+            for stem in stems(token):
+                if stem in self._words:
+                    yield Evidence(self._words[stem], KEYWORD, f"{stem} (keyword)")
+                    break
+                if stem in WORDS:
+                    role, weight = WORDS[stem]
+                    yield Evidence(role, weight, stem)
+                    break
+        for word, role, pattern in self._phrases:
+            if pattern.search(plain):
+                yield Evidence(role, KEYWORD, f"{word} (keyword)")
 
 
 def _is_short(text: str, found: list[Evidence]) -> bool:
@@ -135,6 +138,7 @@ def _scores(found: list[Evidence]) -> dict[str, float]:
     for role in ROLES:
         weights = sorted((one.weight for one in found if one.role == role), reverse=True)
         scores[role] = sum(weight * FADE**place for place, weight in enumerate(weights))
+    scores["reasoning"] = max(0.0, scores["reasoning"] - DOMAIN * scores["coding"])
     return scores
 
 

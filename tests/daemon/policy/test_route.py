@@ -1,0 +1,181 @@
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from innkeepd.config import CODING, REASONING
+from innkeepd.policy.route import ROLES, Router
+
+DATA = Path(__file__).parents[2] / "data" / "routing"
+ROUTER = Router({"coding": CODING, "reasoning": REASONING})
+
+
+def rows(name):
+    return [json.loads(line) for line in (DATA / name).read_text(encoding="utf-8").splitlines()]
+
+
+def macro_f1(labelled):
+    told = [(row["role"], ROUTER.route(row["text"]).role) for row in labelled]
+    total = 0.0
+    for role in ROLES:
+        right = sum(want == got == role for want, got in told)
+        wrong = sum((want == role) != (got == role) for want, got in told)
+        total += 2 * right / (2 * right + wrong)
+    return total / len(ROLES)
+
+
+@pytest.mark.parametrize(
+    ("name", "language", "floor"),
+    [
+        ("dev.jsonl", "en", 0.94),
+        ("dev.jsonl", "ko", 0.96),
+        ("tricky.dev.jsonl", "en", 0.9),
+        ("tricky.dev.jsonl", "ko", 0.9),
+        ("fresh.jsonl", "en", 0.85),
+        ("fresh.jsonl", "ko", 0.85),
+    ],
+)
+def test_the_router_stays_above_its_floor_on_labelled_prompts(name, language, floor):
+    assert macro_f1([row for row in rows(name) if row["lang"] == language]) >= floor
+
+
+def test_no_single_source_is_read_badly():
+    by_source = {}
+    for row in rows("dev.jsonl"):
+        by_source.setdefault(row["source"], []).append(ROUTER.route(row["text"]).role == row["role"])
+    worst = min(by_source, key=lambda source: sum(by_source[source]) / len(by_source[source]))
+    assert sum(by_source[worst]) / len(by_source[worst]) >= 0.85, worst
+
+
+@pytest.mark.parametrize("word", CODING)
+def test_each_seed_keyword_sends_to_coding(word):
+    route = ROUTER.route(f"{word}")
+    assert route.role == "coding"
+    assert route.reason.startswith(f"{word} (keyword)")
+
+
+@pytest.mark.parametrize("word", REASONING)
+def test_each_seed_keyword_sends_to_reasoning(word):
+    assert ROUTER.route(word).role == "reasoning"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "decode the message of this novel",
+        "역사 왜곡 논란 알려줘",
+        "비교적 조용한 카페",
+        "a promo code for pizza",
+        "my zip code",
+        "dress code",
+        "The Da Vinci Code",
+        "a bug bite on my arm",
+        "bedbugs?",
+        "기타 코드 알려줘",
+        "코드네임 지어줘",
+        "wedding function",
+        "버거킹 가자",
+    ],
+)
+def test_false_friends_of_the_keywords_are_general(text):
+    assert ROUTER.route(text).role == "general"
+
+
+@pytest.mark.parametrize(
+    ("text", "role"),
+    [
+        ("이 함수를 미분해줘", "reasoning"),
+        ("이 함수 리팩토링 좀", "coding"),
+        ("Translate this to Korean:\n```python\nprint('hello')\n```", "general"),
+        ("```\nx = 1\n```", "coding"),
+        ("Why does my Flask app return 500 only in production?", "coding"),
+        ("왜 하늘은 파래?", "reasoning"),
+        ("고마워!", "general"),
+        ("", "general"),
+        ("   \n", "general"),
+        ("🙂", "general"),
+    ],
+)
+def test_the_hardest_part_of_what_is_wanted_decides(text, role):
+    assert ROUTER.route(text).role == role
+
+
+def test_the_reason_names_the_evidence():
+    route = ROUTER.route("이 코드 좀 봐줘\n```\nx\n```")
+    assert route.reason == "code fence, 코드 (keyword)"
+    assert "\n" not in route.reason
+    assert ROUTER.route("음").reason == "nothing that speaks for another role"
+
+
+def test_confidence_grows_with_the_evidence_and_stays_a_share():
+    weak, strong = (
+        ROUTER.route("음").confidence,
+        ROUTER.route("fix this python function:\n```\ndef f(): pass\n```").confidence,
+    )
+    assert 0 < weak < 0.7 < strong <= 1
+    assert set(ROUTER.route("음").scores) == set(ROLES)
+
+
+def test_a_system_prompt_and_earlier_turns_count_less_than_the_last_turn():
+    assert ROUTER.route(["Write a python function", "Now translate it into French"]).role == "general"
+    assert ROUTER.route(["Prove that 2 is prime"]).role == "reasoning"
+    assert ROUTER.route([]).role == "general"
+
+
+def test_a_last_turn_that_tells_nothing_is_judged_by_the_turns_before_it():
+    route = ROUTER.route(
+        ["Write a python function that parses a CSV file", "hm, and now please once more, a bit nicer than it was"]
+    )
+    assert (route.role, route.reason) == ("coding", "earlier turns")
+
+
+@pytest.mark.parametrize("text", ["계속", "응 고쳐줘", "yes please", "continue"])
+def test_a_short_turn_without_evidence_keeps_the_sessions_role(text):
+    route = ROUTER.route(text, previous="coding")
+    assert (route.role, route.confidence) == ("coding", 0.5)
+    assert route.reason == "too short to tell; stays coding"
+
+
+def test_a_turn_that_tells_leaves_the_sessions_role():
+    assert ROUTER.route("다음을 영어로 번역해줘: 안녕", previous="coding").role == "general"
+    assert ROUTER.route("one two " * 20, previous="coding").role == "general"
+    assert ROUTER.route("계속", previous="nonsense").role == "general"
+
+
+def test_stickiness_can_be_switched_off():
+    assert Router({}, sticky=False).route("계속", previous="coding").role == "general"
+
+
+def test_configured_keywords_replace_the_seeds():
+    router = Router({"coding": ["Zaubertrank", "c++17", "마법봉", "two words", ""], "reasoning": []})
+    assert router.route("a hot zaubertrank").reason.startswith("zaubertrank (keyword)")
+    assert router.route("마법봉을 줘").role == "coding"
+    assert router.route("is c++17 ok").reason.startswith("c++17 (keyword)")
+    assert router.route("in two words").role == "coding"
+    assert router.route("the promo was why").role == "general"
+    assert repr(router) == "Router(4 keywords)"
+
+
+def test_a_phrase_can_be_ignored():
+    assert ROUTER.route("the bug fables game").role == "coding"
+    assert Router({"coding": ["bug"]}, ignore=["Bug Fables", " "]).route("the bug fables game").role == "general"
+
+
+def test_only_the_head_and_the_tail_of_a_long_turn_are_read():
+    noise = "lorem ipsum " * 9000
+    assert ROUTER.route(noise + "\nwrite a python function").role == "coding"
+    assert ROUTER.route("summarise this\n" + noise).role == "general"
+    assert ROUTER.route(noise + "write a python function" + noise).role == "general"
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["1", "1+", "a(a, ", "why ", "write the ", "select ", "(", "\n- ", "모든 가는 ", "how many 1 ", "aB_", "글 "],
+)
+def test_no_text_takes_long(piece):
+    text = (piece * 100_000)[:100_000]
+    started = time.process_time()
+    ROUTER.route(text)
+    assert time.process_time() - started < 0.5
