@@ -7,7 +7,8 @@
     ├── RequestRefused         forbidden, bad_config, bad_request, unknown_model, model_missing, never_fits,
     │                          context_overflow, unsupported
     ├── Unavailable            memory_pressure, on_hold, queue_full, deadline_exceeded, cancelled, shutting_down
-    ├── BackendFailure         first_token_timeout, stalled, backend_unreachable, backend_error, load_failed, out_of_memory
+    ├── BackendFailure         first_token_timeout, stalled, backend_unreachable, backend_error, load_failed,
+    │                          out_of_memory
     └── InternalError          internal
 
 ``code`` is the stable name on the wire, ``retryable`` whether the same request may succeed later.
@@ -20,7 +21,10 @@ __all__ = ["CODES", "ConnectionFailed", "ConnectionLost", "InnkeepError", "from_
 
 
 class InnkeepError(Exception):
-    """Root of the tree. ``str()`` is one line for a person; ``detail`` is for programs."""
+    """Root of the tree. ``str()`` is one line for a person; ``detail`` is for programs.
+
+    ``request_id`` is the id of the message at fault, where one is known (the daemon answers under it).
+    """
 
     code: ClassVar[str] = "internal"
     retryable: ClassVar[bool] = False
@@ -29,6 +33,7 @@ class InnkeepError(Exception):
         super().__init__(message)
         self.message = message
         self.detail: dict[str, Any] = detail or {}
+        self.request_id: int | None = None
 
     @property
     def partial(self) -> bool:

@@ -1,7 +1,7 @@
 """Protocol 1: every message of the control socket as a frozen Struct.
 
-A request carries ``type`` (the Struct's tag) and ``id`` (the client's integer, unique among its open requests); every reply
-carries that ``id``. Unknown keys are ignored, so that either side may be newer; new fields always have defaults.
+A request carries ``type`` (the Struct's tag) and ``id`` (the client's integer, unique among its open requests); every
+reply carries that ``id``. Unknown keys are ignored, so that either side may be newer; new fields always have defaults.
 Quantities are bytes, durations seconds, instants seconds since the epoch.
 """
 
@@ -56,10 +56,10 @@ class Hello(_Request, frozen=True, tag="hello"):
 class Chat(_Request, frozen=True, tag="chat"):
     """Ask a model.
 
-    ``model`` names any pulled model, then the only candidate unless ``fallbacks`` adds some; ``role`` names a chain of the
-    configuration; with neither, ``select`` or the router decides. ``last`` ends a ``session``: its model need not be held.
-    ``patience`` is how long the caller would rather wait for the better model than take a smaller one that is in memory;
-    ``deadline`` is when the answer must be whole. Both in seconds from now.
+    ``model`` names any pulled model, then the only candidate unless ``fallbacks`` adds some; ``role`` names a chain of
+    the configuration; with neither, ``select`` or the router decides. ``last`` ends a ``session``: its model need not be
+    held. ``patience`` is how long the caller would rather wait for the better model than take a smaller one that is in
+    memory; ``deadline`` is when the answer must be whole. Both in seconds from now.
     """
 
     messages: list[Message]
@@ -225,7 +225,7 @@ class Routed(_Reply, frozen=True, tag="routed"):
 
 
 class Waiting(_Reply, frozen=True, tag="waiting"):
-    """What a chat waits for: ``position`` counts from 1, ``ahead`` of it stand so many, ``resident`` holds the memory."""
+    """What a chat waits for: ``position`` counts from 1, ``ahead`` of it are so many, ``resident`` holds the memory."""
 
     model: str
     position: int

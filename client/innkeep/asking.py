@@ -1,0 +1,136 @@
+"""What both clients share beside the conversation: requests from plain arguments, an answer so far, errors in words."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import msgspec
+
+from innkeep import wire
+from innkeep.errors import BadRequest, ConnectionFailed, InnkeepError, from_code
+from innkeep.paths import check_socket_path, socket_path
+
+__all__ = ["AnswerSoFar", "Prompt", "chat_request", "error_of", "greeting", "route_request", "silent", "unreachable"]
+
+Prompt: TypeAlias = str | Sequence[wire.Message | Mapping[str, Any]]
+"""A question, or the turns of a conversation: Structs, or maps of the same shape."""
+
+LOST = "innkeepd went away in the middle of a request"
+
+
+def where(socket: str | Path | None) -> Path:
+    """The socket's path; raises ``BadConfig`` if it is too long."""
+    return socket_path() if socket is None else check_socket_path(Path(socket).expanduser())
+
+
+def greeting() -> wire.Hello:
+    """The ``hello`` of this package."""
+    return wire.Hello(id=0, protocol=wire.PROTOCOL, client="innkeep")
+
+
+def chat_request(
+    prompt: Prompt,
+    *,
+    model: str | None = None,
+    fallbacks: Sequence[str] | None = None,
+    role: wire.Role | None = None,
+    options: Mapping[str, Any] | None = None,
+    tools: Sequence[Mapping[str, Any]] | None = None,
+    format: str | Mapping[str, Any] | None = None,  # noqa: A002  # the wire's name, and Ollama's
+    think: wire.Think = None,
+    priority: wire.Priority = "interactive",
+    patience: float | None = None,
+    deadline: float | None = None,
+    session: str | None = None,
+    last: bool = False,
+    stream: bool = True,
+) -> wire.Chat:
+    """A ``chat``; raises ``BadRequest`` for messages of another shape."""
+    return wire.Chat(
+        id=0,
+        messages=_messages(prompt),
+        model=model,
+        fallbacks=None if fallbacks is None else list(fallbacks),
+        role=role,
+        stream=stream,
+        options=None if options is None else dict(options),
+        tools=None if tools is None else [dict(tool) for tool in tools],
+        format=dict(format) if isinstance(format, Mapping) else format,
+        think=think,
+        priority=priority,
+        patience=patience,
+        deadline=deadline,
+        session=session,
+        last=last,
+    )
+
+
+def route_request(prompt: Prompt, session: str | None = None) -> wire.RouteAsk:
+    """A ``route``; raises ``BadRequest`` for messages of another shape."""
+    if isinstance(prompt, str):
+        return wire.RouteAsk(id=0, text=prompt, session=session)
+    return wire.RouteAsk(id=0, messages=_messages(prompt), session=session)
+
+
+def _messages(prompt: Prompt) -> list[wire.Message]:
+    if isinstance(prompt, str):
+        return [wire.Message("user", prompt)]
+    try:
+        return [one if isinstance(one, wire.Message) else msgspec.convert(one, wire.Message) for one in prompt]
+    except msgspec.ValidationError as fault:
+        raise BadRequest(f"a message is {{role, content, ...}}: {fault}", {"field": "messages"}) from None
+
+
+class AnswerSoFar:
+    """What has come of an answer: ``routed`` and ``done`` once they came, ``text`` as far as it has been told."""
+
+    def __init__(self) -> None:
+        self.routed: wire.Routed | None = None
+        self.done: wire.Done | None = None
+        self._pieces: list[str] = []
+
+    def __repr__(self) -> str:
+        state = "done" if self.done else "begun" if self.routed else "not begun"
+        return f"<{type(self).__name__} {state}, {len(self.text)} characters>"
+
+    @property
+    def text(self) -> str:
+        """The text so far; ``read`` gives the whole."""
+        return "".join(self._pieces)
+
+    def _note(self, reply: wire.Reply) -> str:
+        """Keep what ``reply`` says; the text that it adds. ``done`` has the text where nothing was streamed."""
+        piece: str | None = None
+        if isinstance(reply, wire.Delta):
+            piece = reply.text
+        elif isinstance(reply, wire.Routed):
+            self.routed = reply
+        elif isinstance(reply, wire.Done):
+            self.done = reply
+            piece = None if self._pieces else reply.text
+        if piece:
+            self._pieces.append(piece)
+        return piece or ""
+
+
+def error_of(reply: wire.Error) -> InnkeepError:
+    """The exception for an ``error`` reply."""
+    error = from_code(reply.code, reply.message, reply.detail)
+    error.request_id = reply.id
+    return error
+
+
+def unreachable(path: Path, fault: OSError) -> ConnectionFailed:
+    """No connection to ``path``: what to do about it, in one line."""
+    if isinstance(fault, PermissionError):
+        return ConnectionFailed(f"{path} is another user's socket; set INNKEEP_SOCKET or INNKEEP_HOME to yours")
+    if isinstance(fault, TimeoutError | BlockingIOError):
+        return ConnectionFailed(f"innkeepd at {path} takes no connections; `innkeep service restart` starts it again")
+    return ConnectionFailed(
+        f"innkeepd is not running at {path}: start it with `innkeep service start` or `innkeepd run`"
+    )
+
+
+def silent(timeout: float | None) -> str:
+    """What to say when nothing came for ``timeout`` seconds."""
+    return f"innkeepd said nothing for {timeout:g} s; a longer `timeout`, or none, waits longer"

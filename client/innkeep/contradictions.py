@@ -1,0 +1,61 @@
+"""Which field of a well-typed request makes no sense, beside another or by itself. Pure."""
+
+from collections.abc import Iterator
+from math import inf
+from typing import TypeAlias
+
+from innkeep import wire
+
+__all__ = ["contradiction"]
+
+Complaint: TypeAlias = tuple[str, str]
+"""Field, what is wrong with it."""
+
+_NO_DURATION = "a number of seconds, 0 or more, is needed"
+
+
+def contradiction(request: wire.Request) -> Complaint | None:
+    """The first field that makes no sense, with the reason; None where all is well."""
+    return next(_complaints(request), None)
+
+
+def _complaints(request: wire.Request) -> Iterator[Complaint]:
+    match request:
+        case wire.Chat():
+            yield from _of_chat(request)
+        case wire.Hello(protocol=protocol) if protocol < 1:
+            yield "protocol", "the first protocol is 1"
+        case wire.RouteAsk(messages=messages, text=text):
+            if (messages is None) == (text is None):
+                yield "messages", "exactly one of `messages` and `text` is needed"
+            if messages is not None and not messages:
+                yield "messages", "at least one message is needed"
+        case wire.Unload(model=model, all=everything):
+            if (model is None) != everything:
+                yield "model", "exactly one of `model` and `all` is needed"
+        case wire.Hold(seconds=seconds) if not _is_duration(seconds):
+            yield "seconds", _NO_DURATION
+        case wire.Shutdown(drain=drain) if not _is_duration(drain):
+            yield "drain", _NO_DURATION
+        case wire.HistoryAsk(limit=limit) if limit < 0:
+            yield "limit", "0 or more is needed"
+        case _:
+            pass
+    if getattr(request, "model", None) == "":
+        yield "model", "a model's name is needed"
+
+
+def _of_chat(chat: wire.Chat) -> Iterator[Complaint]:
+    if not chat.messages:
+        yield "messages", "at least one message is needed"
+    if chat.fallbacks is not None and chat.model is None:
+        yield "fallbacks", "they need a `model`; a role's fallbacks are in the configuration"
+    if not _is_duration(chat.patience):
+        yield "patience", _NO_DURATION
+    if not _is_duration(chat.deadline):
+        yield "deadline", _NO_DURATION
+
+
+def _is_duration(seconds: float | None) -> bool:
+    """Whether it is finite and not negative; NaN fails every comparison."""
+    return seconds is None or 0 <= seconds < inf
