@@ -1,6 +1,6 @@
 """An answer of the simulated server: a head, and a body that comes as it comes."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -25,7 +25,7 @@ class SimAnswer:
         status: int,
         headers: dict[str, str],
         body: AsyncGenerator[bytes, None],
-        on_close: Callable[[], None] | None = None,
+        on_close: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.status = status
         self.headers = headers
@@ -50,7 +50,7 @@ class SimAnswer:
             await self._body.aclose()
         finally:
             if self._on_close is not None:
-                self._on_close()
+                await self._on_close()
 
 
 async def _once(content: bytes) -> AsyncGenerator[bytes, None]:

@@ -67,7 +67,7 @@ async def answer(simulator: "Simulator", asked: Asked, dialect: Dialect, *, want
     if not asked.stream:
         await spoken.aclose()
         return whole(first, dialect.plain_type)
-    return SimAnswer(200, {"content-type": dialect.stream_type}, _resumed(first, spoken), use.release)
+    return SimAnswer(200, {"content-type": dialect.stream_type}, _resumed(first, spoken), spoken.aclose)
 
 
 def can(model: Pulled, asked: Asked, wants: str) -> None:
@@ -161,12 +161,9 @@ class Speaking(Struct):
 
 
 async def _resumed(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    try:
-        yield first
-        async for chunk in rest:
-            yield chunk
-    finally:
-        await rest.aclose()
+    yield first
+    async for chunk in rest:
+        yield chunk
 
 
 def _parts(said: Plan) -> list[Said]:

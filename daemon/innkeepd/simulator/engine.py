@@ -18,7 +18,7 @@ from innkeepd.simulator.journal import Journal, Loaded, Seen, Unloaded
 from innkeepd.simulator.machine import Machine
 from innkeepd.simulator.routes import find_route, is_known
 from innkeepd.simulator.runners import Runners
-from innkeepd.simulator.wall import Wall
+from innkeepd.simulator.wall import LoopClock, Wall
 
 
 class Simulator:
@@ -40,14 +40,15 @@ class Simulator:
         self.speed = speed
         self.seed = seed
         self.catalog = Catalog(models)
-        self.machine = Machine(total=total, metal=metal, others=others)
+        clock = LoopClock()
+        self.machine = Machine(total=total, metal=metal, others=others, clock=clock)
         self.faults = Faults()
         self.journal = Journal()
-        self.wall = Wall()
+        self.wall = Wall(clock)
         self.down = False
         self.runners = Runners(
             self.machine, self.faults, self.journal, speed=speed, parallel=parallel, max_queue=max_queue,
-            heavy_parameters=heavy_parameters,
+            heavy_parameters=heavy_parameters, clock=clock,
         )  # fmt: skip
 
     def __repr__(self) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import ValidationError, convert, to_builtins
 
 from innkeepd.simulator import asked as asking
-from innkeepd.simulator import disk, vectors
+from innkeepd.simulator import disk, messages, responses, vectors
 from innkeepd.simulator.answer import TEXT, V1_JSON, SimAnswer, json_answer, whole
 from innkeepd.simulator.answering import answer, idle
 from innkeepd.simulator.catalog import Pulled, details, show, tag
@@ -77,6 +77,16 @@ async def _v1_completions(simulator: "Simulator", body: dict[str, Any]) -> SimAn
     return await answer(simulator, asked, OpenAI(asked, simulator.wall, chat=False))
 
 
+async def _v1_responses(simulator: "Simulator", body: dict[str, Any]) -> SimAnswer:
+    asked = asking.openai(responses.as_chat(body), chat=True)
+    return await answer(simulator, asked, responses.Responses(asked, simulator.wall, body))
+
+
+async def _v1_messages(simulator: "Simulator", body: dict[str, Any]) -> SimAnswer:
+    asked = asking.openai(messages.as_chat(body), chat=True)
+    return await answer(simulator, asked, messages.Messages(asked))
+
+
 async def _v1_models(simulator: "Simulator", _: dict[str, Any]) -> SimAnswer:
     return json_answer({"object": "list", "data": [_v1_line(model) for model in simulator.catalog]}, V1_JSON)
 
@@ -128,6 +138,8 @@ ROUTES: Mapping[tuple[str, str], Route] = {
     ("GET", "/v1/models"): _v1_models,
     ("POST", "/v1/chat/completions"): _v1_chat,
     ("POST", "/v1/completions"): _v1_completions,
+    ("POST", "/v1/responses"): _v1_responses,
+    ("POST", "/v1/messages"): _v1_messages,
     ("POST", "/v1/embeddings"): vectors.v1_embeddings,
     ("GET", "/simulator/faults"): _waiting,
     ("POST", "/simulator/faults"): _fail,

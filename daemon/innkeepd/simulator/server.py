@@ -54,7 +54,7 @@ async def serve(simulator: Simulator, host: str = "127.0.0.1", port: int = 0) ->
 async def _cut(state: ServerState) -> None:
     """End every connection and wait until nothing runs for it any more."""
     for connection in list(state.connections):
-        connection.transport.abort()  # type: ignore[union-attr] # there is one as soon as there is a connection
+        connection.transport.abort()
     running = list(state.tasks)
     if running:
         _, stubborn = await asyncio.wait(running, timeout=1.0)

@@ -70,7 +70,7 @@ def plan(asked: Asked, model: Pulled, seed: int) -> Plan:
     dice = random.Random(f"{seed} {model.blob} {asked.text}")  # noqa: S311 -- it writes prose
     korean = HANGUL.search(asked.text) is not None
     calls = _tool_calls(asked)
-    content = [] if calls else pieces(_content(asked, model, dice, korean=korean))
+    content = [] if calls else _content(asked, model, dice, korean=korean)
     thinking: list[str] = []
     if "thinking" in model.capabilities and asked.think is not False:
         thinking = pieces(
@@ -85,18 +85,18 @@ def plan(asked: Asked, model: Pulled, seed: int) -> Plan:
     return Plan(thinking[:limit], content[: max(0, limit - len(thinking))], calls, limit, "length")
 
 
-def _content(asked: Asked, model: Pulled, dice: random.Random, *, korean: bool) -> str:
+def _content(asked: Asked, model: Pulled, dice: random.Random, *, korean: bool) -> list[str]:
     if asked.format:
-        return json.dumps(_conforming(asked.format), ensure_ascii=False)
+        return pieces(json.dumps(_conforming(asked.format), ensure_ascii=False))
     kind = "code" if CODE.search(asked.text.lower()) else "plain"
     label = f"({model.name} 시뮬레이션 응답입니다.) " if korean else f"(A simulated answer of {model.name}.) "
     text = label + dice.choice((KOREAN if korean else ENGLISH)[kind])
     order = LONG.search(asked.text)
     if order is None:
-        return text
+        return pieces(text)
     wanted = int(order["tokens"])
     line = pieces(text + "\n")
-    return "".join((line * (wanted // len(line) + 1))[:wanted])
+    return (line * (wanted // len(line) + 1))[:wanted]
 
 
 def _conforming(schema: Any) -> Any:

@@ -2,12 +2,26 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import anyio
 
 FOR_EVER = 292 * 365 * 86_400.0
 """Seconds that Ollama adds for a keep-alive without end (Go's longest duration)."""
+
+
+class LoopClock:
+    """The event loop's clock; where no loop runs (a thread, the end of a test), the last time that it showed."""
+
+    def __init__(self) -> None:
+        self._last = 0.0
+
+    def __call__(self) -> float:
+        """Seconds."""
+        with suppress(RuntimeError):
+            self._last = anyio.current_time()
+        return self._last
 
 
 class Wall:
