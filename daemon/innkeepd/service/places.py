@@ -78,12 +78,15 @@ def stable_program(environ: Mapping[str, str], argv0: str) -> Path:
     """The path of ``innkeepd`` that survives an upgrade: as it is found, links not followed.
 
     Homebrew's ``/opt/homebrew/bin/innkeepd``, pipx's and uv's ``~/.local/bin/innkeepd`` are links into folders named
-    after a version or made anew by an upgrade; the link stays. So: the first ``innkeepd`` on PATH, else the one beside
-    the running program or interpreter.
+    after a version or made anew by an upgrade; the link stays. So: the ``innkeepd`` that runs now, by its name on PATH
+    where that leads to the same file; else one on PATH, or beside the interpreter.
     """
-    found = shutil.which("innkeepd", path=environ.get("PATH", os.defpath))
-    beside = (Path(argv0).absolute().parent / "innkeepd", Path(sys.executable).absolute().parent / "innkeepd")
-    for candidate in (Path(found).absolute() if found else None, *beside):
+    named = shutil.which("innkeepd", path=environ.get("PATH", os.defpath))
+    on_path = Path(named).absolute() if named else None
+    running = Path(argv0).absolute().parent / "innkeepd"
+    if on_path is not None and running.exists() and on_path.resolve() == running.resolve():
+        return on_path
+    for candidate in (running, on_path, Path(sys.executable).absolute().parent / "innkeepd"):
         if candidate is not None and os.access(candidate, os.X_OK) and candidate.is_file():
             return candidate
     raise ServiceFault("no innkeepd on PATH: install it with `pipx install 'innkeep[daemon]'`, then try again")

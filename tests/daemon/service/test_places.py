@@ -53,6 +53,21 @@ def test_the_program_is_the_link_that_an_upgrade_keeps(short_path: Path, program
     assert stable_program({"PATH": str(link.parent)}, "x") == link
 
 
+def test_a_versioned_program_is_known_by_its_link_on_the_path(short_path: Path, program: Path):
+    link = short_path / "opt" / "innkeepd"
+    link.parent.mkdir()
+    link.symlink_to(program)
+    assert stable_program({"PATH": str(link.parent)}, str(program)) == link
+
+
+def test_the_program_that_runs_is_taken_before_another_one_on_the_path(short_path: Path, program: Path):
+    other = short_path / "other" / "innkeepd"
+    other.parent.mkdir()
+    other.write_bytes(program.read_bytes())
+    other.chmod(0o755)
+    assert stable_program({"PATH": str(other.parent)}, str(program)) == program
+
+
 def test_without_a_path_the_program_beside_this_one_is_taken(program: Path):
     assert stable_program({"PATH": "/nowhere"}, str(program.with_name("innkeep"))) == program
 

@@ -1,0 +1,231 @@
+"""The doctor's judgement of Ollama: reachable, its settings, the models of the roles, who speaks with it. Pure."""
+
+from collections.abc import Callable, Mapping
+
+from innkeepd.policy.address import is_loopback, ollama_url
+from innkeepd.policy.model import GIB, canonical
+from innkeepd.service.facts import Facts, Finding, Keeper
+from innkeepd.units import seconds
+
+LONG = 3600.0
+"""Seconds of keep-alive from which on a model that another program loads is as good as pinned."""
+
+CONTEXT_FROM = 23 * GIB
+LARGE_CONTEXT_FROM = 47 * GIB
+"""Metal memory from which on Ollama by itself takes a context of 32768 and 262144 (``server/routes.go``)."""
+
+SUBSTITUTE = "llama3.1:8b"
+"""What to put in place of a model that people wish for and can't have, where its role has nothing else that fits."""
+
+
+def check_ollama(facts: Facts) -> Finding:
+    """Whether Ollama answers."""
+    ollama = facts.ollama
+    if ollama.reachable:
+        return Finding("ollama", "ok", f"version {ollama.version} at {ollama.url}")
+    mend = (
+        "open the Ollama app, or `brew services start ollama`; if it listens elsewhere, set [ollama] url"
+        if facts.platform == "darwin"
+        else "`ollama serve`; if it listens elsewhere, set [ollama] url"
+    )
+    why = "the daemon has no models without it"
+    return Finding("ollama", "error", f"no answer at {ollama.url} ({ollama.fault})", why, mend)
+
+
+def check_keep_alive(facts: Facts) -> Finding:
+    """OLLAMA_KEEP_ALIVE: how long what other programs load stays."""
+    value = _value(facts, "OLLAMA_KEEP_ALIVE")
+    if value is None:
+        return _unset(facts, "keep_alive", "OLLAMA_KEEP_ALIVE", "5 minutes")
+    try:
+        long = value.strip().startswith("-") or seconds(value) >= LONG
+    except ValueError:
+        long = False
+    if not long:
+        return Finding("keep_alive", "ok", f"OLLAMA_KEEP_ALIVE={value}")
+    why = "what other programs load stays in memory as if it were pinned, and innkeep has to put it out each time"
+    return _against(facts, "keep_alive", "OLLAMA_KEEP_ALIVE", value, why)
+
+
+def check_max_loaded(facts: Facts) -> Finding:
+    """OLLAMA_MAX_LOADED_MODELS: 1 forbids the light model beside the heavy one."""
+    value = _value(facts, "OLLAMA_MAX_LOADED_MODELS")
+    if value is None:
+        return _unset(facts, "max_loaded", "OLLAMA_MAX_LOADED_MODELS", "as many as fit")
+    if value.strip() != "1":
+        return Finding("max_loaded", "ok", f"OLLAMA_MAX_LOADED_MODELS={value}")
+    why = "Ollama itself then evicts the 32B for every request to a small model, behind innkeep's back"
+    return _against(facts, "max_loaded", "OLLAMA_MAX_LOADED_MODELS", value, why)
+
+
+def check_parallel(facts: Facts) -> Finding:
+    """OLLAMA_NUM_PARALLEL: multiplies the KV cache."""
+    value = _value(facts, "OLLAMA_NUM_PARALLEL")
+    if value is None:
+        return _unset(facts, "parallel", "OLLAMA_NUM_PARALLEL", "1")
+    if value.strip() in ("0", "1"):
+        return Finding("parallel", "ok", f"OLLAMA_NUM_PARALLEL={value}")
+    why = f"each model's KV cache takes {value} times the memory, which innkeep doesn't count unless `parallel` says so"
+    return _against(facts, "parallel", "OLLAMA_NUM_PARALLEL", value, why)
+
+
+def check_context(facts: Facts) -> Finding:
+    """OLLAMA_CONTEXT_LENGTH, or the context that Ollama chooses by itself for who asks it directly."""
+    value = _value(facts, "OLLAMA_CONTEXT_LENGTH")
+    limit = facts.budget.gpu_limit if facts.budget and facts.budget.gpu_limit else 0
+    own = 262144 if limit >= LARGE_CONTEXT_FROM else 32768 if limit >= CONTEXT_FROM else 4096
+    tokens = int(value) if value and value.strip().isdecimal() else 0
+    large = [f"{each.name} at {each.context}" for each in facts.ollama.running if (each.context or 0) > 16384]
+    if large:
+        return Finding(
+            "context",
+            "warning",
+            f"in memory now: {', '.join(large)}",
+            "a 32B at 32768 tokens takes 27 GB instead of 20",
+            "innkeep brings it to its own context at the next request; point the program that asked for it at innkeep",
+        )
+    if tokens > 8192:
+        why = "a program that asks Ollama directly reloads the model at that size: 256 KiB a token for a 32B"
+        return _against(facts, "context", "OLLAMA_CONTEXT_LENGTH", value or "", why)
+    chosen = f"OLLAMA_CONTEXT_LENGTH={value}" if tokens else f"unset: Ollama by itself takes {own}"
+    return Finding("context", "ok", f"{chosen}; innkeep sends its own with every request")
+
+
+def check_kv_cache(facts: Facts) -> Finding:
+    """OLLAMA_KV_CACHE_TYPE: what the arithmetic has to know."""
+    value, counted = _value(facts, "OLLAMA_KV_CACHE_TYPE"), facts.policy.cache_type
+    if value is None or value == counted:
+        return Finding("kv_cache", "ok", f"{value or counted}: 256 KiB a token for a 32B in f16, half of it in q8_0")
+    saw = f"OLLAMA_KV_CACHE_TYPE={value}"
+    if value in ("q8_0", "q4_0"):
+        return Finding("kv_cache", "ok", f"{saw}: models take less than innkeep reckons until it has seen them loaded")
+    return _against(facts, "kv_cache", "OLLAMA_KV_CACHE_TYPE", value, "models take more than innkeep reckons")
+
+
+def check_models(facts: Facts) -> Finding:
+    """Whether the models of the roles are pulled."""
+    if not facts.ollama.reachable:
+        return Finding(
+            "models", "warning", "not known while Ollama is down", "a missing model can't be told", "ollama serve"
+        )
+    pulled = {canonical(model.name) for model in facts.ollama.pulled}
+    here = {
+        role: [canonical(each) for each in _chain(facts, role)] for role in facts.config.roles if _chain(facts, role)
+    }
+    missing = sorted({name for names in here.values() for name in names if name not in pulled} - _never(facts))
+    bare = [role for role, names in here.items() if not any(name in pulled for name in names)]
+    if not missing and not bare:
+        return Finding("models", "ok", f"{len(pulled)} pulled; every role has its models")
+    mend = " && ".join(f"ollama pull {name}" for name in missing or [here[bare[0]][0]])
+    if bare:
+        why = "every chat of such a role is refused"
+        return Finding("models", "error", f"nothing is pulled for {', '.join(bare)}", why, mend)
+    return Finding("models", "warning", f"not pulled: {', '.join(missing)}", "their fallbacks answer instead", mend)
+
+
+def check_never_fits(facts: Facts) -> Finding:
+    """Whether a role names a model that this machine can never hold."""
+    never = sorted(_never(facts) & {canonical(n) for role in facts.config.roles for n in _chain(facts, role)})
+    if not never:
+        return Finding("never_fits", "ok", "every model of the roles fits this machine by itself")
+    reasons = {str(line["name"]): str(line["reason"]).partition(". ")[0] for line in facts.verdicts}
+    stuck = {name: role for name, role in facts.config.roles.items() if canonical(role.primary) in never}
+    mend = " && ".join(
+        f"innkeep models set {next((each for each in _fitting(facts, name)), SUBSTITUTE)} --role {name}"
+        for name in stuck
+    )
+    why = "innkeep refuses it at once and takes the next candidate; Ollama would put everything else out and then fail"
+    saw = "; ".join(reasons[name] for name in never)
+    return Finding("never_fits", "warning", saw, why, mend or f"take {', '.join(never)} out of the fallbacks")
+
+
+def check_foreign(facts: Facts) -> Finding:
+    """Whether other programs speak with Ollama past innkeep."""
+    if facts.direct is None:
+        return Finding("direct", "ok", "this system doesn't show who is connected to Ollama")
+    if not facts.direct:
+        return Finding("direct", "ok", "nobody speaks with Ollama directly just now")
+    names = ", ".join(f"{one.name} (pid {one.pid})" for one in facts.direct)
+    port = facts.config.http.port
+    return Finding(
+        "direct",
+        "warning",
+        f"connected to Ollama directly: {names}",
+        "what they load comes beside innkeep's models, at another context",
+        f"point them at http://127.0.0.1:{port} (OLLAMA_HOST=127.0.0.1:{port})",
+    )
+
+
+def check_exposure(facts: Facts) -> Finding:
+    """Whether Ollama listens to other machines, past innkeep's port and token."""
+    value = _value(facts, "OLLAMA_HOST")
+    host = (value or "").partition("://")[2] or (value or "")
+    try:
+        wide = bool(value) and ("0.0.0.0" in host or "::" in host or not is_loopback(_host(host)))  # noqa: S104
+    except ValueError:
+        wide = False
+    if not wide:
+        return Finding(
+            "exposure", "ok", "Ollama listens to this machine only" if facts.ollama.environment else "unseen"
+        )
+    why = "other machines can use, load and delete models without innkeep and without a token"
+    return _against(facts, "exposure", "OLLAMA_HOST", value or "", why)
+
+
+def _host(text: str) -> str:
+    return ollama_url(text).split("://")[1].rsplit(":", 1)[0]
+
+
+def _chain(facts: Facts, role: str) -> list[str]:
+    """The role's candidates that live on this machine."""
+    return [name for name in facts.config.roles[role].chain if facts.config.backend_of(name) is None]
+
+
+def _never(facts: Facts) -> set[str]:
+    return {str(line["name"]) for line in facts.verdicts if line["fit"] == "never"}
+
+
+def _fitting(facts: Facts, role: str) -> list[str]:
+    """The role's candidates that this machine can hold, best first."""
+    return [name for each in _chain(facts, role) if (name := canonical(each)) not in _never(facts)]
+
+
+def _value(facts: Facts, name: str) -> str | None:
+    return (facts.ollama.environment or {}).get(name) or None
+
+
+def _unset(facts: Facts, check: str, name: str, default: str) -> Finding:
+    if facts.ollama.environment is None:
+        return Finding(check, "ok", f"{name} can't be seen (Ollama isn't running here, or under another user)")
+    return Finding(check, "ok", f"{name} is unset ({default})")
+
+
+def _against(facts: Facts, check: str, name: str, value: str, why: str) -> Finding:
+    return Finding(check, "warning", f"{name}={value}", why, _MENDS[facts.ollama.keeper](name))
+
+
+def _homebrew(name: str) -> str:
+    return f"take {name} out of ~/Library/LaunchAgents/homebrew.mxcl.ollama.plist, then `brew services restart ollama`"
+
+
+_MENDS: Mapping[Keeper, Callable[[str], str]] = {
+    "app": lambda name: f"launchctl unsetenv {name}, then quit and open the Ollama app",
+    "homebrew": _homebrew,
+    "service": lambda name: f"systemctl edit ollama (take {name} out), then systemctl restart ollama",
+    "shell": lambda name: f"unset {name}, then start `ollama serve` again",
+    "unknown": lambda name: f"start Ollama without {name}",
+}
+"""How a variable is taken away, by who started Ollama: the app and Homebrew get theirs from different places."""
+
+OLLAMA: tuple[Callable[[Facts], Finding], ...] = (
+    check_ollama,
+    check_models,
+    check_never_fits,
+    check_keep_alive,
+    check_max_loaded,
+    check_parallel,
+    check_context,
+    check_kv_cache,
+    check_exposure,
+    check_foreign,
+)

@@ -1,0 +1,108 @@
+"""``innkeepd doctor [--json] [--report [FILE]]``: what is wrong, why it matters, and the command that mends it.
+
+Exit status: 0 all is well, 1 warnings, 2 errors (or the doctor itself failed; then one line on stderr says why).
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import msgspec
+
+from innkeepd.errors import DaemonError
+from innkeepd.service.bundle import report
+from innkeepd.service.checks import HOUSE
+from innkeepd.service.checks_memory import MEMORY
+from innkeepd.service.checks_ollama import OLLAMA
+from innkeepd.service.cli import World, log_file
+from innkeepd.service.facts import Facts, Finding
+from innkeepd.service.files import write_whole
+from innkeepd.service.gather import gather
+from innkeepd.service.places import locate
+
+CHECKS: tuple[Callable[[Facts], Finding], ...] = (*HOUSE, *OLLAMA, *MEMORY)
+SIGNS = {"ok": "ok     ", "warning": "warning", "error": "ERROR  "}
+STATUS = {"ok": 0, "warning": 1, "error": 2}
+
+
+def main(
+    argv: Sequence[str] | None = None, world: World | None = None, gathered: Callable[[World], Facts] = gather
+) -> int:
+    """Examine this machine; the exit status."""
+    wanted = parser().parse_args(argv)
+    world = world or World(os.environ, os.getuid(), sys.platform)
+    try:
+        facts = gathered(world)
+        findings = examine(facts)
+        if wanted.report is not None:
+            path = Path(wanted.report or time.strftime("innkeep-report-%Y%m%d-%H%M%S.txt")).absolute()
+            _write_report(path, facts, findings, world)
+    except DaemonError as fault:
+        sys.stderr.write(f"innkeepd: {fault}\n")
+        return 2
+    except OSError as error:
+        sys.stderr.write(f"innkeepd: {error.filename or 'the report'} can't be written: {error.strerror}\n")
+        return 2
+    if wanted.json:
+        world.say(json.dumps({"findings": msgspec.to_builtins(findings)}, ensure_ascii=False, indent=2))
+    else:
+        world.say(render(findings))
+        if wanted.report is not None:
+            world.say(f"\nwrote {path}: no prompts, no secrets; read it before you send it")
+    return max(STATUS[finding.level] for finding in findings)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    root = argparse.ArgumentParser(
+        prog="innkeep doctor",
+        description="Find out what is wrong with innkeep, Ollama and this machine's memory, and how to mend it.",
+        epilog="exit status: 0 all is well, 1 warnings, 2 errors",
+    )
+    root.add_argument("--json", action="store_true", help="for programs")
+    root.add_argument(
+        "--report", nargs="?", const="", metavar="FILE", help="write everything into one file for a bug report"
+    )
+    return root
+
+
+def examine(facts: Facts) -> list[Finding]:
+    """Every check, in the order in which a person should mend things."""
+    return [check(facts) for check in CHECKS]
+
+
+def render(findings: Sequence[Finding]) -> str:
+    """The findings as text: a line for what is well, three for what is not."""
+    lines = []
+    for finding in findings:
+        lines.append(f"{SIGNS[finding.level]}  {finding.name}: {finding.saw}")
+        if finding.level != "ok":
+            lines += [f"           why:  {finding.why}", f"           mend: {finding.mend}"]
+    errors, warnings = (sum(one.level == level for one in findings) for level in ("error", "warning"))
+    lines.append(
+        f"\n{_counted(errors, 'error')}, {_counted(warnings, 'warning')}" if errors or warnings else "\nall is well"
+    )
+    return "\n".join(lines)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _write_report(path: Path, facts: Facts, findings: Sequence[Finding], world: World) -> None:
+    places = locate(world.environ, uid=world.uid, platform=world.platform)
+    logs = [log_file(places, facts.config), places.crash_log]
+    text = report(facts, findings, version=_version(), user_home=places.user_home, logs=logs)
+    write_whole(path, text.encode(), 0o600)
+
+
+def _version() -> str:
+    try:
+        return version("innkeep")
+    except PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,102 @@
+"""What ``doctor`` knows of this machine: one Struct that ``gather.py`` fills and the checks judge.
+
+None is always "could not be seen", never "there is none".
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from msgspec import Struct, field
+
+from innkeepd.config import Config
+from innkeepd.policy.budget import Budget, MemoryPolicy
+from innkeepd.policy.model import Model
+from innkeepd.policy.reading import Reading
+from innkeepd.service.probe import Answer
+from innkeepd.service.status import View
+
+Level = Literal["ok", "warning", "error"]
+Keeper = Literal["app", "homebrew", "service", "shell", "unknown"]
+
+
+class Finding(Struct, frozen=True):
+    """One check's result: what it ``saw``, ``why`` it matters, the command that ``mend``s it (both empty when ok)."""
+
+    name: str
+    level: Level
+    saw: str
+    why: str = ""
+    mend: str = ""
+
+
+class SocketFile(Struct, frozen=True):
+    """The socket's file and its folder: kind, permission bits, owners' uids."""
+
+    path: str
+    exists: bool
+    is_socket: bool = False
+    mode: int = 0
+    owner: int = -1
+    folder_mode: int = 0
+    folder_owner: int = -1
+
+
+class Running(Struct, frozen=True):
+    """A model in Ollama's memory: bytes and tokens."""
+
+    name: str
+    size: int
+    context: int | None = None
+
+
+class Ollama(Struct, frozen=True):
+    """What Ollama told, and what it was started with.
+
+    ``is_us``: innkeep itself answered at that address. ``keeper`` is who started it; ``environment`` holds its OLLAMA_*
+    variables, None where they can't be seen.
+    """
+
+    url: str
+    reachable: bool
+    version: str | None = None
+    fault: str = ""
+    is_us: bool = False
+    pulled: list[Model] = field(default_factory=list)
+    running: list[Running] = field(default_factory=list)
+    keeper: Keeper = "unknown"
+    environment: dict[str, str] | None = None
+
+
+class Program(Struct, frozen=True):
+    """A process by its number and name; never its arguments, which may hold secrets."""
+
+    pid: int
+    name: str
+
+
+class Facts(Struct, frozen=True):
+    """Everything. ``config`` is the defaults where ``config_fault`` says that the file is broken.
+
+    ``http_holder`` is who listens on the HTTP port; ``direct`` are the processes other than innkeepd that hold
+    connections to Ollama; ``disk_free`` is bytes where Ollama keeps its models.
+    """
+
+    platform: str
+    uid: int
+    config: Config
+    policy: MemoryPolicy
+    socket: SocketFile
+    answer: Answer
+    ollama: Ollama
+    config_fault: str = ""
+    view: View | None = None
+    view_fault: str = ""
+    rival: str | None = None
+    reading: Reading | None = None
+    budget: Budget | None = None
+    verdicts: list[dict[str, object]] = field(default_factory=list)
+    disk_free: int | None = None
+    disk_path: Path | None = None
+    direct: list[Program] | None = None
+    http_holder: Program | None = None
+    port_11434: Program | None = None

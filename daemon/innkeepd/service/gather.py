@@ -1,0 +1,198 @@
+"""Gathering the doctor's facts: everything that touches the machine is here, and nothing here judges.
+
+Whatever can't be seen is left out of the facts: a doctor who falls ill himself helps nobody.
+"""
+
+import shutil
+import stat
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+import msgspec
+
+from innkeepd.config import Config
+from innkeepd.config_file import load
+from innkeepd.errors import ConfigError, DaemonError
+from innkeepd.outbound.aiohttp_transport import AiohttpTransport
+from innkeepd.outbound.backend import Backend, BackendFault
+from innkeepd.outbound.memory import MemoryDoor, machine_memory
+from innkeepd.outbound.ollama import OllamaBackend
+from innkeepd.policy.address import OLLAMA_PORT, is_loopback
+from innkeepd.policy.budget import MemoryPolicy, budget_of
+from innkeepd.report import Seen, verdicts
+from innkeepd.service.cli import World, build
+from innkeepd.service.facts import Facts, Ollama, Running, SocketFile
+from innkeepd.service.launchctl import Launchctl
+from innkeepd.service.places import Places, locate
+from innkeepd.service.processes import Sightings, settings, strangers, walk
+from innkeepd.service.status import View, look
+
+PATIENCE = 10.0
+"""Seconds that Ollama has for telling version, models and what is in memory."""
+
+SETTINGS = (
+    "OLLAMA_CONTEXT_LENGTH",
+    "OLLAMA_FLASH_ATTENTION",
+    "OLLAMA_GPU_OVERHEAD",
+    "OLLAMA_HOST",
+    "OLLAMA_KEEP_ALIVE",
+    "OLLAMA_KV_CACHE_TYPE",
+    "OLLAMA_LOAD_TIMEOUT",
+    "OLLAMA_MAX_LOADED_MODELS",
+    "OLLAMA_MAX_QUEUE",
+    "OLLAMA_MODELS",
+    "OLLAMA_NUM_PARALLEL",
+)
+"""The only variables that are ever looked at."""
+
+Connect = Callable[[Config], Backend]
+T = TypeVar("T")
+
+
+def connect(config: Config) -> Backend:
+    """This machine's Ollama."""
+    return OllamaBackend(AiohttpTransport(config.ollama.url, connect_timeout=config.timeouts.connect))
+
+
+def gather(
+    world: World,
+    *,
+    door: MemoryDoor | None = None,
+    reach: Connect = connect,
+    sightings: Callable[[str], Sightings] = walk,
+) -> Facts:
+    """Look at this machine. Raises ``ServiceFault`` only where not even the places can be found."""
+    places = locate(world.environ, uid=world.uid, platform=world.platform)
+    config, fault = _config(world)
+    policy = memory_policy(config)
+    seen = sightings(config.ollama.url)
+    ollama = anyio.run(_ask, config, reach)
+    view, view_fault = _view(world, config)
+    answer = view.answer if view else world.ask(places.socket, 3.0)
+    reading = (door or machine_memory(world.platform)).read()
+    budget = budget_of(reading, policy)
+    local = is_loopback(config.ollama.url.split("://")[1].rsplit(":", 1)[0])
+    desktop = Launchctl(f"gui/{world.uid}", world.run)
+    getenv = desktop.getenv if world.platform == "darwin" else lambda _name: None
+    keeper, environment = (
+        settings(seen, places.user_home, getenv=getenv, names=SETTINGS) if local else ("unknown", None)
+    )
+    disk = _models_folder(places, environment) if local else None
+    told = Seen(ollama.pulled, [(one.name, one.size) for one in ollama.running]) if ollama.reachable else None
+    candidates = [name for role in config.roles.values() for name in role.chain if config.backend_of(name) is None]
+    return Facts(
+        platform=world.platform,
+        uid=world.uid,
+        config=config,
+        config_fault=fault,
+        policy=policy,
+        socket=_socket(places.socket),
+        answer=answer,
+        view=view,
+        view_fault=view_fault,
+        rival=_rival(world),
+        ollama=_with(ollama, keeper, environment),
+        reading=reading,
+        budget=budget,
+        verdicts=verdicts(reading.free_now, budget, policy, candidates, seen=told) if budget else [],
+        disk_free=shutil.disk_usage(disk).free if disk else None,
+        disk_path=disk,
+        direct=strangers(seen, config.ollama.url, answer.pid) if local else None,
+        http_holder=seen.listeners.get(config.http.port),
+        port_11434=seen.listeners.get(OLLAMA_PORT),
+    )
+
+
+def memory_policy(config: Config) -> MemoryPolicy:
+    """What the configuration says of memory, in the words of the room of choices."""
+    models = config.models
+    return MemoryPolicy(
+        budget=config.memory.budget,
+        reserve=config.memory.reserve,
+        gpu_limit=config.memory.gpu_limit,
+        heavy_limit=config.residency.heavy_limit,
+        heavy_parameters=config.residency.heavy_parameters,
+        contexts={name: each.context for name, each in models.items() if each.context is not None},
+        weights={name: each.weight for name, each in models.items() if each.weight is not None},
+        parallel={name: each.parallel for name, each in models.items()},
+    )
+
+
+def _config(world: World) -> tuple[Config, str]:
+    try:
+        return load(None, world.environ), ""
+    except ConfigError as error:
+        return Config(), str(error)
+
+
+async def _ask(config: Config, reach: Connect) -> Ollama:
+    backend = reach(config)
+    ollama = Ollama(config.ollama.url, reachable=False, fault=f"no answer in {PATIENCE:.0f} s")
+    try:
+        with anyio.move_on_after(PATIENCE):
+            async with backend.forward("GET", "/api/version") as answer:
+                is_us = any(name.startswith("x-innkeep") for name in answer.headers)
+            version = await backend.version()
+            ollama = Ollama(config.ollama.url, reachable=True, version=version, is_us=is_us)
+            pulled = await _or_none(backend.pulled) or []
+            running = [Running(one.name, one.size, one.context) for one in await _or_none(backend.running) or []]
+            ollama = Ollama(backend.url, reachable=True, version=version, is_us=is_us, pulled=pulled, running=running)
+    except BackendFault as fault:
+        ollama = Ollama(config.ollama.url, reachable=False, fault=fault.message)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await backend.aclose()
+    return ollama
+
+
+async def _or_none(question: Callable[[], Awaitable[T]]) -> T | None:
+    try:
+        return await question()
+    except BackendFault:
+        return None
+
+
+def _with(ollama: Ollama, keeper: str, environment: dict[str, str] | None) -> Ollama:
+    return msgspec.structs.replace(ollama, keeper=keeper, environment=environment)
+
+
+def _view(world: World, config: Config) -> tuple[View | None, str]:
+    try:
+        return look(build(world, config), world.ask), ""
+    except DaemonError as fault:
+        return None, str(fault)
+
+
+def _rival(world: World) -> str | None:
+    """Homebrew's own job for innkeep, beside ours."""
+    if world.platform != "darwin":
+        return None
+    try:
+        brew = Launchctl(f"gui/{world.uid}", world.run, "homebrew.mxcl.innkeep")
+        return brew.target if brew.job() is not None else None
+    except DaemonError:
+        return None
+
+
+def _socket(path: Path) -> SocketFile:
+    try:
+        folder, file = path.parent.stat(), path.lstat()
+    except OSError:
+        return SocketFile(str(path), exists=False)
+    return SocketFile(
+        str(path),
+        exists=True,
+        is_socket=stat.S_ISSOCK(file.st_mode),
+        mode=stat.S_IMODE(file.st_mode),
+        owner=file.st_uid,
+        folder_mode=stat.S_IMODE(folder.st_mode),
+        folder_owner=folder.st_uid,
+    )
+
+
+def _models_folder(places: Places, environment: dict[str, str] | None) -> Path | None:
+    """Where Ollama keeps models, or the nearest folder above that exists."""
+    folder = Path((environment or {}).get("OLLAMA_MODELS") or places.user_home / ".ollama" / "models")
+    return next((one for one in (folder, *folder.parents) if one.is_dir()), None)

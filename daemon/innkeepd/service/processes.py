@@ -1,0 +1,111 @@
+"""Who runs here: the Ollama server and what it was started with, who holds a port, who is connected to Ollama.
+
+Asked process by process, because macOS shows the connections of one's own processes to everybody and those of all to
+root only.
+"""
+
+import os
+import plistlib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psutil
+from msgspec import Struct, field
+
+from innkeepd.service.facts import Keeper, Program
+
+HOMEBREW = Path("Library/LaunchAgents/homebrew.mxcl.ollama.plist")
+APP = "/Applications/Ollama.app/"
+
+
+class Sightings(Struct):
+    """What one walk over all processes saw: listeners by port, who holds a connection to Ollama, Ollama's server."""
+
+    listeners: dict[int, Program] = field(default_factory=dict)
+    connected: list[Program] = field(default_factory=list)
+    server: int | None = None
+
+
+def walk(ollama_url: str, processes: Callable[[], Iterable[Any]] = psutil.process_iter) -> Sightings:
+    """Look at every process once; what may not be looked at is passed over."""
+    port = urlsplit(ollama_url).port or 0
+    seen = Sightings()
+    for process in processes():
+        try:
+            name = process.name()
+            if name.lower() == "ollama" and "serve" in process.cmdline():
+                seen.server = seen.server or process.pid
+            connections = process.net_connections("tcp")
+        except (psutil.Error, OSError):
+            continue
+        program = Program(process.pid, name)
+        for one in connections:
+            if one.status == psutil.CONN_LISTEN:
+                seen.listeners.setdefault(one.laddr.port, program)
+            elif one.status == psutil.CONN_ESTABLISHED and one.raddr and one.raddr.port == port:
+                seen.connected.append(program)
+    return seen
+
+
+def strangers(seen: Sightings, ollama_url: str, daemon: int | None) -> list[Program]:
+    """Who speaks with Ollama beside innkeepd, Ollama's own processes and ourselves; each once."""
+    server = seen.listeners.get(urlsplit(ollama_url).port or 0)
+    known = {daemon, os.getpid(), seen.server, server.pid if server else None}
+    others = {one.pid: one for one in seen.connected if one.pid not in known and "ollama" not in one.name.lower()}
+    return [others[pid] for pid in sorted(others)]
+
+
+def settings(
+    seen: Sightings,
+    user_home: Path,
+    *,
+    getenv: Callable[[str], str | None],
+    names: Iterable[str],
+    environ_of: Callable[[int], Mapping[str, str]] | None = None,
+) -> tuple[Keeper, dict[str, str] | None]:
+    """Who started Ollama, and its OLLAMA_* variables.
+
+    The running process is asked first: that is what holds. Else Homebrew's plist, else the login session's variables
+    (``getenv``), which is where the app has them from.
+    """
+    brew = _homebrew(user_home)
+    keeper: Keeper = "homebrew" if brew is not None else "unknown"
+    if seen.server is not None:
+        try:
+            told = dict((environ_of or _environ_of)(seen.server))
+        except (psutil.Error, OSError):
+            told = {}
+        if told:
+            return _keeper(told, seen.server, brew), {name: told[name] for name in names if name in told}
+    if brew is not None:
+        return keeper, {name: brew[name] for name in names if name in brew}
+    session = {name: value for name in names if (value := getenv(name)) is not None}
+    return ("app", session) if session else (keeper, None)
+
+
+def _environ_of(pid: int) -> Mapping[str, str]:
+    return psutil.Process(pid).environ()
+
+
+def _homebrew(user_home: Path) -> dict[str, str] | None:
+    try:
+        told = plistlib.loads((user_home / HOMEBREW).read_bytes())
+        return {str(key): str(value) for key, value in dict(told.get("EnvironmentVariables", {})).items()}
+    except Exception:  # noqa: BLE001 - no file, no plist, no dictionary: nothing is known
+        return None
+
+
+def _keeper(told: Mapping[str, str], pid: int, brew: Mapping[str, str] | None) -> Keeper:
+    """By what the process shows of its origin: launchd's job name, systemd's invocation, the app's folder."""
+    job = told.get("XPC_SERVICE_NAME", "")
+    if "homebrew" in job or (brew is not None and job not in ("", "0")):
+        return "homebrew"
+    try:
+        program = psutil.Process(pid).exe()
+    except (psutil.Error, OSError):
+        program = ""
+    if program.startswith(APP) or "com.electron.ollama" in job or "com.ollama" in job:
+        return "app"
+    return "service" if "INVOCATION_ID" in told and "DISPLAY" not in told else "shell"
