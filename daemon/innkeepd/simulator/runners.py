@@ -190,7 +190,7 @@ class Runners:
         if fault is not None or size > self.machine.free_alone():
             for runner in self.standing():
                 await self._evict(runner, "evicted")
-            available = min(self.machine.free_alone(), size - 1) if fault else self.machine.free_alone()
+            available = min(self.machine.free_alone(), size * 3 // 4) if fault else self.machine.free_alone()
             gib = f"({size / GIB:.1f} GiB) than is available ({available / GIB:.1f} GiB)"
             raise Refusal(500, f"model requires more system memory {gib}")
         while others := self.standing():
