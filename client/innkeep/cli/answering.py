@@ -3,6 +3,7 @@
 from argparse import Namespace
 from collections.abc import Iterable
 from time import monotonic
+from typing import Any
 
 from innkeep import wire
 from innkeep.cli.progress import Progress
@@ -118,7 +119,7 @@ class Telling:
             self.terminal.murmur(f"{line}\n")
 
 
-def chat_settings(args: Namespace) -> dict[str, object]:
+def chat_settings(args: Namespace) -> dict[str, Any]:
     """The keyword arguments of ``Client.chat`` that the options of ``add_chat_arguments`` name."""
     return {
         "model": args.model,

@@ -1,19 +1,16 @@
 """The parser of one verb, and the types of arguments that several verbs share."""
 
 import argparse
-import importlib
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
+from typing import Any, NoReturn, Protocol
 
+from innkeep.cli.door import load_verb
 from innkeep.cli.outcome import USAGE
 from innkeep.cli.overview import exit_statuses
 from innkeep.cli.terminal import Terminal, terminal_width
 from innkeep.cli.units import duration
 from innkeep.cli.verbs import VERBS
-
-if TYPE_CHECKING:
-    from innkeep.blocking import Client
 
 SOCKET_HELP = "the daemon's socket"
 JSON_HELP = "print JSON, one object a line"
@@ -51,11 +48,6 @@ class Parser(argparse.ArgumentParser):
         self.exit(USAGE, f"innkeep: {message}; see `{self.prog} --help`\n")
 
 
-def load_verb(verb: str) -> Verb:
-    """The module of ``verb``."""
-    return cast("Verb", importlib.import_module(f"innkeep.cli.{verb}"))
-
-
 def parser_of(verb: str) -> Parser:
     """The whole parser of ``innkeep VERB``."""
     module = load_verb(verb)
@@ -72,13 +64,6 @@ def parser_of(verb: str) -> Parser:
 def sentence(line: str) -> str:
     """A one-liner of the table as a sentence."""
     return f"{line[:1].upper()}{line[1:]}."
-
-
-def open_client(args: argparse.Namespace) -> "Client":
-    """A blocking client of the socket that the command line names."""
-    from innkeep.blocking import Client  # brings msgspec: not for --help
-
-    return Client(socket=args.socket)
 
 
 def model_name(text: str) -> str:

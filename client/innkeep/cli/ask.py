@@ -2,8 +2,8 @@
 
 from argparse import ArgumentParser, Namespace
 
-from innkeep.cli.arguments import open_client
 from innkeep.cli.chat_arguments import add_chat_arguments
+from innkeep.cli.door import open_client
 from innkeep.cli.outcome import OK, UsageError
 from innkeep.cli.terminal import Terminal
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from innkeep.cli.arguments import open_client
 from innkeep.cli.chat_arguments import add_chat_arguments
+from innkeep.cli.door import open_client
 from innkeep.cli.outcome import OK, UsageError, error_line
 from innkeep.cli.terminal import Terminal
 from innkeep.errors import InnkeepError

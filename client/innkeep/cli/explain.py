@@ -2,7 +2,7 @@
 
 from argparse import ArgumentParser, Namespace
 
-from innkeep.cli.arguments import open_client
+from innkeep.cli.door import open_client
 from innkeep.cli.outcome import FAILURE, OK
 from innkeep.cli.terminal import Terminal
 

@@ -2,7 +2,8 @@
 
 from argparse import ArgumentParser, Namespace
 
-from innkeep.cli.arguments import ROLES, open_client
+from innkeep.cli.arguments import ROLES
+from innkeep.cli.door import open_client
 from innkeep.cli.outcome import FAILURE, OK
 from innkeep.cli.terminal import Terminal
 

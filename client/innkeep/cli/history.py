@@ -2,7 +2,8 @@
 
 from argparse import ArgumentParser, Namespace
 
-from innkeep.cli.arguments import open_client, positive_number
+from innkeep.cli.arguments import positive_number
+from innkeep.cli.door import open_client
 from innkeep.cli.outcome import OK
 from innkeep.cli.terminal import Terminal
 

@@ -3,7 +3,8 @@
 import time
 from argparse import ArgumentParser, Namespace
 
-from innkeep.cli.arguments import duration_argument, open_client
+from innkeep.cli.arguments import duration_argument
+from innkeep.cli.door import open_client
 from innkeep.cli.outcome import OK
 from innkeep.cli.progress import Progress
 from innkeep.cli.terminal import Terminal

@@ -2,7 +2,8 @@
 
 from argparse import ArgumentParser, Namespace
 
-from innkeep.cli.arguments import add_role, model_name, open_client
+from innkeep.cli.arguments import add_role, model_name
+from innkeep.cli.door import open_client
 from innkeep.cli.outcome import OK, UsageError
 from innkeep.cli.terminal import Terminal
 

@@ -25,8 +25,7 @@ EXIT_STATUSES: dict[int, str] = {
 
 ADVICE: dict[str, str] = {
     "connection_failed": (
-        "start it with `innkeep service install` (as a service), `innkeepd run` (here and now) "
-        "or `innkeepd run --simulate` (without Ollama)"
+        "`innkeep service install` makes it a service, `innkeepd run --simulate` tries it without Ollama"
     ),
     "connection_lost": "try again; `innkeep status` tells whether it is back",
     "bad_config": "`innkeep config check` shows the place",
@@ -56,10 +55,13 @@ def exit_status(error: InnkeepError) -> int:
 
 
 def error_line(error: InnkeepError) -> str:
-    """``what; what to do`` in one line. A message that advises already (a ``;``, a command) is left alone."""
+    """``what; what to do`` in one line. A message that advises already (a ``;``, a command) is left alone.
+
+    That nobody runs the daemon is what a new user sees first: it gets the ways for a new user beside the client's own.
+    """
     what = " ".join(error.message.split())
     advice = ADVICE.get(error.code)
-    says_it_already = ";" in what or "`" in what
+    says_it_already = ";" in what or ("`" in what and error.code != "connection_failed")
     line = what if advice is None or says_it_already else f"{what.rstrip('.')}; {advice}"
     return f"{line} (the text above is incomplete)" if error.partial else line
 

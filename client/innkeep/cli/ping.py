@@ -1,11 +1,14 @@
 """``innkeep ping``: is the daemon there, and how fast does it answer."""
 
 import time
-from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
 
-from innkeep.cli.arguments import open_client
+from innkeep.cli.door import open_client
 from innkeep.cli.outcome import OK
 from innkeep.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
 
 EXAMPLES = (
     "innkeep ping",
@@ -14,11 +17,11 @@ EXAMPLES = (
 )
 
 
-def add_arguments(parser: ArgumentParser) -> None:
+def add_arguments(parser: "ArgumentParser") -> None:
     """No arguments of its own."""
 
 
-def run(args: Namespace, terminal: Terminal) -> int:
+def run(args: "Namespace", terminal: Terminal) -> int:
     """Greet the daemon and tell how long its answer took."""
     start = time.perf_counter()
     with open_client(args) as client:

@@ -1,19 +1,22 @@
 """``innkeep resume``: end a hold early."""
 
-from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
 
-from innkeep.cli.arguments import open_client
+from innkeep.cli.door import open_client
 from innkeep.cli.outcome import OK
 from innkeep.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
 
 EXAMPLES = ("innkeep resume",)
 
 
-def add_arguments(parser: ArgumentParser) -> None:
+def add_arguments(parser: "ArgumentParser") -> None:
     """No arguments of its own."""
 
 
-def run(args: Namespace, terminal: Terminal) -> int:
+def run(args: "Namespace", terminal: Terminal) -> int:
     """Allow loads again."""
     with open_client(args) as client:
         resumed = client.resume()

@@ -2,7 +2,8 @@
 
 from argparse import ArgumentParser, Namespace
 
-from innkeep.cli.arguments import duration_argument, open_client
+from innkeep.cli.arguments import duration_argument
+from innkeep.cli.door import open_client
 from innkeep.cli.outcome import OK
 from innkeep.cli.terminal import Terminal
 from innkeep.cli.units import seconds

@@ -1,11 +1,14 @@
 """``innkeep status``: one snapshot of the house."""
 
 import time
-from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
 
-from innkeep.cli.arguments import open_client
+from innkeep.cli.door import open_client
 from innkeep.cli.outcome import OK
 from innkeep.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
 
 EXAMPLES = (
     "innkeep status",
@@ -13,11 +16,11 @@ EXAMPLES = (
 )
 
 
-def add_arguments(parser: ArgumentParser) -> None:
+def add_arguments(parser: "ArgumentParser") -> None:
     """No arguments of its own."""
 
 
-def run(args: Namespace, terminal: Terminal) -> int:
+def run(args: "Namespace", terminal: Terminal) -> int:
     """Ask for the snapshot and print it."""
     with open_client(args) as client:
         status = client.status()

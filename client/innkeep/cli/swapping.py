@@ -3,7 +3,7 @@
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from innkeep.cli.arguments import open_client
+from innkeep.cli.door import open_client
 from innkeep.cli.progress import Progress
 from innkeep.cli.terminal import Terminal
 

@@ -4,7 +4,8 @@ import argparse
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from innkeep.cli.arguments import JSON_HELP, SOCKET_HELP, load_verb, parser_of
+from innkeep.cli.arguments import JSON_HELP, SOCKET_HELP, parser_of
+from innkeep.cli.door import load_verb
 from innkeep.cli.verbs import DELEGATED, VERBS
 
 

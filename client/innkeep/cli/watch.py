@@ -3,7 +3,7 @@
 import time
 from argparse import ArgumentParser, Namespace
 
-from innkeep.cli.arguments import open_client
+from innkeep.cli.door import open_client
 from innkeep.cli.outcome import OK
 from innkeep.cli.terminal import Terminal
 
