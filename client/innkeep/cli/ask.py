@@ -50,8 +50,8 @@ def run(args: Namespace, terminal: Terminal) -> int:
         raise UsageError("--fallback needs --model; a role's fallbacks are in the configuration")
     question = Message("user", prompt_text(args.text, args.files, terminal), images=images_of(args.images) or None)
     messages = [*([Message("system", args.system)] if args.system else []), question]
-    with open_client(args) as client:
-        answer = client.chat(messages, last=args.last, stream=args.stream, **chat_settings(args))
+    settings = chat_settings(args)
+    with open_client(args) as client, client.chat(messages, last=args.last, stream=args.stream, **settings) as answer:
         if args.json:
             for reply in answer.replies():
                 if args.stream or isinstance(reply, Done):

@@ -88,12 +88,12 @@ def _turn(client: "Client", talk: "Talk", line: str, args: Namespace, terminal: 
     with Progress(terminal, silent=args.json) as progress:
         telling = Telling(terminal, progress, shows_thinking=args.think is True)
         try:
-            answer = client.chat(talk.spoken(), **settings)
-            if args.json:
-                _tell_json(answer.replies(), telling, terminal)
-            else:
-                telling.tell(answer.replies())
-                telling.afterwards()
+            with client.chat(talk.spoken(), **settings) as answer:
+                if args.json:
+                    _tell_json(answer.replies(), telling, terminal)
+                else:
+                    telling.tell(answer.replies())
+                    telling.afterwards()
         except KeyboardInterrupt:
             terminal.note("stopped")
         except InnkeepError as error:
