@@ -50,7 +50,7 @@ clean: ## remove what these targets made in the tree (the built Ollama is kept)
 	@test -n "$(PYTHON)" || { echo "innkeep needs Python 3.11 or later on PATH; on a Mac: brew install python@3.13," \
 		"on Debian: apt-get install python3-venv. Or name one: make PYTHON=/path/to/python3 ..."; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-		echo "$(PYTHON) is older than Python 3.11, which innkeep needs"; exit 1; }
+		echo "$(PYTHON) does not run or is older than Python 3.11, which innkeep needs"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "$(PYTHON) cannot make virtual environments; on Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -m venv .venv
