@@ -220,14 +220,25 @@ def done_line(done: wire.Done) -> str:
 
 
 def event_line(event: wire.Event, paint: Paint = plain) -> str:
-    """One line of ``watch``."""
-    data = "  ".join(f"{key}={_value(value)}" for key, value in event.data.items())
+    """One line of ``watch``: what is short of the event's data, nothing nested; ``--json`` has it all."""
+    facts = [(key, value) for key, value in event.data.items() if key not in _UNTOLD and _is_short(value)]
+    data = "  ".join(f"{key}={_value(value)}" for key, value in facts)
     return f"{paint('dim', clock(event.at))}  {event.kind:<9}  {event.what}" + (f"  {data}" if data else "")
+
+
+_UNTOLD = {"asked_at", "kind", "confidence", "reason", "chain", "waits", "last"}
+"""Of a finished request's record, which is an event's data: `innkeep explain` tells these."""
+
+
+def _is_short(value: object) -> bool:
+    if isinstance(value, list):
+        return bool(value) and not any(isinstance(one, dict | list) for one in value)
+    return value is not None and value != "" and not isinstance(value, dict)
 
 
 def _value(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.1f}"
     if isinstance(value, list):
-        return ",".join(str(one) for one in value) or "-"
+        return ",".join(str(one) for one in value)
     return str(value)
