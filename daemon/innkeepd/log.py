@@ -1,8 +1,8 @@
 """The daemon's log: JSON lines in a file that rotates by size, readable text on a terminal.
 
 launchd rotates nothing, so the daemon does. A line never holds a secret, and what people wrote or were answered only
-where ``log.prompts`` says so: both are taken out here, at the one place that every line passes. A log that can't be written
-(disk full, folder gone) is told once on stderr and never stops an answer.
+where ``log.prompts`` says so: both are taken out here, at the one place that every line passes. A log that can't be
+written (disk full, folder gone) is told once on stderr and never stops an answer.
 """
 
 import logging

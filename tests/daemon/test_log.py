@@ -132,7 +132,9 @@ def test_an_exception_is_one_line_of_json(tmp_path):
 
 def test_a_log_that_cant_be_written_is_told_once_and_stops_nothing(tmp_path, capsys):
     log.configure(LogConfig(), foreground=False, folder=tmp_path)
-    logging.getLogger("innkeepd").handlers[0].stream = FullDisk()
+    (handler,) = logging.getLogger("innkeepd").handlers
+    handler.stream.close()
+    handler.stream = FullDisk()
     log.get().info("one")
     log.get().info("two")
     assert capsys.readouterr().err.count("the log can't be written") == 1
