@@ -10,12 +10,10 @@ from innkeep import wire
 from innkeep.errors import BadRequest, ConnectionFailed, InnkeepError, from_code
 from innkeep.paths import check_socket_path, socket_path
 
-__all__ = ["AnswerSoFar", "Prompt", "chat_request", "error_of", "greeting", "route_request", "silent", "unreachable"]
+__all__ = ["AnswerSoFar", "Prompt", "chat_request", "error_of", "greeting", "route_request", "unreachable"]
 
 Prompt: TypeAlias = str | Sequence[wire.Message | Mapping[str, Any]]
 """A question, or the turns of a conversation: Structs, or maps of the same shape."""
-
-LOST = "innkeepd went away in the middle of a request"
 
 
 def where(socket: str | Path | None) -> Path:
@@ -129,8 +127,3 @@ def unreachable(path: Path, fault: OSError) -> ConnectionFailed:
     return ConnectionFailed(
         f"innkeepd is not running at {path}: start it with `innkeep service start` or `innkeepd run`"
     )
-
-
-def silent(timeout: float | None) -> str:
-    """What to say when nothing came for ``timeout`` seconds."""
-    return f"innkeepd said nothing for {timeout:g} s; a longer `timeout`, or none, waits longer"

@@ -17,19 +17,17 @@ from typing import Any, Self, TypeVar
 
 from innkeep import wire
 from innkeep.asking import (
-    LOST,
     AnswerSoFar,
     Prompt,
     chat_request,
     error_of,
     greeting,
     route_request,
-    silent,
     unreachable,
     where,
 )
 from innkeep.conversation import Conversation
-from innkeep.errors import ConnectionFailed, ConnectionLost, InnkeepError
+from innkeep.errors import ConnectionLost
 
 __all__ = ["Answer", "Client"]
 
@@ -291,19 +289,16 @@ class _Connection:
     def replies(self, request: wire.Request) -> Replies:
         """Send ``request`` and give its replies to the end; raises ``ConnectionLost``, before the first too."""
         self._number, data = self._conversation.ask(request)
-        begun = False
         try:
             self._socket.sendall(data)
             while self._number in self._conversation.open:
-                for reply in self._conversation.receive(self._arrived()):
-                    begun = True
-                    yield reply
+                yield from self._conversation.receive(self._arrived())
         except TimeoutError:
-            lost = self._conversation.lost(self._number, silent(self.timeout))
             self._close()
-            raise (lost if begun else ConnectionFailed(lost.message)) from None
+            raise self._conversation.silent(self._number, self.timeout) from None
         except OSError:
-            raise self._lost() from None
+            self._close()
+            raise self._conversation.lost(self._number) from None
 
     def leave(self) -> None:
         """Cancel the request under way, if there is one, and close."""
@@ -316,12 +311,8 @@ class _Connection:
     def _arrived(self) -> bytes:
         data = self._socket.recv(CHUNK)
         if not data:
-            raise self._lost()
+            raise ConnectionResetError
         return data
-
-    def _lost(self) -> InnkeepError:
-        self._close()
-        return self._conversation.lost(self._number, LOST)
 
     def _close(self) -> None:
         self._is_open = False

@@ -2,8 +2,8 @@
 
 ``ORDER`` is the whole law: for each request a table from state to the replies that may come then and the state after.
 ``error`` may come in any state and ends the request. A reply that the table has no place for is a
-``ProtocolViolation``: the connection can't be trusted any more. Replies under an id that isn't open change nothing; that
-is how the rest of a cancelled request passes by.
+``ProtocolViolation``: the connection can't be trusted any more. Replies under an id that isn't open change nothing;
+that is how the rest of a cancelled request passes by.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from innkeep import wire
-from innkeep.errors import BadRequest, ConnectionLost, InnkeepError, ProtocolViolation, from_code
+from innkeep.errors import BadRequest, ConnectionFailed, ConnectionLost, ProtocolViolation, from_code
 from innkeep.framing import Dialect, Framer, decode_reply, encode, name_of
 
 __all__ = ["ASKED", "ENDED", "ORDER", "Conversation"]
@@ -64,6 +64,7 @@ class _Open:
         self.table = ORDER[type(request)]
         self.name = name_of(request)
         self.state = ASKED
+        self.has_begun = False
         self.text_came = False
 
 
@@ -107,7 +108,7 @@ class Conversation:
         return encode(wire.Cancel(id=self._last_id, target=target), self.dialect)
 
     def receive(self, data: bytes) -> Iterator[wire.Reply]:
-        """The replies to open requests that ``data`` completes, in order; run it to its end.
+        """The replies to open requests that ``data`` completes, in order.
 
         An ``error`` with the id of a request is a reply like others. Raises ``ProtocolViolation`` for a reply out of
         order or unknown, and the error itself where it has no id: then the connection is over, for all that is open.
@@ -120,8 +121,19 @@ class Conversation:
                 self._advance(reply.id, reply)
                 yield reply
 
-    def lost(self, number: int, what: str) -> InnkeepError:
+    def lost(self, number: int) -> ConnectionLost:
         """The error for request ``number`` when the connection has broken; it tells whether text had come."""
+        return self._broken_off(number, "innkeepd went away in the middle of a request")
+
+    def silent(self, number: int, seconds: float | None) -> ConnectionFailed:
+        """The error for request ``number`` when nothing came for so long; ``ConnectionLost`` if replies had come."""
+        what = f"innkeepd said nothing for {seconds or 0:g} s; a longer timeout, or none, waits longer"
+        one = self._open.get(number)
+        has_begun = one is not None and one.has_begun
+        lost = self._broken_off(number, what)
+        return lost if has_begun else ConnectionFailed(what)
+
+    def _broken_off(self, number: int, what: str) -> ConnectionLost:
         one = self._open.pop(number, None)
         return ConnectionLost(what, {"partial": True} if one is not None and one.text_came else None)
 
@@ -132,6 +144,7 @@ class Conversation:
             what = f"`{name_of(reply)}` to request {number}, a `{one.name}` that is {one.state}"
             raise ProtocolViolation(f"the daemon sent {what}")
         one.state = after
+        one.has_begun = True
         one.text_came = one.text_came or isinstance(reply, wire.Delta)
         if after == ENDED:
             del self._open[number]

@@ -68,7 +68,7 @@ class Framer:
         return bool(self._buffer)
 
     def feed(self, data: bytes | bytearray | memoryview) -> Iterator[bytes]:
-        """Every body that ``data`` completes, in order; run it to its end.
+        """Every body that ``data`` completes, in order. What isn't taken now comes with the next call.
 
         Raises ``BadDialect``, ``BadMessage`` or ``FrameTooLarge`` after the bodies in front of the fault; from then on
         nothing is kept and every call raises the same again.
@@ -91,19 +91,12 @@ class Framer:
         return self._fail(BadDialect("a connection begins with 0x00 (frames of msgpack) or { (lines of JSON)"))
 
     def _frames(self) -> Iterator[bytes]:
-        at = 0  # where the next frame begins; the buffer's front is cut off once, not once a frame
-        try:
-            while len(self._buffer) - at >= HEADER:
-                length = int.from_bytes(self._buffer[at : at + HEADER], "big")
-                self._check_length(length)
-                end = at + HEADER + length
-                if len(self._buffer) < end:
-                    return
-                body = bytes(memoryview(self._buffer)[at + HEADER : end])
-                at = end
-                yield body
-        finally:
-            del self._buffer[:at]
+        while len(self._buffer) >= HEADER:
+            length = int.from_bytes(self._buffer[:HEADER], "big")
+            self._check_length(length)
+            if len(self._buffer) < HEADER + length:
+                return
+            yield self._take(HEADER + length, after=HEADER)
 
     def _check_length(self, length: int) -> None:
         if length > self.limit:
@@ -123,10 +116,10 @@ class Framer:
         if length > self.limit:
             self._fail(FrameTooLarge(f"a line of more than {self.limit:,} bytes; that is the most"))
 
-    def _take(self, count: int) -> bytes:
-        """Cut ``count`` bytes off the front; a bytearray does that without moving the rest."""
+    def _take(self, count: int, after: int = 0) -> bytes:
+        """Cut ``count`` bytes off the front, which moves none of the rest; give those ``after`` so many."""
         self._searched = 0
-        taken = bytes(memoryview(self._buffer)[:count])
+        taken = bytes(memoryview(self._buffer)[after:count])
         del self._buffer[:count]
         return taken
 

@@ -57,9 +57,9 @@ class Chat(_Request, frozen=True, tag="chat"):
     """Ask a model.
 
     ``model`` names any pulled model, then the only candidate unless ``fallbacks`` adds some; ``role`` names a chain of
-    the configuration; with neither, ``select`` or the router decides. ``last`` ends a ``session``: its model need not be
-    held. ``patience`` is how long the caller would rather wait for the better model than take a smaller one that is in
-    memory; ``deadline`` is when the answer must be whole. Both in seconds from now.
+    the configuration; with neither, ``select`` or the router decides. ``last`` ends a ``session``: its model need not
+    be held. ``patience`` is how long the caller would rather wait for the better model than take a smaller one that is
+    in memory; ``deadline`` is when the answer must be whole. Both in seconds from now.
     """
 
     messages: list[Message]
