@@ -32,6 +32,7 @@ LOG_FIELDS = (
 _SECRET = re.compile(
     r"(?i)((?:authorization|bearer|token|api[-_]?key|password|secret)[\"']?\s*[=: ]\s*[\"']?)(?!\*\*\*)[^\s\"',}]{4,}"
 )
+_BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[^\s\"',}]{4,}")
 _KEY = re.compile(r"\b(?:sk|pk|ghp|gho|hf|xox[bp])[-_][A-Za-z0-9_-]{8,}")
 _USER_IN_URL = re.compile(r"(?<=://)[^/\s@]+@")
 
@@ -79,6 +80,7 @@ def scrub(text: str, user_home: Path, known: Iterable[str]) -> str:
     for secret in known:
         text = text.replace(secret, "***")
     text = text.replace(str(user_home), "~") if str(user_home) != "/" else text
+    text = _BEARER.sub(r"\1 ***", text)
     text = _SECRET.sub(r"\1***", text)
     return _USER_IN_URL.sub("***@", _KEY.sub("***", text))
 

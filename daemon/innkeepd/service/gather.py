@@ -74,10 +74,8 @@ def gather(
     reading = (door or machine_memory(world.platform)).read()
     budget = budget_of(reading, policy)
     local = is_loopback(config.ollama.url.split("://")[1].rsplit(":", 1)[0])
-    desktop = Launchctl(f"gui/{world.uid}", world.run)
-    getenv = desktop.getenv if world.platform == "darwin" else lambda _name: None
     keeper, environment = (
-        settings(seen, places.user_home, getenv=getenv, names=SETTINGS) if local else ("unknown", None)
+        settings(seen, places.user_home, getenv=_session(world), names=SETTINGS) if local else ("unknown", None)
     )
     disk = _models_folder(places, environment) if local else None
     told = Seen(ollama.pulled, [(one.name, one.size) for one in ollama.running]) if ollama.reachable else None
@@ -163,6 +161,19 @@ def _view(world: World, config: Config) -> tuple[View | None, str]:
         return look(build(world, config), world.ask), ""
     except DaemonError as fault:
         return None, str(fault)
+
+
+def _session(world: World) -> Callable[[str], str | None]:
+    """How to ask for a variable of the login session: launchd's on macOS, nobody's elsewhere."""
+    desktop = Launchctl(f"gui/{world.uid}", world.run)
+
+    def getenv(name: str) -> str | None:
+        try:
+            return desktop.getenv(name) if world.platform == "darwin" else None
+        except DaemonError:
+            return None
+
+    return getenv
 
 
 def _rival(world: World) -> str | None:

@@ -1,0 +1,73 @@
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from innkeepd.config import Config, RoleConfig
+from innkeepd.service.doctor import CHECKS, examine, main, render
+from innkeepd.service.errors import ServiceFault
+from innkeepd.service.facts import Facts
+from innkeepd.service.probe import Answer
+from support.doctor import facts_of
+from support.service import FakeMac
+
+WELL = facts_of(config=Config(roles={"general": RoleConfig(primary="llama3.1:8b")}))
+
+
+@pytest.mark.parametrize(("facts", "status"), [(WELL, 0), (facts_of(), 1), (facts_of(answer=Answer("refused")), 2)])
+def test_the_exit_status_is_the_gravest_finding(mac: FakeMac, facts: Facts, status: int):
+    assert main([], mac.everything(), lambda _world: facts) == status
+
+
+def test_every_complaint_says_what_was_seen_why_it_matters_and_what_mends_it(mac: FakeMac):
+    facts = facts_of(answer=Answer("refused"), ollama_environment={"OLLAMA_MAX_LOADED_MODELS": "1"}, disk_free=1)
+    complaints = [finding for finding in examine(facts) if finding.level != "ok"]
+    assert {"daemon", "disk", "max_loaded", "never_fits"} <= {finding.name for finding in complaints}
+    assert all(finding.saw and finding.why and finding.mend for finding in complaints)
+    assert len(complaints) < len(CHECKS)
+
+
+def test_names_of_checks_are_unique():
+    names = [finding.name for finding in examine(WELL)]
+    assert len(set(names)) == len(names)
+
+
+def test_the_text_ends_with_a_sum():
+    assert render(examine(WELL)).endswith("all is well")
+    assert render(examine(facts_of(answer=Answer("refused")))).endswith("1 error, 1 warning")
+
+
+def test_json_is_for_programs(mac: FakeMac):
+    main(["--json"], mac.everything(), lambda _world: WELL)
+    told = json.loads(mac.said[-1])
+    assert {"name", "level", "saw", "why", "mend"} == told["findings"][0].keys()
+
+
+def test_the_report_is_one_private_file(mac: FakeMac):
+    path = mac.root / "report.txt"
+    assert main(["--report", str(path)], mac.everything(), lambda _world: WELL) == 0
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert "== findings ==" in path.read_text()
+    assert "read it before you send it" in mac.said[-1]
+
+
+def test_the_report_without_a_name_gets_one_here(mac: FakeMac, monkeypatch):
+    monkeypatch.chdir(mac.root)
+    assert main(["--report", "--json"], mac.everything(), lambda _world: WELL) == 0
+    assert len(list(mac.root.glob("innkeep-report-*.txt"))) == 1
+
+
+def test_a_report_that_cannot_be_written_is_one_line(mac: FakeMac, capsys):
+    (mac.root / "file").write_text("")
+    path = Path(mac.root / "file" / "report.txt")
+    assert main(["--report", str(path)], mac.everything(), lambda _world: WELL) == 2
+    assert "can't be written" in capsys.readouterr().err
+
+
+def test_a_doctor_who_can_see_nothing_says_so_in_one_line(mac: FakeMac, capsys):
+    def blind(_world):
+        raise ServiceFault("the socket's path is too long")
+
+    assert main([], mac.everything(), blind) == 2
+    assert capsys.readouterr().err == "innkeepd: the socket's path is too long\n"
