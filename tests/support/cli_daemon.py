@@ -212,7 +212,7 @@ def a_record(**changes: Any) -> dict[str, Any]:
         "outcome": "answered",
         "code": None,
         "attempts": [{"model": "qwen2.5-coder:32b", "outcome": "answered", "code": None, "seconds": 2.0}],
-        "timings": {"queued": 12.0, "swap": 11.0, "first_token": 0.5, "total": 14.0},
+        "timings": {"queued": 12.0, "swap": 11.0, "first_token": 0.5, "total": 14.0, "tokens_per_second": 11.24},
         "prompt_tokens": 20,
         "completion_tokens": 3,
     } | changes

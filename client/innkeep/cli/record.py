@@ -130,7 +130,9 @@ def _tokens(record: Record) -> str:
 def _times(record: Record) -> str:
     names = {"queued": "in line", "swap": "of that for a swap", "first_token": "to the first token", "total": "in all"}
     told = {words: _time(record, key) for key, words in names.items()}
-    return ", ".join(f"{value} {words}" for words, value in told.items() if value != "-")
+    pace = (record.get("timings") or {}).get("tokens_per_second")
+    facts = [f"{value} {words}" for words, value in told.items() if value != "-"]
+    return ", ".join(facts + ([f"{pace:.1f} tokens/s"] if isinstance(pace, int | float) else []))
 
 
 def _time(record: Record, key: str) -> str:

@@ -43,7 +43,7 @@ def test_an_explanation_tells_everything_in_the_order_in_which_it_happened():
         "b failed, stalled, 61 s",
         "failed, stalled: no token for 60 s",
         "20 in the prompt, 3 in the answer",
-        "12 s in line, 11 s of that for a swap, 0.5 s to the first token, 14 s in all",
+        "12 s in line, 11 s of that for a swap, 0.5 s to the first token, 14 s in all, 11.2 tokens/s",
         "heavy 1.50, names x, y",
     ]
 

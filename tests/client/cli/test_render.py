@@ -2,7 +2,7 @@ import pytest
 
 from innkeep import wire
 from innkeep.cli import render
-from support.cli_daemon import GIB, a_status
+from support.cli_daemon import GIB, a_record, a_status
 
 QWEN, DEEPSEEK = "qwen2.5-coder:32b", "deepseek-r1:32b"
 
@@ -171,4 +171,12 @@ def test_an_event_is_one_line():
     event = wire.Event(
         id=0, kind="memory", at=86400.0, what="reading", data={"free": 1.25, "who": ["a", "b"], "none": []}
     )
-    assert render.event_line(event).endswith("  memory     reading  free=1.2  who=a,b  none=-")
+    assert render.event_line(event).endswith("  memory     reading  free=1.2  who=a,b")
+
+
+def test_a_finished_request_is_a_short_event_though_its_record_is_long():
+    event = wire.Event(id=0, kind="request", at=86400.0, what="answered", data=a_record(evicted=["deepseek-r1:32b"]))
+    assert render.event_line(event).partition("answered")[2] == (
+        "  id=3f9a01  class=interactive  client=innkeep  role=coding  model=qwen2.5-coder:32b  outcome=answered"
+        "  prompt_tokens=20  completion_tokens=3  evicted=deepseek-r1:32b"
+    )
