@@ -1,0 +1,150 @@
+"""Which models there are, by name and by weights, and what each would take on this machine."""
+
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+
+from innkeepd.config import Config
+from innkeepd.policy.budget import Budget, MemoryPolicy
+from innkeepd.policy.context import choose_contexts, footprints, is_heavy, next_context, steps, takes
+from innkeepd.policy.estimate import Estimates
+from innkeepd.policy.events import Spec
+from innkeepd.policy.model import Model, canonical
+
+
+class Candidate(Struct, frozen=True):
+    """A name that a request may be served under. ``backend`` is None for this machine's Ollama."""
+
+    name: str
+    weights: str
+    backend: str | None = None
+
+
+def memory_policy(config: Config) -> MemoryPolicy:
+    """What the configuration says of memory, as the room of choices wants it."""
+    said = config.models
+    return MemoryPolicy(
+        budget=config.memory.budget,
+        reserve=config.memory.reserve,
+        gpu_limit=config.memory.gpu_limit,
+        heavy_limit=config.residency.heavy_limit,
+        heavy_parameters=config.residency.heavy_parameters,
+        contexts={name: model.context for name, model in said.items() if model.context is not None},
+        weights={name: model.weight for name, model in said.items() if model.weight is not None},
+        parallel={name: model.parallel for name, model in said.items()},
+    )
+
+
+class Catalog:
+    """Names to weights to specs. Changed by the keeper only."""
+
+    def __init__(self, config: Config) -> None:
+        self.budget: Budget | None = None
+        self.estimates = Estimates()
+        self._models: dict[str, Model] = {}
+        self._contexts: dict[str, int] = {}
+        self._elsewhere: set[str] = set()
+        self.configure(config)
+
+    def __repr__(self) -> str:
+        return f"Catalog({sorted(self._models)})"
+
+    def configure(self, config: Config) -> None:
+        """Take a new configuration."""
+        self.config = config
+        self.policy = memory_policy(config)
+
+    def update(self, models: Iterable[Model]) -> None:
+        """Take what the backend has on its disk."""
+        self._models = {canonical(model.name): model for model in models}
+
+    @property
+    def models(self) -> Mapping[str, Model]:
+        """Pulled models by canonical name."""
+        return self._models
+
+    def find(self, name: str) -> Model | None:
+        """The pulled model of this name."""
+        return self._models.get(canonical(name))
+
+    def candidate(self, name: str) -> Candidate:
+        """What a name stands for; one that is not pulled stands for itself."""
+        remote = self.config.backend_of(name)
+        if remote is not None:
+            return Candidate(name, name, remote.name)
+        model = self.find(name)
+        spelled = canonical(name)
+        return Candidate(spelled, model.weights if model else spelled)
+
+    def is_known(self, candidate: Candidate) -> bool:
+        """Whether it is pulled, or lives elsewhere."""
+        return candidate.backend is not None or candidate.name in self._models
+
+    def remember(self, candidates: Iterable[Candidate]) -> None:
+        """Know remote models that no role names, because somebody asked for them."""
+        self._elsewhere |= {candidate.name for candidate in candidates}
+
+    def name_of(self, weights: str) -> str:
+        """The name that a person would use for these weights: a role's, else the first pulled."""
+        names = [name for name, model in self._models.items() if model.weights == weights]
+        chained = [name for role in self.config.roles.values() for name in role.chain]
+        return min(names, key=lambda name: (name not in chained, name), default=weights)
+
+    def context_of(self, weights: str) -> int:
+        """Tokens to load these weights with."""
+        return self._contexts.get(weights, 4096)
+
+    def larger_context(self, weights: str, current: int, tokens: int) -> int | None:
+        """Where an overflowing prompt of about ``tokens`` may go: the next step, or the one after if that is too small."""
+        model = next((each for each in self._models.values() if each.weights == weights), None)
+        if model is None or self.budget is None:
+            return None
+        larger = next_context(model, current, self.budget.bytes, self.policy, self.estimates.footprints)
+        while larger is not None and larger < tokens:
+            further = next_context(model, larger, self.budget.bytes, self.policy, self.estimates.footprints)
+            if further is None:
+                break
+            larger = further
+        return larger
+
+    def specs(self) -> tuple[Spec, ...]:
+        """What the scheduler needs to know, for every model here and elsewhere."""
+        budget = self.budget.bytes if self.budget else 0
+        chained = {name for role in self.config.roles.values() for name in role.chain}
+        core = [model for name, model in self._models.items() if name in chained]
+        contexts = choose_contexts(core, budget, self.policy, self.estimates.footprints)
+        found: dict[str, Spec] = {}
+        for model in self._models.values():
+            if model.weights in found:
+                continue
+            if model.weights not in contexts:
+                contexts |= {model.weights: self._context_beside(core, model, budget)}
+            found[model.weights] = self._spec(model, contexts[model.weights], budget)
+        self._contexts = contexts
+        return (*found.values(), *self._remote_specs())
+
+    def _context_beside(self, core: list[Model], model: Model, budget: int) -> int:
+        return choose_contexts([*core, model], budget, self.policy, self.estimates.footprints)[model.weights]
+
+    def _spec(self, model: Model, context: int, budget: int) -> Spec:
+        learned = self.estimates.footprints
+        return Spec(
+            model.weights,
+            self.name_of(model.weights),
+            footprints(model, context, budget, self.policy, learned) or ((context, takes(model, context, self.policy)),),
+            context=context,
+            heavy=is_heavy(model, budget, self.policy),
+            parallel=self.config.model(canonical(model.name)).parallel,
+            **self.estimates.durations(model.weights),
+        )
+
+    def _remote_specs(self) -> list[Spec]:
+        names = [name for role in self.config.roles.values() for name in role.chain]
+        names += [f"{backend.name}/{model}" for backend in self.config.backends for model in backend.models]
+        found = {name: backend for name in (*names, *sorted(self._elsewhere)) if (backend := self.config.backend_of(name)) is not None}
+        return [Spec(name, name, ((0, 0),), context=0, parallel=b.limit, remote=True) for name, b in found.items()]
+
+    def smallest_context(self, weights: str) -> int:
+        """The least that these weights are ever loaded with."""
+        model = next((each for each in self._models.values() if each.weights == weights), None)
+        return steps(model)[0] if model else 4096

@@ -1,0 +1,185 @@
+"""The verbs that run a model, as the socket speaks them: ``chat`` and ``embed``."""
+
+from typing import Any
+
+from innkeep import wire
+from msgspec import to_builtins
+
+from innkeepd.chat import Journey, Lease, Request, Result, Told, Wish
+from innkeepd.inbound.session import Session
+from innkeepd.outbound.backend import Ask, BackendFault, Finish, Piece
+from innkeepd.policy.attempt import estimate_tokens
+
+
+def wish_of(chat: wire.Chat, client: str) -> Wish:
+    """A chat as the journey takes it."""
+    return Wish(
+        turns=tuple(message.content for message in chat.messages if message.role == "user"),
+        prompt_tokens=estimate_tokens("".join(message.content for message in chat.messages)),
+        model=chat.model,
+        fallbacks=tuple(chat.fallbacks or ()),
+        role=chat.role,
+        priority=chat.priority,
+        patience=chat.patience,
+        deadline=chat.deadline,
+        session=chat.session,
+        last=chat.last,
+        client=client,
+    )
+
+
+class Talk:
+    """Answers chats and embeddings on a session."""
+
+    def __init__(self, journey: Journey) -> None:
+        self._journey = journey
+
+    async def chat(self, session: Session, chat: wire.Chat) -> None:
+        """The journey of one chat, told as ``routed``, ``waiting``, ``loading``, ``started``, ``delta`` and ``done``."""
+        async with self._journey.begin(wish_of(chat, session.client)) as request:
+            way = request.direction
+            session.send(
+                wire.Routed(
+                    id=chat.id,
+                    request=request.id,
+                    role=way.role,
+                    confidence=way.confidence,
+                    model=way.candidates[0].name,
+                    candidates=[candidate.name for candidate in way.candidates],
+                    reason=way.reason,
+                )
+            )
+            answer = _Answer(session, chat, request)
+            result = await self._journey.serve(request, answer.work, teller(session, chat.id))
+            session.send(answer.done(result))
+
+    async def embed(self, session: Session, embed: wire.Embed) -> None:
+        """Vectors, by the same journey."""
+        texts = [embed.input] if isinstance(embed.input, str) else embed.input
+        tokens = sum(estimate_tokens(text) for text in texts)
+        wish = Wish(kind="embed", model=embed.model, client=session.client, prompt_tokens=tokens)
+        async with self._journey.begin(wish) as request:
+            found: list[list[float]] = []
+
+            async def work(lease: Lease) -> Result:
+                found[:] = await lease.backend.embed(
+                    lease.model, texts, context=lease.context, keep_alive=lease.keep_alive
+                )
+                lease.pace.went_on()
+                return Result(prompt_tokens=tokens)
+
+            await self._journey.serve(request, work, teller(session, embed.id))
+            session.send(wire.Embeddings(id=embed.id, model=request.model or embed.model, embeddings=found))
+
+
+def teller(session: Session, identity: int) -> Any:
+    """Tells a waiting request's news on the socket."""
+
+    async def tell(told: Told) -> None:
+        if told.kind == "loading":
+            session.send(
+                wire.Loading(
+                    id=identity,
+                    model=told.model,
+                    unloading=list(told.unloading),
+                    elapsed=round(told.elapsed, 3),
+                    expected=told.expected,
+                )
+            )
+        else:
+            session.send(
+                wire.Waiting(
+                    id=identity,
+                    model=told.model,
+                    position=told.position,
+                    ahead=told.ahead,
+                    resident=list(told.resident),
+                    expected=told.expected,
+                    reason=told.reason,
+                    until=told.until,
+                )
+            )
+
+    return tell
+
+
+class _Answer:
+    """One chat's answer: pieces out as deltas, or kept where the client wants it whole."""
+
+    def __init__(self, session: Session, chat: wire.Chat, request: Request) -> None:
+        self._session = session
+        self._chat = chat
+        self._request = request
+        self._text: list[str] = []
+        self._thinking: list[str] = []
+        self._calls: list[dict[str, Any]] = []
+
+    async def work(self, lease: Lease) -> Result:
+        """Stream from the engine; raises ``BackendFault`` for whatever goes wrong there."""
+        chat, session, pace = self._chat, self._session, lease.pace
+        after = wire.Failed(*lease.after) if lease.after else None
+        session.send(wire.Started(id=chat.id, model=lease.candidate.name, attempt=lease.attempt, after=after))
+        extra = {"tools": chat.tools, "format": chat.format, "think": chat.think}
+        ask = Ask(
+            lease.model,
+            [to_builtins(message) for message in chat.messages],
+            lease.context,
+            lease.keep_alive,
+            chat.options,
+            {key: value for key, value in extra.items() if value is not None},
+        )
+        async with lease.backend.chat(ask) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, Finish):
+                    return _result(piece)
+                pace.went_on()
+                if chat.stream:
+                    session.send(
+                        wire.Delta(id=chat.id, text=piece.text, thinking=piece.thinking, tool_calls=piece.tool_calls)
+                    )
+                    if session.is_full:
+                        pace.pause()
+                        await session.room()
+                        pace.went_on()
+                else:
+                    self._keep(piece)
+        raise BackendFault("backend_error", "the answer ended without its end")
+
+    def _keep(self, piece: Piece) -> None:
+        if piece.text is not None:
+            self._text.append(piece.text)
+        if piece.thinking is not None:
+            self._thinking.append(piece.thinking)
+        self._calls += piece.tool_calls or []
+
+    def done(self, result: Result) -> wire.Done:
+        """The last message."""
+        request, chat = self._request, self._chat
+        whole = not chat.stream
+        return wire.Done(
+            id=chat.id,
+            model=request.model or "",
+            role=request.direction.role,
+            finish_reason=result.finish_reason,
+            usage=wire.Usage(result.prompt_tokens, result.completion_tokens),
+            timings=wire.Timings(
+                queued=request.queued,
+                swap=request.swap,
+                first_token=request.first_token,
+                total=request.total,
+                tokens_per_second=request.tokens_per_second,
+            ),
+            attempts=[
+                wire.AttemptRecord(each.model, each.outcome, each.code, each.seconds, each.message)
+                for each in request.attempts.tried
+            ],
+            text="".join(self._text) if whole else None,
+            thinking="".join(self._thinking) or None if whole else None,
+            tool_calls=self._calls or None if whole else None,
+        )
+
+
+def _result(finish: Finish) -> Result:
+    return Result(
+        finish.reason, finish.prompt_tokens, finish.completion_tokens, finish.prefill_seconds, finish.decode_seconds
+    )

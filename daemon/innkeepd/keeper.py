@@ -1,0 +1,472 @@
+"""The single owner: events go in, ``Scheduler.step`` decides, actions are started, their ends come back as events.
+
+``post`` is the only way in, and it never waits: a load or an unload is a child task whose end is posted. Everything that may stop
+a model comes through here. Readers get copies (``snapshot.py``).
+"""
+
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from time import time as epoch
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+from msgspec import Struct
+
+from innkeepd.catalog import Candidate, Catalog
+from innkeepd.moves import Moves
+from innkeepd.outbound.backend import Backend, BackendFault, Running
+from innkeepd.outbound.clock import SleepWatch
+from innkeepd.outbound.memory import MemoryDoor
+from innkeepd.outbound.power import Awake
+from innkeepd.outbound.watch import Observation, Watch
+from innkeepd.policy import events as ev
+from innkeepd.policy.budget import budget_of
+from innkeepd.policy.pressure import PressureGauge, sample_every
+from innkeepd.policy.reading import Reading
+from innkeepd.policy.scheduler import Rules, Scheduler
+from innkeepd.policy.verdict import held_free
+
+KEEP_ALIVE = 1800.0
+"""Seconds that Ollama is told to keep a model: longer than our own idle time, so that a dead daemon leaves nothing loaded for ever."""
+RENEW_BEFORE = 900.0
+"""A stay that is to go on is renewed when it has less than this many seconds left."""
+FRESH = 2.0
+"""Seconds that an observation is good for: somebody else may have loaded a model since."""
+
+
+class Counts(Struct):
+    """Since the start."""
+
+    requests: int = 0
+    swaps: int = 0
+    loads: int = 0
+    unloads: int = 0
+    fallbacks: int = 0
+    refusals: int = 0
+    foreign_loads: int = 0
+
+
+class Revoked(Exception):  # noqa: N818 - a message to the holder, not a fault
+    """A lease was taken back (a hold, a stop); ``code`` is the wire code for whoever held it."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class Place:
+    """A place in the line, later a lease. ``settled`` is the scheduler's answer once there is one."""
+
+    def __init__(self, ticket: ev.Ticket, keeper: "Keeper") -> None:
+        self.ticket = ticket
+        self.asked = keeper.now()
+        self.settled: ev.Grant | ev.Refuse | None = None
+        self.revoked: Revoked | None = None
+        self._keeper = keeper
+        self._scopes: list[anyio.CancelScope] = []
+
+    async def change(self, within: float) -> None:
+        """Wait until something in the house changed, at most so many seconds."""
+        if self.settled is None:
+            with anyio.move_on_after(within):
+                await self._keeper.changed()
+
+    @asynccontextmanager
+    async def work(self) -> AsyncIterator[None]:
+        """Use the lease. Raises ``Revoked`` where it is taken back in the middle."""
+        with anyio.CancelScope() as scope:
+            self._scopes.append(scope)
+            try:
+                yield
+            finally:
+                self._scopes.remove(scope)
+        if scope.cancelled_caught and self.revoked is not None:
+            raise self.revoked
+
+    def revoke(self, code: str, message: str) -> None:
+        """Take the lease back."""
+        self.revoked = Revoked(code, message)
+        for scope in self._scopes:
+            scope.cancel()
+
+
+class Keeper:
+    """Owns the scheduler, the catalogue and the line; ``run`` keeps them true."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        backend: Backend,
+        memory: MemoryDoor,
+        *,
+        tasks: TaskGroup,
+        awake: Awake,
+        sleep_watch: SleepWatch | None = None,
+        journal: Callable[[float, ev.Event, list[ev.Action]], None] | None = None,
+        learned: Callable[[Catalog], None] | None = None,
+    ) -> None:
+        config = catalog.config
+        self.catalog = catalog
+        self.backend = backend
+        self.scheduler = Scheduler(_rules(catalog))
+        self.counts = Counts()
+        self.awake = awake
+        self.gauge = PressureGauge()
+        self.reading: Reading | None = None
+        self.observation: Observation | None = None
+        self.ready = anyio.Event()
+        self.watch = Watch(backend, self._observe)
+        self.pins: set[str] = set()
+        self.on_event: list[Callable[[str, str, dict[str, Any]], None]] = []
+        self._moves = Moves(
+            backend,
+            weights_of=self.weights_of,
+            free=self._free_now,
+            load_timeout=config.timeouts.load,
+            observed=self._proved,
+        )
+        self._memory = memory
+        self._tasks = tasks
+        self._journal = journal
+        self._learned = learned
+        self._sleep_watch = sleep_watch
+        self._slept = 0.0
+        self._inbox: deque[ev.Event] = deque()
+        self._stepping = False
+        self._places: dict[str, Place] = {}
+        self._moving: dict[str, float] = {}
+        self._changed = anyio.Event()
+        self._rearm = anyio.Event()
+        self._wake_at: float | None = None
+        self._clients = 0
+        self._measured: ev.Measured | None = None
+
+    def __repr__(self) -> str:
+        return f"Keeper({self.scheduler!r})"
+
+    # ---- time ----
+
+    def now(self) -> float:
+        """Seconds on a clock that goes on while the machine sleeps: leases, holds and timers are real time."""
+        return anyio.current_time() + self._slept
+
+    def wall(self, at: float) -> float:
+        """An instant of ours as seconds since the epoch."""
+        return epoch() + at - self.now()
+
+    def _notice_sleep(self) -> None:
+        slept = self._sleep_watch.slept() if self._sleep_watch else 0.0
+        if slept:
+            self._slept += slept
+            self.tell("log", "woke from sleep", {"slept": slept})
+            self.watch.hurry()
+            self._rearm.set()
+
+    # ---- the way in ----
+
+    def post(self, event: ev.Event) -> None:
+        """Take one event, decide, start what is to be done. Never waits, never fails for what the world does."""
+        self._inbox.append(event)
+        if self._stepping:
+            return
+        self._stepping = True
+        try:
+            while self._inbox:
+                self._step(self._inbox.popleft())
+        finally:
+            self._stepping = False
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    def _step(self, event: ev.Event) -> None:
+        now = self.now()
+        actions = self.scheduler.step(event, now)
+        if self._journal is not None:
+            self._journal(now, event, actions)
+        wake_at: float | None = None
+        for action in actions:
+            match action:
+                case ev.Grant():
+                    self._granted(action)
+                case ev.Refuse():
+                    self._refused(action)
+                case ev.Load():
+                    self._begin(action, self._load(action))
+                case ev.Unload():
+                    self._begin(action, self._unload(action))
+                case ev.WakeAt(at):
+                    wake_at = at
+        if wake_at is not None and (self._wake_at is None or wake_at < self._wake_at):
+            self._rearm.set()
+        self._wake_at = wake_at
+
+    def _granted(self, action: ev.Grant) -> None:
+        place = self._places.get(action.ticket)
+        if place is None:
+            self._inbox.append(ev.Released(action.ticket))
+            return
+        place.settled = action
+        self.awake.begin("answer")
+
+    def _refused(self, action: ev.Refuse) -> None:
+        self.counts.refusals += 1
+        place = self._places.get(action.ticket)
+        if place is not None:
+            place.settled = action
+
+    def _begin(self, action: ev.Load | ev.Unload, move: Coroutine[Any, Any, None]) -> None:
+        self._moving[action.weights] = self.now()
+        self._tasks.start_soon(_run, move)
+
+    # ---- performing ----
+
+    async def _load(self, action: ev.Load) -> None:
+        name = self.name_of(action.weights)
+        self.counts.loads += 1
+        self.tell("residency", "loading", {"model": name, "context": action.context})
+        self.watch.hurry(self.catalog.config.timeouts.load)
+        with self.awake.during("load"):
+            outcome = await self._moves.bring_in(
+                action.weights, name, context=action.context, keep_alive=self.keep_alive()
+            )
+        self.watch.calm()
+        if outcome.code is None:
+            self.catalog.estimates.learned_load(action.weights, outcome.seconds)
+            if outcome.footprint is not None:
+                self.catalog.estimates.learned_footprint(action.weights, action.context, outcome.footprint)
+            self._has_learned()
+        elif outcome.code == "model_missing":
+            self._tasks.start_soon(self.refresh)
+        self.tell("residency", "loaded" if outcome.code is None else "load failed", {"model": name, "code": outcome.code, "message": outcome.message, "took": round(outcome.seconds, 3)})
+        self.measure()
+        self._moving.pop(action.weights, None)
+        self.post(ev.LoadEnded(action.op, outcome.code, outcome.message, outcome.footprint))
+
+    async def _unload(self, action: ev.Unload) -> None:
+        name = self.name_of(action.weights)
+        self.counts.unloads += 1
+        self.counts.swaps += action.reason == "eviction"
+        self.tell("residency", "unloading", {"model": name, "reason": action.reason})
+        self.watch.hurry(30.0)
+        outcome = await self._moves.take_out(action.weights, name)
+        self.watch.calm()
+        if outcome.code is None:
+            self.catalog.estimates.learned_unload(action.weights, outcome.seconds)
+            self._has_learned()
+        self.tell("residency", "unloaded" if outcome.code is None else "unload failed", {"model": name, "message": outcome.message, "took": round(outcome.seconds, 3)})
+        self.measure()
+        self._moving.pop(action.weights, None)
+        self.post(ev.UnloadEnded(action.op, outcome.code, outcome.message))
+
+    def _has_learned(self) -> None:
+        self.post(ev.Known(self.catalog.specs()))
+        if self._learned is not None:
+            self._learned(self.catalog)
+
+    def learned_answer(self, weights: str, **figures: float) -> None:
+        """Take what an answer taught: ``service`` seconds, ``decode`` and ``prefill`` tokens a second."""
+        self.catalog.estimates.learned_answer(weights, **figures)
+        if self._learned is not None:
+            self._learned(self.catalog)
+
+    # ---- the line ----
+
+    @asynccontextmanager
+    async def line(self, ticket: ev.Ticket) -> AsyncIterator[Place]:
+        """Stand in line for a model; leaving gives the place or the lease back, whatever happened."""
+        await self.ready.wait()
+        await self._look_again()
+        place = Place(ticket, self)
+        self._places[ticket.id] = place
+        self.post(ev.Asked(ticket))
+        self.attend()
+        try:
+            yield place
+        finally:
+            del self._places[ticket.id]
+            if isinstance(place.settled, ev.Grant):
+                self.awake.end("answer")
+                self.post(ev.Released(ticket.id))
+            elif place.settled is None:
+                self.post(ev.Cancelled(ticket.id))
+            self.attend()
+
+    async def _look_again(self) -> None:
+        """Know what holds before deciding: a model that somebody else threw out must not be granted."""
+        seen = self.observation
+        if seen is None or anyio.current_time() - seen.sent > FRESH:
+            await self.watch.observe_now()
+
+    async def changed(self) -> None:
+        """Wait for the next change of anything."""
+        await self._changed.wait()
+
+    def attend(self, clients: int | None = None) -> None:
+        """How many are connected: nobody there lets the house sleep."""
+        self._clients = self._clients if clients is None else clients
+        self.watch.attend(clients=self._clients, requests=len(self._places))
+        self._rearm.set()
+
+    def places(self) -> list[Place]:
+        """Everybody who waits or holds a lease."""
+        return list(self._places.values())
+
+    def moving_since(self, weights: str) -> float | None:
+        """When the load or unload of these weights began."""
+        return self._moving.get(weights)
+
+    # ---- what is known ----
+
+    def weights_of(self, name: str) -> str:
+        """Weights behind a name, here or elsewhere."""
+        return self.catalog.candidate(name).weights
+
+    def name_of(self, weights: str) -> str:
+        """How a person calls these weights."""
+        return self.catalog.name_of(weights)
+
+    def keep_alive(self) -> float:
+        """Seconds for Ollama's ``keep_alive``."""
+        idle = self.catalog.config.residency.idle_unload
+        return KEEP_ALIVE if idle is None else max(KEEP_ALIVE, idle + 300.0)
+
+    def learn_of(self, candidates: list[Candidate]) -> None:
+        """Make sure that the scheduler knows remote candidates that no role names."""
+        missing = [c for c in candidates if c.backend is not None and c.weights not in self.scheduler.house.specs]
+        if missing:
+            self.catalog.remember(missing)
+            self.post(ev.Known(self.catalog.specs()))
+
+    async def refresh(self) -> bool:
+        """Read what is pulled. False where the backend does not answer."""
+        try:
+            self.catalog.update(await self.backend.pulled())
+        except BackendFault:
+            return False
+        self.post(ev.Known(self.catalog.specs()))
+        for name in self.pins:
+            self.post(ev.PinSet(self.weights_of(name)))
+        return True
+
+    def configure(self) -> None:
+        """The configuration changed: judge everything anew."""
+        self.scheduler.rules = _rules(self.catalog)
+        self.scheduler.house.heavy_limit = self.catalog.config.residency.heavy_limit
+        self._moves.load_timeout = self.catalog.config.timeouts.load
+        self._measured = None
+        self.measure()
+
+    def _free_now(self) -> int | None:
+        return self._memory.read().free_now
+
+    def measure(self) -> None:
+        """Read memory and tell the scheduler."""
+        self._notice_sleep()
+        reading = self.reading = self._memory.read()
+        budget = budget_of(reading, self.catalog.policy)
+        if budget is None:
+            return
+        if self.catalog.budget is None or self.catalog.budget.bytes != budget.bytes:
+            self.catalog.budget = budget
+            self.post(ev.Known(self.catalog.specs()))
+        before = self.gauge.level
+        pressure = self.gauge.feed(reading.pressure, self.now())
+        if pressure != before:
+            self.tell("memory", f"pressure is {pressure}", {"pressure": pressure})
+        self.post(ev.Measured(budget.bytes, held_free(budget, reading.free_now), pressure))
+
+    def _observe(self, seen: Observation) -> None:
+        before = self.observation
+        self.observation = seen
+        if before is None or before.reachable != seen.reachable:
+            self.tell("backend", "reachable" if seen.reachable else "unreachable", {"url": self.backend.url, "fault": seen.fault})
+        if seen.running is not None:
+            if any(not self.catalog.find(line.name) for line in seen.running) or not self.catalog.models:
+                self._tasks.start_soon(self.refresh)
+            self._proved(seen.sent, seen.running)
+        self.ready.set()
+
+    def _proved(self, sent: float, running: list[Running]) -> None:
+        lines = tuple(ev.Seen(self.weights_of(r.name), r.size, r.context, r.expires) for r in running)
+        known = set(self.scheduler.house.residents)
+        self.post(ev.Observed(sent + self._slept, lines))
+        for weights, resident in self.scheduler.house.residents.items():
+            if weights not in known and not resident.owned and self.ready.is_set():
+                self.counts.foreign_loads += 1
+                self.tell("residency", "loaded by another program", {"model": self.name_of(weights)})
+
+    def tell(self, kind: str, what: str, data: dict[str, Any]) -> None:
+        """Let watchers know."""
+        for listener in self.on_event:
+            listener(kind, what, data)
+
+    # ---- running ----
+
+    async def run(self) -> None:
+        """Keep everything true until cancelled."""
+        self.measure()
+        await self.refresh()
+        self._tasks.start_soon(self._ring)
+        self._tasks.start_soon(self._sample)
+        await self.watch.run()
+
+    async def _ring(self) -> None:
+        """The scheduler's timer."""
+        while True:
+            self._rearm = anyio.Event()
+            delay = float("inf") if self._wake_at is None else self._wake_at - self.now()
+            with anyio.move_on_after(max(delay, 0.0)) as scope:
+                await self._rearm.wait()
+            if scope.cancelled_caught:
+                self._wake_at = None
+                self.post(ev.Woke())
+
+    async def _sample(self) -> None:
+        """Memory and renewals, rarely when nothing happens."""
+        while True:
+            house = self.scheduler.house
+            pause = sample_every(
+                changing=house.is_changing(),
+                resident=bool(house.residents),
+                connected=bool(self._clients),
+                pressure=self.gauge.level,
+            )
+            await anyio.sleep(pause)
+            self.measure()
+            self._renew()
+
+    def _renew(self) -> None:
+        forever = self.catalog.config.residency.idle_unload is None
+        soon = epoch() + RENEW_BEFORE
+        for resident in self.scheduler.house.residents.values():
+            stays = forever or resident.weights in self.scheduler.house.pins
+            ends = resident.expires is not None and resident.expires < soon
+            if stays and ends and resident.is_resident and not self.scheduler.leases.count(resident.weights):
+                self._tasks.start_soon(self._stay, resident.weights, resident.context)
+
+    async def _stay(self, weights: str, context: int) -> None:
+        """Renew under a lease, so that nobody unloads in between."""
+        ticket = ev.Ticket(f"renew {weights}", (weights,), "batch")
+        async with self.line(ticket) as place:
+            if isinstance(place.settled, ev.Grant):
+                await self._moves.renew(self.name_of(weights), context=context, keep_alive=self.keep_alive())
+
+
+async def _run(move: Coroutine[Any, Any, None]) -> None:
+    await move
+
+
+def _rules(catalog: Catalog) -> Rules:
+    config = catalog.config
+    return Rules(
+        turn=config.schedule.turn,
+        batch_turn=config.schedule.batch_turn,
+        gate=config.schedule.gate,
+        session_hold=config.schedule.session_hold,
+        queue_limit=config.schedule.queue_limit,
+        heavy_limit=config.residency.heavy_limit,
+        idle_unload=config.residency.idle_unload,
+    )

@@ -1,0 +1,157 @@
+"""Loads and unloads, performed and proved. Decides nothing: the scheduler says what, this says whether it came true.
+
+The backend's word proves nothing: Ollama answers ``unload`` at once and frees the memory when the last answer has ended, and on
+Metal it does not wait for memory before its next load. So a load is proved by ``/api/ps``, and an unload by ``/api/ps`` *and* by
+memory that came back, judged against the fall that was seen at that model's load.
+"""
+
+from collections.abc import Callable, Sequence
+
+import anyio
+from msgspec import Struct
+
+from innkeepd.outbound.backend import Backend, BackendFault, Running
+from innkeepd.policy.attempt import RETRY_DELAYS
+
+GONE_WITHIN = 30.0
+"""Seconds for a model to leave ``/api/ps``."""
+BACK_WITHIN = 5.0
+"""Seconds more for its memory to come back."""
+THERE_WITHIN = 5.0
+"""Seconds for a loaded model to stand in ``/api/ps``."""
+BACK_SHARE = 0.8
+"""Of the fall seen at its load, that must have come back."""
+POLL = (0.02, 0.25)
+"""Seconds between looks: from the first to the slowest, half as much again each time."""
+
+LOAD_CODES = frozenset({"out_of_memory", "load_failed", "backend_unreachable", "queue_full", "unsupported"})
+
+
+class Outcome(Struct, frozen=True):
+    """How a move ended: ``code`` None where it is proved. Bytes, seconds."""
+
+    code: str | None = None
+    message: str = ""
+    footprint: int | None = None
+    seconds: float = 0.0
+
+
+class Moves:
+    """Brings models in and out. ``weights_of`` maps a name in ``/api/ps`` to weights, ``free`` reads free bytes now."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        weights_of: Callable[[str], str],
+        free: Callable[[], int | None],
+        load_timeout: float,
+        observed: Callable[[float, list[Running]], None] | None = None,
+    ) -> None:
+        self._backend = backend
+        self._weights_of = weights_of
+        self._free = free
+        self.load_timeout = load_timeout
+        self._observed = observed
+        self._falls: dict[str, int] = {}
+
+    async def bring_in(self, weights: str, name: str, *, context: int, keep_alive: float) -> Outcome:
+        """Load and prove it; never raises for what goes wrong out there."""
+        began, before = anyio.current_time(), self._free()
+        try:
+            with anyio.fail_after(self.load_timeout):
+                await self._load(name, context, keep_alive)
+            line = await self._listed(weights)
+        except TimeoutError:
+            await self._give_up(name)
+            return Outcome("load_failed", f"{name} did not load within {self.load_timeout:g} s")
+        except BackendFault as fault:
+            code = fault.code if fault.code in LOAD_CODES else "load_failed"
+            return Outcome("model_missing" if fault.code == "unknown_model" else code, fault.message)
+        if line is None:
+            return Outcome("load_failed", f"Ollama says that {name} is loaded, but does not list it")
+        after = self._free()
+        if before is not None and after is not None and before > after:
+            self._falls[weights] = before - after
+        return Outcome(footprint=line.size, seconds=anyio.current_time() - began)
+
+    async def take_out(self, weights: str, name: str) -> Outcome:
+        """Unload and prove it; never raises for what goes wrong out there."""
+        began, before = anyio.current_time(), self._free()
+        line = next((each for each in await self._running() or [] if self._weights_of(each.name) == weights), None)
+        try:
+            await self._backend.unload(line.name if line else name)
+        except BackendFault as fault:
+            if fault.code != "backend_unreachable":
+                return Outcome("load_failed", f"{name} could not be unloaded: {fault.message}")
+        if not await self._until(GONE_WITHIN, lambda running: weights not in self._weights(running)):
+            return Outcome("load_failed", f"{name} was still in memory {GONE_WITHIN:g} s after its unload")
+        await self._memory_back(weights, before)
+        return Outcome(seconds=anyio.current_time() - began)
+
+    async def renew(self, name: str, *, context: int, keep_alive: float) -> None:
+        """Move the end of a model's stay; the same context, or Ollama would reload it."""
+        try:
+            await self._backend.load(name, context=context, keep_alive=keep_alive)
+        except BackendFault:
+            return  # the next look at /api/ps tells what became of it
+
+    async def _load(self, name: str, context: int, keep_alive: float) -> None:
+        for delay in (*RETRY_DELAYS, None):
+            try:
+                return await self._backend.load(name, context=context, keep_alive=keep_alive)
+            except BackendFault as fault:
+                if fault.code != "backend_unreachable" or delay is None:
+                    raise
+                await anyio.sleep(delay)
+
+    async def _give_up(self, name: str) -> None:
+        """A load that hangs must not finish later, unseen, on top of another."""
+        with anyio.move_on_after(5.0, shield=True):
+            try:
+                await self._backend.unload(name)
+            except BackendFault:
+                return
+
+    async def _listed(self, weights: str) -> Running | None:
+        found: list[Running] = []
+
+        def is_there(running: Sequence[Running]) -> bool:
+            found[:] = [line for line in running if self._weights_of(line.name) == weights]
+            return bool(found)
+
+        await self._until(THERE_WITHIN, is_there)
+        return found[0] if found else None
+
+    async def _until(self, within: float, holds: Callable[[Sequence[Running]], bool]) -> bool:
+        """Look at ``/api/ps`` until something holds; False where it did not in time."""
+        pause = POLL[0]
+        with anyio.move_on_after(within):
+            while True:
+                running = await self._running()
+                if running is not None and holds(running):
+                    return True
+                await anyio.sleep(pause)
+                pause = min(pause * 1.5, POLL[1])
+        return False
+
+    async def _running(self) -> list[Running] | None:
+        sent = anyio.current_time()
+        try:
+            running = await self._backend.running()
+        except BackendFault:
+            return None
+        if self._observed is not None:
+            self._observed(sent, running)
+        return running
+
+    async def _memory_back(self, weights: str, before: int | None) -> None:
+        fall = self._falls.pop(weights, None)
+        if fall is None or before is None:
+            return
+        with anyio.move_on_after(BACK_WITHIN):
+            while (now := self._free()) is not None and now < before + BACK_SHARE * fall:
+                await anyio.sleep(0.1)
+
+    def _weights(self, running: Sequence[Running]) -> set[str]:
+        return {self._weights_of(line.name) for line in running}

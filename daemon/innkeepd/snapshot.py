@@ -1,0 +1,126 @@
+"""Copies of the house for readers: plain maps in the wire's words. Reading never changes anything."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from innkeepd.config import Config
+from innkeepd.keeper import Keeper
+from innkeepd.policy import events as ev
+from innkeepd.policy.context import is_heavy, takes
+from innkeepd.policy.model import Model
+from innkeepd.policy.residency import LOADING, Residency
+from innkeepd.policy.verdict import Guest, judge, missing
+
+
+def status(keeper: Keeper, *, simulated: bool, selected: str | None) -> dict[str, Any]:
+    """Everything that ``status`` tells but for the daemon's own name, pid and uptime."""
+    house, now = keeper.scheduler.house, keeper.now()
+    seen, reading, counts = keeper.observation, keeper.reading, keeper.counts
+    waiting = [_waiter(keeper, place.ticket, now - place.asked) for place in keeper.places() if place.settled is None]
+    held = keeper.scheduler.held_until
+    return {
+        "backend": {
+            "url": keeper.backend.url,
+            "reachable": bool(seen and seen.reachable),
+            "version": seen.version if seen else None,
+            "simulated": simulated,
+        },
+        "memory": {
+            "total": (reading.total if reading else None) or 0,
+            "budget": house.budget,
+            "available": max(0, house.budget - house.used()) if house.free is None else min(house.free, max(0, house.budget - house.used())),
+            "pressure": house.pressure,
+            "source": reading.source if reading else "not read yet",
+        },
+        "resident": [_resident(keeper, r) for r in house.residents.values() if r.is_resident],
+        "changing": [_changing(keeper, r, now) for r in house.residents.values() if not r.is_resident],
+        "waiting": waiting,
+        "oldest_wait": max((each["waited"] for each in waiting), default=None),
+        "selected": selected,
+        "held_until": None if held is None else keeper.wall(held),
+        "counters": {name: getattr(counts, name) for name in counts.__struct_fields__},
+        "awake": keeper.awake.reason,
+    }
+
+
+def _waiter(keeper: Keeper, ticket: ev.Ticket, waited: float) -> dict[str, Any]:
+    wanted = next((waiter.wants for waiter in keeper.scheduler.line if waiter.ticket.id == ticket.id), ticket.chain[0])
+    return {
+        "id": ticket.id.partition(".")[0],
+        "model": keeper.name_of(wanted),
+        "priority": ticket.priority,
+        "waited": waited,
+    }
+
+
+def _resident(keeper: Keeper, resident: Residency) -> dict[str, Any]:
+    return {
+        "name": keeper.name_of(resident.weights),
+        "weight": "heavy" if resident.heavy else "light",
+        "footprint": resident.footprint,
+        "context": resident.context or None,
+        "leases": keeper.scheduler.leases.count(resident.weights),
+        "pinned": resident.weights in keeper.scheduler.house.pins,
+        "owned": resident.owned,
+        "since": keeper.wall(resident.since),
+        "expires": resident.expires,
+    }
+
+
+def _changing(keeper: Keeper, resident: Residency, now: float) -> dict[str, Any]:
+    loading = resident.state == LOADING
+    spec = keeper.scheduler.house.specs.get(resident.weights)
+    began = keeper.moving_since(resident.weights)
+    return {
+        "model": keeper.name_of(resident.weights),
+        "what": "loading" if loading else "unloading",
+        "elapsed": 0.0 if began is None else now - began,
+        "expected": None if spec is None else spec.load_s if loading else spec.unload_s,
+    }
+
+
+def models(keeper: Keeper, config: Config) -> list[dict[str, Any]]:
+    """Every model that is pulled or that a role names, with its verdict now."""
+    pulled = keeper.catalog.models
+    named = dict.fromkeys(name for role in config.roles.values() for name in role.chain)
+    names = [*named, *(name for name in pulled if name not in named)]
+    return [_model(keeper, config, name, pulled.get(name)) for name in names]
+
+
+def _roles(config: Config, name: str) -> list[str]:
+    return [role for role, said in config.roles.items() if name in said.chain]
+
+
+def _model(keeper: Keeper, config: Config, name: str, model: Model | None) -> dict[str, Any]:
+    base = {"name": name, "roles": _roles(config, name), "size": 0, "parameters": 0, "quantization": "", "footprint": 0}
+    if config.backend_of(name) is not None:
+        return base | {"weight": "light", "fit": "fits", "reason": "runs elsewhere: takes no memory of this machine"}
+    budget, house = keeper.catalog.budget, keeper.scheduler.house
+    if model is None or budget is None:
+        return base | {"weight": "light", "fit": "missing", "reason": missing(name).reason}
+    context = keeper.catalog.context_of(model.weights)
+    size = takes(model, context, keeper.catalog.policy, keeper.catalog.estimates.footprints)
+    heavy = is_heavy(model, budget.bytes, keeper.catalog.policy)
+    verdict = judge(
+        Guest(name, model.weights, size, heavy),
+        _guests(keeper, house.residents.values()),
+        budget,
+        keeper.reading.free_now if keeper.reading else None,
+        heavy_limit=house.heavy_limit,
+    )
+    return base | {
+        "size": model.size,
+        "parameters": model.parameters,
+        "quantization": model.quantization,
+        "weight": "heavy" if heavy else "light",
+        "footprint": size,
+        "fit": verdict.fit,
+        "reason": verdict.reason,
+        "context": context,
+        "estimates": keeper.catalog.estimates.view(model.weights),
+    }
+
+
+def _guests(keeper: Keeper, residents: Iterable[Residency]) -> list[Guest]:
+    by_use = sorted(residents, key=lambda resident: resident.used)
+    return [Guest(keeper.name_of(r.weights), r.weights, r.footprint, r.heavy) for r in by_use]
