@@ -75,7 +75,8 @@ esac
 
 # --- build -----------------------------------------------------------------------------------------------------------
 say "fetching miniaudio.h"
-"$python" -m pip download --quiet --no-deps --no-binary :all: --dest "$work" "miniaudio==$miniaudio" >&2 ||
+# Only miniaudio from source: with `--no-binary :all:` pip would compile its build dependencies too, without headers.
+"$python" -m pip download --quiet --no-deps --no-binary miniaudio --dest "$work" "miniaudio==$miniaudio" >&2 ||
     fail "pip could not download the source archive of miniaudio $miniaudio"
 mkdir "$work/include"
 tar -xzf "$work"/miniaudio-*.tar.gz -C "$work/include" --strip-components=1
