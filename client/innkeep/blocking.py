@@ -8,12 +8,12 @@ Each open request has a connection of its own, so that requests may be interleav
 and only the one that is read slowly is slowed down. A connection whose request has ended serves the next.
 """
 
+from __future__ import annotations  # evaluating them would cost a command 3 ms at its start
+
 import socket as sockets
-from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
-from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from innkeep import wire
 from innkeep.asking import (
@@ -24,10 +24,16 @@ from innkeep.asking import (
     greeting,
     route_request,
     unreachable,
-    where,
 )
 from innkeep.conversation import Conversation
 from innkeep.errors import ConnectionLost
+from innkeep.paths import socket_name
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Generator, Iterator, Mapping, Sequence
+
+    Replies = Generator[wire.Reply, None, None]
 
 __all__ = ["Answer", "Client"]
 
@@ -37,7 +43,6 @@ CHUNK = 65_536
 GOODBYE = 1.0
 """Seconds that telling the daemon of a cancelled request may take."""
 
-Replies = Generator[wire.Reply, None, None]
 R = TypeVar("R")
 
 
@@ -86,8 +91,8 @@ class Client:
     ``innkeep.errors.InnkeepError`` whose text is one line for a person.
     """
 
-    def __init__(self, socket: str | Path | None = None, *, timeout: float | None = None) -> None:
-        self.path = where(socket)
+    def __init__(self, socket: str | os.PathLike[str] | None = None, *, timeout: float | None = None) -> None:
+        self.path = socket_name(socket)
         self.timeout = timeout
         self._idle: list[_Connection] = []
         self._busy: set[_Connection] = set()
@@ -131,14 +136,14 @@ class Client:
         finally:
             self._end(connection)
 
-    def _begin(self, request: wire.Request) -> "tuple[_Connection, wire.Reply, Replies]":
+    def _begin(self, request: wire.Request) -> tuple[_Connection, wire.Reply, Replies]:
         connection = self._idle.pop() if self._idle else _Connection(self.path, self.timeout)
         try:
             return self._first(connection, request)
         except ConnectionLost:
             return self._first(_Connection(self.path, self.timeout), request)
 
-    def _first(self, connection: "_Connection", request: wire.Request) -> "tuple[_Connection, wire.Reply, Replies]":
+    def _first(self, connection: _Connection, request: wire.Request) -> tuple[_Connection, wire.Reply, Replies]:
         self._busy.add(connection)
         replies = connection.replies(request)
         try:
@@ -147,7 +152,7 @@ class Client:
             self._end(connection)
             raise
 
-    def _end(self, connection: "_Connection") -> None:
+    def _end(self, connection: _Connection) -> None:
         self._busy.discard(connection)
         if connection.is_reusable:
             self._idle.append(connection)
@@ -268,7 +273,7 @@ class Client:
 class _Connection:
     """A socket and its conversation, for one request after another."""
 
-    def __init__(self, path: Path, timeout: float | None) -> None:
+    def __init__(self, path: str, timeout: float | None) -> None:
         self.timeout = timeout
         self._conversation = Conversation()
         self._number = 0
@@ -276,7 +281,7 @@ class _Connection:
         self._socket = sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
         try:
             self._socket.settimeout(timeout)
-            self._socket.connect(str(path))
+            self._socket.connect(path)
         except OSError as fault:
             self.leave()
             raise unreachable(path, fault) from None

@@ -8,10 +8,10 @@ Each open request has a connection of its own, so that any number may be open in
 slowly is slowed down, and no task runs behind the caller's back. A connection whose request has ended serves the next.
 """
 
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from itertools import chain
-from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import anyio
@@ -26,10 +26,10 @@ from innkeep.asking import (
     greeting,
     route_request,
     unreachable,
-    where,
 )
 from innkeep.conversation import Conversation
 from innkeep.errors import ConnectionLost
+from innkeep.paths import socket_name
 
 __all__ = ["AsyncAnswer", "AsyncClient"]
 
@@ -105,8 +105,8 @@ class AsyncClient:
     ``contextlib.aclosing``, an answer with ``async with``.
     """
 
-    def __init__(self, socket: str | Path | None = None, *, timeout: float | None = None) -> None:
-        self.path = where(socket)
+    def __init__(self, socket: str | os.PathLike[str] | None = None, *, timeout: float | None = None) -> None:
+        self.path = socket_name(socket)
         self.timeout = timeout
         self._idle: list[_Connection] = []
         self._busy: set[_Connection] = set()
@@ -301,7 +301,7 @@ class AsyncClient:
 class _Connection:
     """A stream and its conversation, for one request after another."""
 
-    def __init__(self, path: Path, timeout: float | None) -> None:
+    def __init__(self, path: str, timeout: float | None) -> None:
         self.path = path
         self.timeout = timeout
         self._conversation = Conversation()

@@ -8,9 +8,10 @@ Three faults end a connection (``ends_connection``), because what follows can't 
 ``bad_message`` and ``frame_too_large``. Every other fault belongs to one request and carries its ``request_id``.
 """
 
-from collections.abc import Iterator
+from __future__ import annotations  # evaluating them would cost a command 3 ms at its start
+
 from functools import cache
-from typing import Any, Literal, NoReturn, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, get_args
 
 import msgspec
 
@@ -26,12 +27,15 @@ from innkeep.errors import (
     UnknownType,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 __all__ = ["Dialect", "Framer", "decode_reply", "decode_request", "encode", "ends_connection", "error_reply", "name_of"]
 
 Dialect: TypeAlias = Literal["frames", "lines"]
 
 
-def name_of(message: wire.Request | wire.Reply | type[wire.Request] | type[wire.Reply]) -> str:
+def name_of(message: type[wire.Request | wire.Reply] | wire.Request | wire.Reply) -> str:
     """The ``type`` of a message on the wire."""
     return str(message.__struct_config__.tag)
 
@@ -171,7 +175,7 @@ def _no_extension(code: int, _: memoryview) -> NoReturn:
 
 
 @cache
-def _decoder(of: str, dialect: Dialect) -> "msgspec.msgpack.Decoder[Any] | msgspec.json.Decoder[Any]":
+def _decoder(of: str, dialect: Dialect) -> msgspec.msgpack.Decoder[Any] | msgspec.json.Decoder[Any]:
     """Made at first use: a client never decodes requests, and a decoder of them all takes a while to make."""
     kinds: dict[str, Any] = {"request": wire.Request, "reply": wire.Reply, "fields": dict[str, msgspec.Raw], "any": Any}
     if dialect == "frames":
