@@ -74,8 +74,8 @@ class ScriptedDaemon:
 
     def _serve(self, connection: socket.socket) -> None:
         lock = threading.Lock()
-        with connection.makefile("rb") as reader:
-            while head := reader.read(4):
+        with suppress(OSError), connection.makefile("rb") as reader:  # a client that leaves may reset the connection
+            while len(head := reader.read(4)) == 4:
                 request = self._decoder.decode(reader.read(struct.unpack(">I", head)[0]))
                 self._spawn(self._answer, connection, lock, request)
 

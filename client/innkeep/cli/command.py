@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
-from innkeep.cli.door import load_verb
+from innkeep.cli.door import import_msgspec, load_verb
 from innkeep.cli.outcome import INTERRUPTED, OK, PIPE_CLOSED, USAGE, UsageError, error_line, error_object, exit_status
 from innkeep.cli.terminal import Terminal
 from innkeep.cli.verbs import DELEGATED, GLOBAL_VALUES, PLAIN, VERBS
@@ -79,6 +79,7 @@ def _unknown(verb: str) -> str:
 
 def _run_verb(verb: str, words: list[str], terminal: Terminal) -> int:
     args = _plain_arguments(verb, words) or _parsed_arguments(verb, words)
+    import_msgspec()
     try:
         return load_verb(verb).run(args, terminal)
     except InnkeepError as error:
