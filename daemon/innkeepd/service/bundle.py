@@ -25,7 +25,7 @@ from innkeepd.service.files import tail
 LOG_LINES = 200
 LOG_FIELDS = (
     "timestamp", "level", "event", "request", "id", "role", "model", "code", "outcome", "waited", "swap", "ttft",
-    "tokens", "seconds", "total", "pid", "pressure", "kind", "what",
+    "first_token", "tokens", "seconds", "total", "pid", "pressure", "kind", "what",
 )  # fmt: skip
 """Fields of the log that name or count; messages and texts are not among them."""
 

@@ -8,11 +8,10 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from innkeep.paths import MAX_SOCKET_PATH
+from innkeepd.log import FILE_NAME
 from innkeepd.service.errors import ServiceFault
 from innkeepd.service.plist import LABEL, Agent
-
-SUN_PATH = 103
-"""Bytes of a socket's path: macOS has 104 in ``sun_path``, one of them the terminating zero."""
 
 CARRIED = ("INNKEEP_CONFIG", "INNKEEP_HOME", "INNKEEP_SOCKET")
 """Variables of the installing shell that the service keeps, because they say which house it is. OLLAMA_HOST is not
@@ -49,7 +48,7 @@ class Places(Struct, frozen=True):
     @property
     def daemon_log(self) -> Path:
         """The daemon's own log, JSON lines, rotated by itself."""
-        return self.logs / "innkeepd.log"
+        return self.logs / FILE_NAME
 
     def agent(self, *, drain: float = 20.0, session: str | None = None) -> Agent:
         """The LaunchAgent of these places."""
@@ -64,9 +63,9 @@ def locate(environ: Mapping[str, str], *, uid: int, platform: str = sys.platform
     user_home = Path(environ.get("HOME") or Path.home())
     home = Path(environ.get("INNKEEP_HOME") or user_home / ".innkeep").expanduser().absolute()
     socket = Path(environ.get("INNKEEP_SOCKET") or home / "innkeepd.sock").expanduser().absolute()
-    if len(os.fsencode(socket)) > SUN_PATH:
+    if len(os.fsencode(socket)) > MAX_SOCKET_PATH:
         raise ServiceFault(
-            f"the socket's path {socket} is {len(os.fsencode(socket))} bytes long, and the system takes {SUN_PATH}: "
+            f"the socket's path {socket} is {len(os.fsencode(socket))} bytes long, and the system takes {MAX_SOCKET_PATH}: "
             "set INNKEEP_SOCKET or INNKEEP_HOME to something shorter"
         )
     logs = user_home / "Library" / "Logs" / "innkeep" if platform == "darwin" else home / "logs"

@@ -78,7 +78,7 @@ def settings(
         except (psutil.Error, OSError):
             told = {}
         if told:
-            return _keeper(told, seen.server, brew), {name: told[name] for name in names if name in told}
+            return _keeper(told, seen.server), {name: told[name] for name in names if name in told}
     if brew is not None:
         return keeper, {name: brew[name] for name in names if name in brew}
     session = {name: value for name in names if (value := getenv(name)) is not None}
@@ -97,10 +97,10 @@ def _homebrew(user_home: Path) -> dict[str, str] | None:
         return None
 
 
-def _keeper(told: Mapping[str, str], pid: int, brew: Mapping[str, str] | None) -> Keeper:
+def _keeper(told: Mapping[str, str], pid: int) -> Keeper:
     """By what the process shows of its origin: launchd's job name, systemd's invocation, the app's folder."""
     job = told.get("XPC_SERVICE_NAME", "")
-    if "homebrew" in job or (brew is not None and job not in ("", "0")):
+    if "homebrew" in job:
         return "homebrew"
     try:
         program = psutil.Process(pid).exe()

@@ -17,17 +17,20 @@ from innkeepd.service.plist import LABEL, SOCKET_NAME
 
 ACTIVATOR = """
 import os, socket, sys
-path, *command = sys.argv[1:]
-listening = socket.socket(socket.AF_UNIX)
-listening.bind(path)
-listening.listen()
-if listening.fileno() != 3:
-    os.dup2(listening.fileno(), 3)
+path, held, *command = sys.argv[1:]
+held = int(held)
+if not held:
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(path)
+    listening.listen()
+    held = listening.fileno()
+if held != 3:
+    os.dup2(held, 3)
 os.set_inheritable(3, True)
 os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
 os.execv(command[0], command)
 """
-"""What systemd does for a unit: bind, put at descriptor 3, name the process, exec."""
+"""What systemd does for a unit: bind (or go on holding what is bound), put at descriptor 3, name the process, exec."""
 
 SERVER = """
 import json, os, selectors, sys
@@ -99,7 +102,7 @@ def answer_of(path: Path) -> dict[str, object]:
 
 def test_a_client_that_came_before_the_daemon_is_answered_by_it(folder: Path):
     path = folder / "s"
-    with subprocess.Popen([sys.executable, "-c", ACTIVATOR, str(path), sys.executable, "-c", SERVER]) as daemon:
+    with subprocess.Popen([sys.executable, "-c", ACTIVATOR, str(path), "0", sys.executable, "-c", SERVER]) as daemon:
         while True:
             try:
                 facts = answer_of(path)
@@ -124,6 +127,20 @@ def test_systemds_own_activator_starts_the_daemon_at_the_first_connection(folder
         facts = answer_of(path)
         assert daemon.wait(20) == 0
     assert facts["count"] == 1
+
+
+def test_a_client_that_connects_between_two_daemons_is_answered_by_the_new_one(listening: socket.socket, folder: Path):
+    descriptor = listening.fileno()
+    command = [sys.executable, "-c", ACTIVATOR, "", str(descriptor), sys.executable, "-c", SERVER]
+    with subprocess.Popen(command, pass_fds=[descriptor]) as old:
+        assert answer_of(folder / "s")["count"] == 1
+        assert old.wait(20) == 0
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(20)
+        client.connect(str(folder / "s"))
+        with subprocess.Popen(command, pass_fds=[descriptor]) as new:
+            assert json.loads(client.makefile("rb").read())["count"] == 1
+            assert new.wait(20) == 0
 
 
 def test_without_an_activator_nothing_is_inherited():

@@ -1,9 +1,10 @@
 import json
+import os
 import plistlib
 
 import pytest
 
-from innkeepd.service.cli import main
+from innkeepd.service.cli import World, main
 from innkeepd.service.probe import Answer
 from support.service import GUI, FakeMac
 
@@ -18,6 +19,16 @@ def test_the_whole_life_of_a_service_by_its_commands(mac: FakeMac):
     assert main(["stop"], world) == 0
     assert main(["start"], world) == 0
     assert main(["uninstall", "--keep-state"], world) == 0
+    assert mac.jobs == {}
+
+
+def test_the_launchctl_on_the_real_path_is_the_one_that_runs(mac: FakeMac, monkeypatch):
+    for name, value in mac.environ.items():
+        monkeypatch.setenv(name, value)
+    world = World(os.environ, 501, "darwin", clock=mac.clock, say=mac.said.append, ask=mac.ask)
+    assert main(["install"], world) == 0
+    assert mac.jobs[GUI]["pid"]
+    assert main(["uninstall"], world) == 0
     assert mac.jobs == {}
 
 

@@ -338,3 +338,45 @@ def test_restart_leaves_a_daemon_alone_that_a_client_has_started_already(mac: Fa
     agent.restart()
     assert mac.verbs == ["kill", "kickstart"]
     assert mac.jobs[GUI]["runs"] == 2
+
+
+def test_a_desktop_that_refuses_already_at_enable_is_no_desktop(mac: FakeMac):
+    mac.set(script={"enable": [125]})
+    mac.agent().install()
+    assert list(mac.jobs) == [USER]
+
+
+def test_a_loaded_job_without_a_process_is_started_by_restart_without_a_signal(mac: FakeMac):
+    mac.agent().install()
+    mac.run(["launchctl", "kill", "SIGTERM", GUI])
+    mac.forget_calls()
+    mac.agent().restart()
+    assert mac.verbs == ["kickstart"]
+
+
+def test_a_restart_that_launchd_refuses_is_told(mac: FakeMac):
+    mac.agent().install()
+    mac.set(script={"kickstart": [5]})
+    with pytest.raises(ServiceFault, match=r"kickstart -k gui/501/.*status 5"):
+        mac.agent().restart()
+
+
+def test_a_job_that_launchd_forgets_right_after_its_start_is_told(mac: FakeMac):
+    agent = mac.agent()
+    bootstrap = agent.desktop.bootstrap
+
+    def forgotten(plist):
+        reply = bootstrap(plist)
+        mac.set(jobs={})
+        return reply
+
+    agent.desktop.bootstrap = forgotten
+    with pytest.raises(ServiceFault, match="launchd has forgotten it again"):
+        agent.install()
+
+
+def test_a_missing_plist_is_not_current(mac: FakeMac):
+    assert not mac.agent().is_current()
+    mac.set(domains=["user/501"])
+    mac.agent().install()
+    assert mac.agent().is_current(), "the background session's plist is a right one too"
