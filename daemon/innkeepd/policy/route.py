@@ -29,7 +29,7 @@ FADE = 0.6
 DOMAIN = 0.3
 """What each point for coding takes from reasoning: "why" in front of a stack trace is a question about software."""
 
-PRIOR = {"general": 1.0}
+PRIOR = {"general": 0.55}
 EARLIER = (0.3, 0.15)
 """What the user turns before the last one count, the nearest first."""
 

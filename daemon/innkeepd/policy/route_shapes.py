@@ -88,7 +88,7 @@ SHAPES: tuple[Shape, ...] = (
         "error message",
         r"[a-z](?<!\bt)(?:error|exception)\b",
         r"\berror\[e\d",
-        r"\be[a-z]{3,10}: |\b(?:eacces|enoent|eaddrinuse|econnrefused)\b",
+        r"\b(?:eacces|enoent|eaddrinuse|econnrefused)\b",
         r"\bexit(?:ed with)? (?:code|status)",
         r"\b(?:segmentation fault|core dumped|permission denied|command not found|no such file|unrecognized (?:option|argument))",
         r"\bundefined (?:reference|is not|variable|index)|\bcannot (?:find|read|import|resolve) (?:module|propert|name|symbol)",
@@ -164,7 +164,7 @@ SHAPES: tuple[Shape, ...] = (
         r"\b(?:code|script|query|function|method|class|component|tests?|app|server|build|page|pull request|pr|diff|loop|endpoint|"
         r"hooks?|project|package|container|if/else|assembly)\b",
         r"\b(?:race condition|pull request|merge conflict|linked list|binary (?:search|tree)|stack overflow|type hint|unit test|"
-        r"data ?structure|data ?frame|dynamic programming|design pattern|object[- ]oriented|o\(n|operating system|command line|"
+        r"data ?structure|data ?frame|(?:time|space) complexity|dynamic programming|design pattern|object[- ]oriented|o\(n|operating system|command line|"
         r"google sheets|login page|web ?site|my app|source code|environment variable)",
         r"(?:에러|오류|경고|예외)(?:가|이|를)?\s?(?:나|떠|뜨|뜹|발생|해결|메시지)|예[시제] ?코드|코드 ?(?:리뷰|예시)|(?:pr|diff) |무한 ?(?:루프|로딩|렌더)|"
         r"(?:빌드|설치|실행|배포|컴파일|로그인|연결|접속)(?:가|이)? ?(?:안|실패|되지)|프로그래밍 ?언어|테스트 ?(?:코드|케이스)|시간 ?복잡도",
@@ -225,7 +225,7 @@ SHAPES: tuple[Shape, ...] = (
         r"\bwhich\b[^?\n]{0,60}\b(?:better|cheaper|likely|stronger|faster|larger|correct|valid|heavier|older|tallest|best strategy)\b",
         r"\bshould (?:we|they|i (?:buy|take|choose|invest|quit|accept|sell|rent))\b|\b(?:for and against|how is (?:that|this|it) possible|what could explain)\b|\bis it (?:better|cheaper|worth|rational|ethical|possible)\b|\bwhat (?:would happen|if)\b",
         r"\bpros and cons\b|\btrade-?offs?\b|\bstep[- ]by[- ]step\b(?! guide)|\bmost likely cause\b|\bthe flaw in\b",
-        r"어느 (?:쪽|것|게)|(?:뭐|어떤 ?게|어떤 것|무엇)[가이]? ?(?:더 )?(?:나을|나아|나은|이득|유리|문제일)|단계(?:별|적)|따져|장단점",
+        r"어느 (?:쪽|것|게)|(?:뭐|어떤 ?게|어떤 것|무엇)[가이]? ?(?:더 )?(?:나을|나아|나은|맞을|이득|유리|문제일)|단계(?:별|적)|따져|장단점|게 (?:더 )?(?:나을까|좋을까|나은지)|양쪽|찬반",
         r"(?:고려|종합)(?:하여|해서|했을) [^\n]{0,30}(?:판단|결정|선택)",
     ),
     _shape(
@@ -295,7 +295,7 @@ SHAPES: tuple[Shape, ...] = (
     ),
     _shape(
         "general",
-        1.5,
+        2.0,
         "asks for a fact",
         r"^\s?(?:who|when|where) (?:is|are|was|were|did|do|wrote|painted|invented|won)\b|\bwhat (?:is|are|was) (?:the (?:capital|meaning|history)|some)",
         r"^\s?(?:tell me about|describe|name|list|define)\b|(?:무슨|단어) ?뜻|언제 ?(?:태어|생|시작)|(?:수도|순서|역사|유래|뜻)(?:는|은|가|이|를|을)? ?(?:어디|뭐|알려|무엇|설명)",
@@ -304,13 +304,18 @@ SHAPES: tuple[Shape, ...] = (
 """Everything that is looked for. All but the exact ones see the text in lower case."""
 
 FALSE_FRIENDS: tuple[str, ...] = (
-    (r"\b(?:promo(?:tion(?:al)?)?|zip|postal?|dress|area|country|dialing|discount|coupon|voucher|gift|referral|building|penal|"
-    r"criminal|civil|tax|morse|bar|qr|colou?r|da vinci|access|door|gate|lock|secret|honou?r|moral|genetic|cheat|enigma) codes?\b"),
+    r"\bscripts? (?:for|of) (?:a |an |the |my )?(?:youtube|podcast|video|play|movie|film|speech|episode)|\b(?:movie|film|podcast|video|tv) scripts?\b",
+    (
+        r"\b(?:promo(?:tion(?:al)?)?|zip|postal?|dress|area|country|dialing|discount|coupon|voucher|gift|referral|building|penal|"
+        r"criminal|civil|tax|morse|bar|qr|colou?r|da vinci|access|door|gate|lock|secret|honou?r|moral|genetic|cheat|enigma) codes?\b"
+    ),
     r"\bcodes? (?:of (?:conduct|ethics|hammurabi|honou?r)|names?|red|blue|geass|words? for|to the (?:safe|door|lock|vault))\b",
     r"\b(?:bed|stink|june|lady|lightning|love|travel|flu|stomach|water|assassin|squash) ?bugs?\b",
     r"\bbugs? (?:bites?|bunny|spray|zapper|repellent|eyed|out bag|report)\b|\bpython (?:snake|bite)|\bmonty python\b",
-    (r"\b(?:wedding|social|family|charity|formal|school|church|kidney|liver|heart|lung|brain|thyroid|immune|executive|cognitive|"
-    r"bodily|body|bowel|sexual|job|muscle|cell) functions?\b|\bfunction (?:rooms?|halls?)\b"),
+    (
+        r"\b(?:wedding|social|family|charity|formal|school|church|kidney|liver|heart|lung|brain|thyroid|immune|executive|cognitive|"
+        r"bodily|body|bowel|sexual|job|muscle|cell) functions?\b|\bfunction (?:rooms?|halls?)\b"
+    ),
     r"\blogic (?:pro|board)\b|\b(?:called|titled|named|word) [\"'“‘]?why\b|\bthat'?s why\b|\bball python\b|\btaylor swift\b",
     r"(?:쿠폰|할인|프로모션|추천인|초대|국가|지역|우편|드레스|다빈치|기타|피아노|우쿨렐레|전원|기프트|바|qr|인증|입장|예약|의상|유전) ?코드\w{0,3}",
     r"코드 ?(?:네임|명|진행|잡는|잡기|프리|블루|제로)\w{0,3}|(?:쉬운|기본|[a-g]m?7?) 코드(?:로|만)? (?:칠|치|연주|잡)",

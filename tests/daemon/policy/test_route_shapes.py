@@ -1,4 +1,3 @@
-
 import pytest
 
 from innkeepd.policy.route_shapes import FALSE_FRIENDS, SHAPES, is_word_problem

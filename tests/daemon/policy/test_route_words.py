@@ -1,4 +1,3 @@
-
 import pytest
 
 from innkeepd.policy.route_words import WORDS, attached, stems
