@@ -39,7 +39,7 @@ VERBS: dict[str, str] = {verb: line for group in GROUPS.values() for verb, line 
 
 DELEGATED: dict[str, tuple[str, ...]] = {
     "config": ("check", "path", "show"),
-    "service": ("install", "uninstall", "start", "stop", "restart", "status", "logs"),
+    "service": ("install", "uninstall", "start", "stop", "restart", "status", "logs", "print"),
     "doctor": (),
     "openclaw": (),
 }
