@@ -165,9 +165,8 @@ def check_exposure(facts: Facts) -> Finding:
     except ValueError:
         wide = False
     if not wide:
-        return Finding(
-            "exposure", "ok", "Ollama listens to this machine only" if facts.ollama.environment else "unseen"
-        )
+        seen = facts.ollama.environment is not None
+        return Finding("exposure", "ok", "Ollama listens to this machine only" if seen else "OLLAMA_HOST can't be seen")
     why = "other machines can use, load and delete models without innkeep and without a token"
     return _against(facts, "exposure", "OLLAMA_HOST", value or "", why)
 

@@ -113,7 +113,7 @@ def _obey(wanted: argparse.Namespace, world: World) -> int:
         case "print":
             _print(service, world, as_json=wanted.json)
         case "logs":
-            _logs(log_file(service.places, config), wanted, world)
+            _logs(log_file(service.places, config), service.places.crash_log, wanted, world)
         case "status":
             return _status(service, world, as_json=wanted.json)
         case verb:
@@ -174,9 +174,13 @@ def _print(service: Service, world: World, *, as_json: bool) -> None:
         world.say("\n".join(f"# {path}\n{content.decode()}" for path, content in files.items()).rstrip("\n"))
 
 
-def _logs(path: Path, wanted: argparse.Namespace, world: World) -> None:
+def _logs(path: Path, crash_log: Path, wanted: argparse.Namespace, world: World) -> None:
     shape: Callable[[str], str] = str if wanted.json else readable
-    if not path.is_file() and not wanted.follow:
+    if not path.is_file() and (words := last_lines(crash_log, wanted.lines)):
+        world.say(f"it died before its first line ({crash_log}):")
+        for line in words:
+            world.say(f"  {line}")
+    elif not path.is_file() and not wanted.follow:
         raise ServiceFault(
             f"there is no log at {path}: the daemon hasn't run as a service yet (`innkeep service start`)"
         )

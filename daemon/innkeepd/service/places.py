@@ -63,9 +63,10 @@ def locate(environ: Mapping[str, str], *, uid: int, platform: str = sys.platform
     user_home = Path(environ.get("HOME") or Path.home())
     home = Path(environ.get("INNKEEP_HOME") or user_home / ".innkeep").expanduser().absolute()
     socket = Path(environ.get("INNKEEP_SOCKET") or home / "innkeepd.sock").expanduser().absolute()
-    if len(os.fsencode(socket)) > MAX_SOCKET_PATH:
+    length = len(os.fsencode(socket))
+    if length > MAX_SOCKET_PATH:
         raise ServiceFault(
-            f"the socket's path {socket} is {len(os.fsencode(socket))} bytes long, and the system takes {MAX_SOCKET_PATH}: "
+            f"the socket's path {socket} is {length} bytes long, and the system takes {MAX_SOCKET_PATH}: "
             "set INNKEEP_SOCKET or INNKEEP_HOME to something shorter"
         )
     logs = user_home / "Library" / "Logs" / "innkeep" if platform == "darwin" else home / "logs"

@@ -193,11 +193,18 @@ def test_a_system_without_the_function_has_no_sockets_for_us():
 
 def test_what_is_no_listening_socket_is_left_alone(listening: socket.socket):
     reading, writing = os.pipe()
-    with socket.socket(socket.AF_UNIX) as idle:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as idle:
         system = FakeSystem(descriptors=(reading, idle.fileno(), 987_654))
         assert inherited({}, platform="darwin", library=lambda: system) == []
     os.close(reading)
     os.close(writing)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux is known to tell")
+def test_a_stream_socket_that_does_not_listen_is_left_alone():
+    with socket.socket(socket.AF_UNIX) as idle:
+        system = FakeSystem(descriptors=(idle.fileno(),))
+        assert inherited({}, platform="darwin", library=lambda: system) == []
 
 
 def test_a_kernel_that_does_not_tell_whether_a_socket_listens_is_believed(monkeypatch):

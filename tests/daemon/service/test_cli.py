@@ -113,6 +113,13 @@ def test_logs_are_shown_and_missing_ones_told(mac: FakeMac, capsys):
     assert mac.said[-1] == '{"event":"two"}'
 
 
+def test_a_daemon_that_died_before_its_first_line_is_shown_by_its_last_words(mac: FakeMac):
+    mac.places.logs.mkdir(parents=True)
+    mac.places.crash_log.write_text("ModuleNotFoundError: No module named 'psutil'\n")
+    assert main(["logs"], mac.everything()) == 0
+    assert mac.said[-1] == "  ModuleNotFoundError: No module named 'psutil'"
+
+
 def test_following_ends_with_ctrl_c_and_without_a_traceback(mac: FakeMac, monkeypatch):
     mac.places.logs.mkdir(parents=True)
     mac.places.daemon_log.write_text('{"event":"old"}\n')
