@@ -31,9 +31,9 @@ ROOMS = {
 }
 """Which room of ``innkeepd`` is on which floor; what is not named here stands on the ground floor."""
 
-ANNEXES = {"simulator", "service", "replay", "report", "memory_cli"}
+ANNEXES = {"simulator", "service", "replay", "report"}
 """Rooms beside the house: they may use the ground floor, ``policy``, ``outbound`` and themselves; only ``main``, the
-other annexes and the ground floor's command line may enter them."""
+other annexes may enter them."""
 
 DOORS = {
     "keeper": {"backend", "watch", "memory", "clock", "power"},
