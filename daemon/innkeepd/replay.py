@@ -1,7 +1,7 @@
 """A trace of requests, played in virtual time against the same ``Scheduler.step`` that the daemon runs.
 
-The machine: service alone = prompt / prefill + out / decode seconds; k requests running at once, of any models, each advance at
-1/k of that speed; loads and unloads take their time and slow nobody. Memory is empty at time 0.
+The machine: service alone = prompt / prefill + out / decode seconds; k requests running at once, of any models, each
+advance at 1/k of that speed; loads and unloads take their time and slow nobody. Memory is empty at time 0.
 """
 
 from collections.abc import Iterable
@@ -325,7 +325,11 @@ class World:
 
 
 def replay(
-    requests: list[TraceRequest], machine: Machine = DEFAULT_MACHINE, rules: Rules | None = None, *, keep_log: bool = False
+    requests: list[TraceRequest],
+    machine: Machine = DEFAULT_MACHINE,
+    rules: Rules | None = None,
+    *,
+    keep_log: bool = False,
 ) -> Report:
     """Play a trace. ``simulate`` runs without idle unload: the measure is the order, not the housekeeping."""
     rules = msgspec.structs.replace(rules or Rules(), idle_unload=None)
@@ -333,7 +337,7 @@ def replay(
 
 
 def totals(report: Report) -> dict[str, float]:
-    """The measures. Means leave refused and cancelled requests out; a two-minute wait counts double in ``fair_cost``."""
+    """The measures. Means leave refused and cancelled requests out; two minutes count double in ``fair_cost``."""
     served = [o for o in report.outcomes if o.end is not None and not o.cancelled]
     delays = [(o, max(0.0, (o.end or 0.0) - o.asked - o.alone)) for o in served]
     cost = [_fair(o.priority, delay) for o, delay in delays]

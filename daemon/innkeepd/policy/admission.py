@@ -1,13 +1,16 @@
 """The house: what stands in memory, and whether one more fits, beside whom or in whose place."""
 
 from collections.abc import Callable
+from copy import copy
 
 from innkeepd.policy.events import Passed, Pressure, Spec
 from innkeepd.policy.model import GIB
 from innkeepd.policy.residency import LOADING, UNLOADING, Cooling, Residency
 
 GATE = 0.8
-"""Beside others, Ollama admits a model only if its prediction is at most this part of what it holds free (2026-08 source)."""
+"""Beside others, Ollama admits a model only if its prediction is at most this part of what it holds free (2026-08
+source).
+"""
 
 
 class House:
@@ -21,6 +24,40 @@ class House:
         self.budget = 0
         self.free: int | None = None
         self.pressure: Pressure = "normal"
+        self._measured = 0.0
+        self._learned: dict[tuple[str, int], int] = {}
+
+    def twin(self) -> "House":
+        """A copy that shares nothing that changes."""
+        twin = copy(self)
+        twin.residents = {weights: copy(resident) for weights, resident in self.residents.items()}
+        twin.pins, twin._learned = dict(self.pins), dict(self._learned)  # noqa: SLF001 - its own class
+        return twin
+
+    # ---- what is learned ----
+
+    def know(self, specs: tuple[Spec, ...]) -> None:
+        """The catalogue as it is now; its footprints are newer than what was seen here."""
+        self.specs = {spec.weights: spec for spec in specs}
+        self._learned.clear()
+        for resident in self.residents.values():
+            spec = self.specs.get(resident.weights)
+            resident.heavy = spec.heavy if spec else resident.heavy
+
+    def measure(self, budget: int, free: int | None, pressure: Pressure, now: float) -> None:
+        """Memory as it is now."""
+        self.budget, self.free, self.pressure, self._measured = budget, free, pressure, now
+
+    def learn(self, resident: Residency) -> None:
+        """What it is seen to take it will take again."""
+        self._learned[resident.weights, resident.context] = resident.footprint
+
+    def take(self, size: int, began: float) -> None:
+        """Reckon with bytes taken (given back where negative) since ``began``, until free memory is measured again."""
+        if self.free is not None and self._measured <= began:
+            self.free = max(0, self.free - size)
+
+    # ---- looks ----
 
     def name(self, weights: str) -> str:
         """How a person calls it."""
@@ -37,11 +74,27 @@ class House:
         resident = self.residents.get(weights)
         return self.is_remote(weights) or (resident is not None and resident.is_resident and resident.context >= need)
 
-    def size(self, weights: str) -> int:
-        """Bytes it takes, or would take."""
+    def is_coming(self, weights: str, need: int) -> bool:
+        """Whether it is being loaded with at least ``need`` tokens of context."""
         resident = self.residents.get(weights)
+        return resident is not None and resident.state == LOADING and resident.context >= need
+
+    def context_for(self, weights: str, need: int) -> int:
+        """The context that a load for ``need`` tokens would take."""
+        return self.specs[weights].context_for(need)
+
+    def bytes_for(self, weights: str, context: int) -> int:
+        """Bytes it takes at that context: as seen in memory, else as the catalogue says."""
+        seen = self._learned.get((weights, context))
+        return self.specs[weights].bytes_at(context) if seen is None else seen
+
+    def size(self, weights: str) -> int:
+        """Bytes it takes, or would take; 0 for a remote or unknown one."""
+        resident = self.residents.get(weights)
+        if resident is not None:
+            return resident.footprint
         spec = self.specs.get(weights)
-        return resident.footprint if resident else spec.bytes_at(spec.context) if spec and not spec.remote else 0
+        return 0 if spec is None or spec.remote else self.bytes_for(weights, spec.context)
 
     def slots(self, weights: str) -> int:
         """How many requests it may answer at once."""
@@ -90,65 +143,72 @@ def gib(size: int) -> str:
 
 def obstacle(house: House, weights: str, need: int, cooling: Cooling | None, now: float) -> Passed | None:
     """Why a candidate can't be had at all, however long one waits; None where it can."""
-    spec = house.specs.get(weights)
-    if cooling is not None and cooling.until > now and not house.has(weights, need):
+    if house.has(weights, need) or house.is_coming(weights, need):
+        return None
+    if cooling is not None and cooling.until > now:
         rest = f"not tried again for {cooling.until - now:.0f} s after: {cooling.message}"
         return Passed(weights, cooling.code, rest)
-    if house.has(weights, need):
-        return None
+    spec = house.specs.get(weights)
     if spec is None:
         return Passed(weights, "model_missing", f"{weights} is not pulled; `ollama pull {weights}`")
     if need > spec.footprints[-1][0]:
         return Passed(weights, "context_overflow", f"{spec.name} has no context of {need} tokens that fits")
-    size = spec.bytes_at(max(need, spec.context))
+    size = house.bytes_for(weights, spec.context_for(need))
     if size > house.budget:
-        text = f"{spec.name} needs {gib(size)}, the budget for models is {gib(house.budget)}: it never fits this machine"
+        text = f"{spec.name} needs {gib(size)}, the budget for models is {gib(house.budget)}: it never fits"
         return Passed(weights, "never_fits", text)
     pinned = [r for r in house.residents.values() if r.weights in house.pins and r.weights != weights]
     heavy_pinned = sum(resident.heavy for resident in pinned)
     if (spec.heavy and heavy_pinned >= house.heavy_limit) or size + sum(r.footprint for r in pinned) > house.budget:
-        names = ", ".join(house.name(resident.weights) for resident in pinned)
-        return Passed(weights, "never_fits", f"{spec.name} does not fit beside the pinned {names}; `innkeep unpin` makes room")
+        return beside_pinned(house, weights, pinned)
     if house.pressure == "critical":
         return Passed(weights, "memory_pressure", f"memory pressure is critical: {spec.name} is not loaded now")
     return None
 
 
+def beside_pinned(house: House, weights: str, pinned: list[Residency]) -> Passed:
+    """Only pinned models could make room."""
+    names = ", ".join(house.name(resident.weights) for resident in pinned)
+    text = f"{house.name(weights)} does not fit beside the pinned {names}; `innkeep unpin` makes room"
+    return Passed(weights, "never_fits", text)
+
+
 def fits(house: House, weights: str, context: int) -> bool:
     """Whether it can be loaded now without anybody leaving, by our rules and by Ollama's gate."""
-    spec = house.specs[weights]
-    size = spec.bytes_at(context)
-    if weights in house.residents or (spec.heavy and len(house.heavies()) >= house.heavy_limit):
+    size = house.bytes_for(weights, context)
+    if weights in house.residents or (house.specs[weights].heavy and len(house.heavies()) >= house.heavy_limit):
         return False
-    return house.used() + size <= house.budget and _passes_gate(house, size, [])
+    return _has_room(house, size, [])
 
 
-def _passes_gate(house: House, size: int, leaving: list[Residency]) -> bool:
+def _has_room(house: House, size: int, leaving: list[Residency]) -> bool:
+    """Whether ``size`` bytes are there once these have left, by the budget and by Ollama's gate."""
+    freed = sum(resident.footprint for resident in leaving)
+    if house.used() - freed + size > house.budget:
+        return False
     if house.free is None or len(leaving) == len(house.residents):
         return True
-    return size <= GATE * (house.free + sum(resident.footprint for resident in leaving))
+    return size <= GATE * (house.free + freed)
 
 
 def victims_for(
     house: House, weights: str, context: int, rank: Callable[[Residency], tuple[bool, float]]
 ) -> list[Residency] | None:
-    """Who must leave for it: itself where its context is too small, the heavy one for a heavy, then the least recently used.
+    """Who must leave: itself where its context is too small, the heavy one for a heavy, then the least recently used.
 
     ``rank`` puts the idle before the busy and the longest unused first. None where only pinned models could make room.
     """
-    spec = house.specs[weights]
-    size = spec.bytes_at(context)
+    size = house.bytes_for(weights, context)
     own = house.residents.get(weights)
     others = sorted((r for r in house.residents.values() if r is not own and r.weights not in house.pins), key=rank)
     victims = [own] if own else []
-    heavy = [resident for resident in others if resident.heavy] if spec.heavy else []
-    staying = len(house.heavies()) - sum(victim.heavy for victim in victims)
-    victims += heavy[: max(0, staying - house.heavy_limit + 1)]
+    if house.specs[weights].heavy:
+        staying = len(house.heavies()) - sum(victim.heavy for victim in victims)
+        heavy = [resident for resident in others if resident.heavy]
+        victims += heavy[: max(0, staying - house.heavy_limit + 1)]
     for resident in others:
-        left = house.used() - sum(victim.footprint for victim in victims)
-        if left + size <= house.budget and _passes_gate(house, size, victims):
+        if _has_room(house, size, victims):
             break
         if resident not in victims:
             victims.append(resident)
-    left = house.used() - sum(victim.footprint for victim in victims)
-    return victims if left + size <= house.budget and _passes_gate(house, size, victims) else None
+    return victims if _has_room(house, size, victims) else None

@@ -1,8 +1,9 @@
 """What may happen, and what may be done about it.
 
-Events go into ``Scheduler.step``, actions come out. Both are frozen, tagged and serialisable: a log of events, replayed,
-gives the same actions. Every action that takes time carries an ``op`` number, and its completion returns it. Models are named
-by *weights* here (``policy.model``): what stands in memory. Instants are seconds on one monotonic clock.
+Events go into ``Scheduler.step``, actions come out. Both are frozen, tagged and serialisable: a log of events,
+replayed, gives the same actions. Every action that takes time carries an ``op`` number, and its completion returns it.
+Models are named by *weights* here (``policy.model``): what stands in memory. Instants are seconds on one monotonic
+clock.
 """
 
 from typing import Literal, TypeAlias
@@ -17,8 +18,10 @@ Pressure: TypeAlias = Literal["normal", "warning", "critical"]
 class Spec(Struct, frozen=True):
     """What the scheduler needs to know of a model.
 
-    ``footprints`` are (context, bytes) by rising context, at least one; ``context`` is the one to load it with. A ``remote``
-    model lives on another machine: it takes no memory here and is always there.
+    ``footprints`` are (context, bytes) by rising context, at least one; ``context`` is the one to load it with. A
+    ``remote`` model lives on another machine: it takes no memory here and is always there. What was learned of it:
+    ``load_s``, ``unload_s`` and ``service_s``, seconds of a load, an unload, an answer; None until learned. They
+    foretell, they never decide who is next.
     """
 
     weights: str
@@ -28,6 +31,15 @@ class Spec(Struct, frozen=True):
     heavy: bool = False
     parallel: int = 1
     remote: bool = False
+    load_s: float | None = None
+    unload_s: float | None = None
+    service_s: float | None = None
+
+    def context_for(self, need: int) -> int:
+        """The context to load with for ``need`` tokens: its own, else the smallest known step that does."""
+        if need <= self.context:
+            return self.context
+        return next((tokens for tokens, _ in self.footprints if tokens >= need), need)
 
     def bytes_at(self, context: int) -> int:
         """Bytes at the smallest known context that holds ``context`` tokens, else at the largest known."""
@@ -40,8 +52,9 @@ class Spec(Struct, frozen=True):
 class Ticket(Struct, frozen=True):
     """A wish to use a model. Ends exactly once: granted (and later released), refused or cancelled.
 
-    ``chain`` are acceptable weights, best first. ``need`` is the smallest context that will do. ``insist`` tries a model
-    although it is cooling. ``wait_on_hold`` is how long it bears a hold, in seconds.
+    ``chain`` are acceptable weights, best first. ``need`` is the smallest context that will do. ``insist`` tries a
+    model although it is cooling. ``patience`` is how long it waits for the best, in seconds, before a smaller one that
+    stands free will do; it is also how long it bears a hold. ``session`` with ``last`` false: another turn follows.
     """
 
     id: str
@@ -218,7 +231,7 @@ class Refuse(Struct, frozen=True, tag=True):
 
 
 class WakeAt(Struct, frozen=True, tag=True):
-    """Send ``Woke`` then, unless another ``WakeAt`` comes first."""
+    """Send ``Woke`` then, unless another ``WakeAt`` comes first; always in the future."""
 
     at: float
 

@@ -26,6 +26,12 @@ class Leases:
     def __contains__(self, ticket: str) -> bool:
         return ticket in self._by_ticket
 
+    def twin(self) -> "Leases":
+        """A copy that shares nothing that changes."""
+        twin = Leases()
+        twin._by_ticket, twin._counts = dict(self._by_ticket), dict(self._counts)
+        return twin
+
     def grant(self, lease: Lease) -> None:
         """Record a promise."""
         self._by_ticket[lease.ticket.id] = lease

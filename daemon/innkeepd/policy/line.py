@@ -1,12 +1,14 @@
 """Who waits, and in which order: by *queues* (model, class), by the last time each was served, never by luck.
 
-A queue's ``due`` is ``max(oldest arrival, last served) + W``: it ages from its last turn, not from its arrival, or a batch of
-two hundred would always be overdue. One order serves every choice: overdue queues first (earliest due), then class, then arrival.
+A queue's ``due`` is ``max(oldest arrival, last served) + W``: it ages from its last turn, not from its arrival, or a
+batch of two hundred would always be overdue. One order serves every choice: overdue queues first (earliest due), then
+class, then arrival.
 """
 
 from collections.abc import Callable, Iterator
+from copy import copy
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from innkeepd.policy.events import PRIORITIES, Passed, Priority, Ticket
 
@@ -32,7 +34,7 @@ class Line:
     """The waiting, in the order of their arrival."""
 
     def __init__(self, turn: float, batch_turn: float) -> None:
-        self._turn = {"interactive": turn, "agent": turn, "batch": batch_turn}
+        self.obey(turn, batch_turn)
         self._waiters: dict[str, Waiter] = {}
         self._served: dict[tuple[str, str], float] = {}
         self._arrivals = 0
@@ -48,6 +50,17 @@ class Line:
 
     def __contains__(self, ticket: str) -> bool:
         return ticket in self._waiters
+
+    def obey(self, turn: float, batch_turn: float) -> None:
+        """W of each class, in seconds."""
+        self._turn: dict[Priority, float] = {"interactive": turn, "agent": turn, "batch": batch_turn}
+
+    def twin(self) -> "Line":
+        """A copy that shares nothing that changes."""
+        twin = copy(self)
+        twin._waiters = {name: structs.replace(w, passed=list(w.passed)) for name, w in self._waiters.items()}  # noqa: SLF001 - its own class
+        twin._served = dict(self._served)  # noqa: SLF001 - its own class
+        return twin
 
     def join(self, ticket: Ticket, now: float) -> Waiter:
         """Take a place at the end."""
@@ -75,9 +88,7 @@ class Line:
         }
 
 
-def in_order(
-    waiters: list[Waiter], dues: dict[tuple[str, Priority], float], now: float
-) -> list[Waiter]:
+def in_order(waiters: list[Waiter], dues: dict[tuple[str, Priority], float], now: float) -> list[Waiter]:
     """The one order: overdue queues by their due, then class, then arrival."""
 
     def place(waiter: Waiter) -> tuple[int, float, int]:

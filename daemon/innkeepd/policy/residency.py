@@ -4,8 +4,9 @@
     loading ──failed──▶ absent          absent ──seen──▶ resident (somebody else loaded it)
     resident ──vanished──▶ absent       unloading ──stayed──▶ resident
 
-*Draining* is no state of its own: a resident that yields to another starts nothing new, and whether it yields is judged again
-at each event (``turns.py``). A model that failed to load is absent and *cooling*: it is not tried again for a while.
+*Draining* is no state of its own: a resident that yields to another starts nothing new, and whether it yields is judged
+again at each event (``turns.py``). A model that failed to load is absent and *cooling*: it is not tried again for a
+while.
 """
 
 from msgspec import Struct
@@ -58,6 +59,12 @@ class Residency(Struct):
     """The user asked for it to go."""
     spared: bool = False
     """It came during a hold by somebody else's wish, so the hold leaves it alone."""
+    looked: float = 0.0
+    """When the last answer of ``/api/ps`` that showed it was asked for."""
+    stays: int = 0
+    """How many unloads of it have failed in a row."""
+    rest_until: float = 0.0
+    """It did not go last time: the house does not try again before this."""
 
     def turn(self, event: str, now: float) -> None:
         """Go to the next state. Raises ``IllegalTransition``."""
@@ -66,6 +73,13 @@ class Residency(Struct):
             raise IllegalTransition(f"{self.weights} is {self.state}: it cannot be '{event}'")
         self.state = to
         self.since = now
+
+    def stay(self, now: float) -> None:
+        """It was told to go and did not: it is left alone for 5 s, doubling to 60, or we would try without end."""
+        self.turn("stayed", now)
+        self.stays += 1
+        self.rest_until = now + min(60.0, 5.0 * 2 ** min(self.stays - 1, 4))
+        self.leaving = False
 
     @property
     def is_resident(self) -> bool:

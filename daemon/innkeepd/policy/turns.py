@@ -1,8 +1,9 @@
 """Whether a resident gives its place up: the heart of the policy.
 
-Swapping for each request in order wastes the machine; serving the resident first starves the other. So a resident keeps its place
-for a *turn*: it serves its **gate** (the first G waiters when its load completed), and it yields once somebody has been due for
-longer than W since its queue was last served. A session with another turn to come holds its model for H seconds.
+Swapping for each request in order wastes the machine; serving the resident first starves the other. So a resident keeps
+its place for a *turn*: it serves its **gate** (the first G waiters when its load completed), and it yields once
+somebody has been due for longer than W since its queue was last served. A session with another turn to come holds its
+model for H seconds.
 """
 
 from innkeepd.policy.line import RANK, Waiter

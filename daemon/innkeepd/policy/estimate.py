@@ -1,0 +1,140 @@
+"""What past loads and answers taught of each model: decaying averages, each with the count of what it rests on.
+
+They foretell waits and sizes for people and budgets; the order of the line never depends on them.
+"""
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any, TypedDict
+
+import msgspec
+from msgspec import Struct, field, structs
+
+FRESH = 0.2
+"""The weight of a new observation, once there are enough: the last five or so count."""
+
+
+class Durations(TypedDict):
+    """Seconds as ``events.Spec`` wants them."""
+
+    load_s: float | None
+    unload_s: float | None
+    service_s: float | None
+
+
+class Average(Struct, frozen=True):
+    """A decaying average over ``count`` observations; the first ones count alike."""
+
+    value: float
+    count: int
+
+    def joined(self, value: float) -> "Average":
+        """With one more observation."""
+        weight = max(FRESH, 1 / (self.count + 1))
+        return Average(self.value + weight * (value - self.value), self.count + 1)
+
+
+class Learned(Struct, frozen=True):
+    """What is known of one model: seconds, tokens a second, and bytes by context (a text, as JSON wants its keys)."""
+
+    load: Average | None = None
+    unload: Average | None = None
+    decode: Average | None = None
+    prefill: Average | None = None
+    service: Average | None = None
+    footprints: dict[str, Average] = field(default_factory=dict)
+
+
+class Estimates:
+    """What is known of every model, by weights. Observations that are no positive numbers are passed over."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, Learned] = {}
+
+    def __repr__(self) -> str:
+        return f"Estimates({sorted(self._of)})"
+
+    # ---- learning ----
+
+    def learned_load(self, weights: str, seconds: float) -> None:
+        """A load took so long."""
+        self._learn(weights, "load", seconds)
+
+    def learned_unload(self, weights: str, seconds: float) -> None:
+        """An unload took so long, its proof included."""
+        self._learn(weights, "unload", seconds)
+
+    def learned_answer(self, weights: str, *, service: float = 0.0, decode: float = 0.0, prefill: float = 0.0) -> None:
+        """An answer took ``service`` seconds, at ``decode`` and ``prefill`` tokens a second; 0 where not known."""
+        self._learn(weights, "service", service)
+        self._learn(weights, "decode", decode)
+        self._learn(weights, "prefill", prefill)
+
+    def learned_footprint(self, weights: str, context: int, size: int) -> None:
+        """It takes ``size`` bytes at this context. Newest wins: bytes change with the engine, not by chance."""
+        if size > 0:
+            before = self.of(weights)
+            count = before.footprints[str(context)].count if str(context) in before.footprints else 0
+            known = before.footprints | {str(context): Average(size, count + 1)}
+            self._of[weights] = structs.replace(before, footprints=known)
+
+    def _learn(self, weights: str, what: str, value: float) -> None:
+        if isfinite(value) and value > 0:
+            before: Average | None = getattr(self.of(weights), what)
+            now = before.joined(value) if before else Average(value, 1)
+            self._of[weights] = structs.replace(self.of(weights), **{what: now})
+
+    # ---- looks ----
+
+    def of(self, weights: str) -> Learned:
+        """Everything about one model."""
+        return self._of.get(weights, Learned())
+
+    def durations(self, weights: str) -> Durations:
+        """Seconds of a load, an unload and an answer; None until learned."""
+        known = self.of(weights)
+        return {"load_s": _value(known.load), "unload_s": _value(known.unload), "service_s": _value(known.service)}
+
+    def prefill(self, weights: str) -> float | None:
+        """Tokens of a prompt read in a second; None until learned."""
+        return _value(self.of(weights).prefill)
+
+    @property
+    def footprints(self) -> dict[tuple[str, int], int]:
+        """Bytes by (weights, context), as ``/api/ps`` told after a load."""
+        return {
+            (weights, int(context)): int(size.value)
+            for weights, known in self._of.items()
+            for context, size in known.footprints.items()
+        }
+
+    def view(self, weights: str) -> dict[str, Any] | None:
+        """One model's estimates as ``models list --json`` shows them; None where nothing is known."""
+        return msgspec.to_builtins(self._of[weights]) if weights in self._of else None
+
+    # ---- across restarts ----
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, as JSON can hold it."""
+        return {weights: msgspec.to_builtins(known) for weights, known in self._of.items()}
+
+    @classmethod
+    def from_dict(cls, kept: Mapping[str, Any]) -> "Estimates":
+        """What ``to_dict`` gave; what cannot be read (another version, a damaged file) is forgotten."""
+        estimates = cls()
+        estimates.restore(kept)
+        return estimates
+
+    def restore(self, kept: Mapping[str, Any]) -> None:
+        """Take over what ``to_dict`` gave, in place."""
+        for weights, raw in kept.items():
+            try:
+                known = msgspec.convert(raw, Learned)
+            except msgspec.ValidationError:
+                continue
+            if all(context.isdecimal() for context in known.footprints):
+                self._of[weights] = known
+
+
+def _value(average: Average | None) -> float | None:
+    return average.value if average else None

@@ -1,0 +1,201 @@
+"""What each event changes among the facts, before anything is decided.
+
+Unknown and old ids change nothing. An answer of ``/api/ps`` speaks of the instant at which its question was sent: what
+we did after that is newer than what it says.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from innkeepd.policy import events as ev
+from innkeepd.policy.inn import Inn
+from innkeepd.policy.line import Waiter
+from innkeepd.policy.residency import LOADING, UNLOADING, Cooling, Residency
+from innkeepd.policy.turns import make_gate
+
+
+def happen(inn: Inn, event: ev.Event, now: float) -> None:
+    """Take the event into the facts."""
+    _CHANGES[type(event)](inn, event, now)
+
+
+def _known(inn: Inn, event: ev.Known, _now: float) -> None:
+    inn.house.know(event.specs)
+
+
+def _measured(inn: Inn, event: ev.Measured, now: float) -> None:
+    inn.house.measure(event.budget, event.free, event.pressure, now)
+
+
+def _asked(inn: Inn, event: ev.Asked, now: float) -> None:
+    if event.ticket.id not in inn.line and event.ticket.id not in inn.leases:
+        inn.line.join(event.ticket, now)
+
+
+def _cancelled(inn: Inn, event: ev.Cancelled, _now: float) -> None:
+    inn.line.leave(event.ticket)
+
+
+def _released(inn: Inn, event: ev.Released, now: float) -> None:
+    lease = inn.leases.release(event.ticket)
+    if lease is None:
+        return
+    inn.line.served(lease.weights, lease.ticket.priority, now)
+    resident = inn.house.residents.get(lease.weights)
+    if resident is not None:
+        resident.used = now
+        goes_on = lease.ticket.session is not None and not lease.ticket.last
+        resident.session_until = now + inn.rules.session_hold if goes_on else 0.0
+
+
+def _load_ended(inn: Inn, event: ev.LoadEnded, now: float) -> None:
+    resident = inn.house.by_op(event.op, LOADING)
+    if resident is None:
+        return
+    began = resident.since
+    if event.code is not None:
+        resident.turn("failed", now)
+        del inn.house.residents[resident.weights]
+        inn.gone[resident.weights] = now
+        _fail(inn, resident.weights, event.code, event.message, now)
+        return
+    resident.turn("loaded", now)
+    resident.used = now
+    resident.footprint = event.footprint or resident.footprint
+    inn.house.learn(resident)
+    inn.house.take(resident.footprint, began)
+    inn.cooling.pop(resident.weights, None)
+    resident.gate = make_gate(inn.waiting_for(resident), inn.rules.gate)
+
+
+def _unload_ended(inn: Inn, event: ev.UnloadEnded, now: float) -> None:
+    resident = inn.house.by_op(event.op, UNLOADING)
+    if resident is None:
+        return
+    if event.code is None:
+        began = resident.since
+        resident.turn("gone", now)
+        _leave(inn, resident, began)
+        inn.gone[resident.weights] = now
+        return
+    resident.stay(now)
+    if resident.wanted_by is not None:
+        # It did not leave: whoever needed the room must not load on top of it.
+        _fail(inn, resident.wanted_by, event.code, event.message, now)
+
+
+def _leave(inn: Inn, resident: Residency, began: float) -> None:
+    del inn.house.residents[resident.weights]
+    inn.house.take(-resident.footprint, began)
+
+
+def _fail(inn: Inn, weights: str, code: str, message: str, now: float) -> None:
+    """A model could not be brought in: whoever wants it looks elsewhere, and nobody tries it again for a while."""
+    for waiter in inn.line:
+        if waiter.wants == weights:
+            waiter.passed.append(ev.Passed(weights, code, message))
+    if code == "backend_unreachable":
+        for waiter in inn.line:
+            _pass_local(inn, waiter, code, message)
+    elif code != "cancelled":
+        inn.cooling[weights] = Cooling.after(inn.cooling.get(weights), code, message, now)
+
+
+def _pass_local(inn: Inn, waiter: Waiter, code: str, message: str) -> None:
+    """One engine serves all local models: where it does not answer for one, it does not for the others."""
+    seen = {passed.weights for passed in waiter.passed}
+    for weights in waiter.ticket.chain:
+        if weights not in seen and not inn.house.has(weights, waiter.ticket.need):
+            waiter.passed.append(ev.Passed(weights, code, message))
+            seen.add(weights)
+
+
+def _observed(inn: Inn, event: ev.Observed, now: float) -> None:
+    seen = {line.weights: line for line in event.running}
+    for resident in list(inn.house.residents.values()):
+        if not resident.is_resident or resident.since > event.sent:
+            continue  # on its way, or this answer is older than what we know
+        line = seen.get(resident.weights)
+        if line is None:
+            resident.turn("vanished", now)
+            _leave(inn, resident, resident.looked)
+        else:
+            _look_at(inn, resident, line, event.sent, now)
+    for line in seen.values():
+        if line.weights not in inn.house.residents and inn.gone.get(line.weights, event.sent) <= event.sent:
+            _adopt(inn, line, now)
+
+
+def _look_at(inn: Inn, resident: Residency, line: ev.Seen, sent: float, now: float) -> None:
+    moved = resident.expires is not None and line.expires != resident.expires
+    if moved and resident.used <= resident.looked and not inn.is_busy(resident.weights):
+        resident.used = now  # nobody of ours moved its end since the last look: somebody else's request did
+    resident.expires, resident.looked = line.expires, max(resident.looked, sent)
+
+
+def _adopt(inn: Inn, line: ev.Seen, now: float) -> None:
+    spec = inn.house.specs.get(line.weights)
+    resident = Residency(
+        line.weights,
+        context=line.context or (spec.context if spec else 0),
+        footprint=line.size,
+        heavy=spec.heavy if spec else line.size > inn.house.budget // 2,
+        owned=False,
+        used=now,
+        expires=line.expires,
+        spared=inn.held_until is not None,
+    )
+    resident.turn("seen", now)
+    inn.house.residents[line.weights] = resident
+    inn.house.learn(resident)
+
+
+def _pin_set(inn: Inn, event: ev.PinSet, _now: float) -> None:
+    if event.pinned:
+        inn.house.pins[event.weights] = True
+    else:
+        inn.house.pins.pop(event.weights, None)
+
+
+def _unload_asked(inn: Inn, event: ev.UnloadAsked, _now: float) -> None:
+    for weights in event.weights:
+        if weights in inn.house.residents:
+            inn.house.residents[weights].leaving = True
+
+
+def _hold_began(inn: Inn, event: ev.HoldBegan, now: float) -> None:
+    if inn.held_until is None:
+        inn.held_since = now
+        for resident in inn.house.residents.values():
+            resident.spared = False
+    inn.held_until = event.until
+
+
+def _hold_ended(inn: Inn, _event: ev.HoldEnded, _now: float) -> None:
+    inn.held_until = None
+
+
+def _closing(inn: Inn, _event: ev.Closing, _now: float) -> None:
+    inn.is_closing = True
+
+
+def _woke(_inn: Inn, _event: ev.Woke, _now: float) -> None:
+    """Time itself is the news."""
+
+
+_CHANGES: dict[type, Callable[[Inn, Any, float], None]] = {
+    ev.Known: _known,
+    ev.Measured: _measured,
+    ev.Asked: _asked,
+    ev.Cancelled: _cancelled,
+    ev.Released: _released,
+    ev.LoadEnded: _load_ended,
+    ev.UnloadEnded: _unload_ended,
+    ev.Observed: _observed,
+    ev.PinSet: _pin_set,
+    ev.UnloadAsked: _unload_asked,
+    ev.HoldBegan: _hold_began,
+    ev.HoldEnded: _hold_ended,
+    ev.Closing: _closing,
+    ev.Woke: _woke,
+}
