@@ -47,11 +47,12 @@ def inherited(
 
 
 def is_supervised(environ: MutableMapping[str, str]) -> bool:
-    """Whether launchd started us as its job, so that to exit means to be started again.
+    """Whether launchd or systemd started us and holds our socket, so that to exit means to be started again.
 
-    launchd sets XPC_SERVICE_NAME to the job's label; in a terminal it is ``0`` or the terminal's own.
+    Ask before ``inherited``. launchd sets XPC_SERVICE_NAME to the job's label (in a terminal it is ``0`` or the
+    terminal's own); systemd's next connection would start us again even after an exit that it doesn't answer.
     """
-    return environ.get("XPC_SERVICE_NAME", "") in LAUNCHD_LABELS
+    return environ.get("XPC_SERVICE_NAME", "") in LAUNCHD_LABELS or environ.get("LISTEN_PID") == str(os.getpid())
 
 
 def systemd_descriptors(environ: MutableMapping[str, str]) -> list[int]:

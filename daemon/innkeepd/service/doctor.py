@@ -9,11 +9,11 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import msgspec
 
+from innkeepd import __version__
 from innkeepd.errors import DaemonError
 from innkeepd.service.bundle import report
 from innkeepd.service.checks import HOUSE
@@ -97,12 +97,5 @@ def _counted(number: int, noun: str) -> str:
 def _write_report(path: Path, facts: Facts, findings: Sequence[Finding], world: World) -> None:
     places = locate(world.environ, uid=world.uid, platform=world.platform)
     logs = [log_file(places, facts.config), places.crash_log]
-    text = report(facts, findings, version=_version(), user_home=places.user_home, logs=logs)
+    text = report(facts, findings, version=__version__, user_home=places.user_home, logs=logs)
     write_whole(path, text.encode(), 0o600)
-
-
-def _version() -> str:
-    try:
-        return version("innkeep")
-    except PackageNotFoundError:
-        return "not installed"

@@ -225,3 +225,8 @@ def test_the_key_asked_for_is_the_key_in_the_plist():
 def test_launchd_names_its_job_in_the_environment(name: str, expected: bool):
     assert is_supervised({"XPC_SERVICE_NAME": name}) is expected
     assert not is_supervised({})
+
+
+def test_systemd_names_the_process_that_it_started():
+    assert is_supervised({"LISTEN_PID": str(os.getpid())})
+    assert not is_supervised({"LISTEN_PID": "1"})
