@@ -19,6 +19,7 @@ from innkeepd.config import Config
 from innkeepd.keeper import Keeper, Place, Revoked
 from innkeepd.outbound.backend import Backend, BackendFault
 from innkeepd.policy import events as ev
+from innkeepd.policy.admission import obstacle
 from innkeepd.policy.attempt import (
     Attempts,
     GrowContext,
@@ -233,18 +234,37 @@ class Journey:
 
     # ---- route ----
 
-    def route(self, wish: Wish) -> Direction:
-        """Where a wish goes. Raises ``Failure`` ``unknown_model`` only later, once the names have been looked up."""
+    def route(self, wish: Wish, *, remember: bool = True) -> Direction:
+        """Where a wish goes; names are looked up later. ``remember`` its role for the next turn of its session."""
         if wish.model is not None:
             names = (wish.model, *wish.fallbacks)
             return self._direct(wish.role or self._role_of(wish.model), 1.0, "the request names the model", names)
         if wish.role is not None:
             return self._direct(wish.role, 1.0, "the request names the role", self.chain(wish.role))
-        found = self._judge(wish)
+        found = self._judge(wish, remember=remember)
         if self.selected is not None:
             reason = f"{self.selected} is selected; {found.role} otherwise ({found.reason})"
             return self._direct(found.role, 1.0, reason, (self.selected, *self.chain(found.role)))
         return self._direct(found.role, found.confidence, found.reason, self.chain(found.role))
+
+    def select(self, model: str | None, role: str | None = None) -> None:
+        """What every chat that names no model goes to, or one role's primary; None: automatic again."""
+        if role is None:
+            self.selected = model
+        elif model is None:
+            self.selected_roles.pop(role, None)
+        else:
+            self.selected_roles[role] = model
+
+    def would_take(self, way: Direction) -> str:
+        """The candidate that a request would get now: the first that is pulled and can fit."""
+        house = self.keeper.scheduler.house
+        for candidate in way.candidates:
+            cooling = self.keeper.scheduler.cooling.get(candidate.weights)
+            known = self.keeper.catalog.is_known(candidate)
+            if known and obstacle(house, candidate.weights, 0, cooling, self.keeper.now()) is None:
+                return candidate.name
+        return way.candidates[0].name
 
     def chain(self, role: str) -> tuple[str, ...]:
         """The role's candidates, what the user selected for it first."""
@@ -252,10 +272,10 @@ class Journey:
         configured = self.config.roles[role].chain
         return (chosen, *configured) if chosen else configured
 
-    def _judge(self, wish: Wish) -> Route:
+    def _judge(self, wish: Wish, *, remember: bool) -> Route:
         previous = self._sessions.get(wish.session) if wish.session else None
         found = self._router.route(wish.turns, previous=previous)
-        if wish.session:
+        if wish.session and remember:
             self._sessions[wish.session] = found.role
             self._sessions.move_to_end(wish.session)
             if len(self._sessions) > SESSIONS:

@@ -85,7 +85,7 @@ class MemoryHistory:
 
     def record(self, record: dict[str, Any]) -> None:
         """As ``Records.record``."""
-        self._records[str(record["request"])] = record
+        self._records[str(record["id"])] = record
         while len(self._records) > self._limit:
             self._records.popitem(last=False)
 
@@ -146,7 +146,7 @@ class History(MemoryHistory):
         if self._kept == 0:
             return
         super().record(record)
-        self._enqueue((str(record["request"]), float(record.get("at", time.time())), _json(record)))
+        self._enqueue((str(record["id"]), float(record.get("asked_at", time.time())), _json(record)))
 
     def put(self, key: str, value: Any) -> None:
         """As ``Records.put``."""

@@ -25,7 +25,9 @@ from innkeepd.policy import events as ev
 from innkeepd.policy.budget import budget_of
 from innkeepd.policy.pressure import PressureGauge, sample_every
 from innkeepd.policy.reading import Reading
-from innkeepd.policy.scheduler import Rules, Scheduler
+from innkeepd.policy.residency import Residency
+from innkeepd.policy.rules import Rules
+from innkeepd.policy.scheduler import Scheduler
 from innkeepd.policy.verdict import held_free
 
 KEEP_ALIVE = 1800.0
@@ -299,6 +301,59 @@ class Keeper:
         seen = self.observation
         if seen is None or anyio.current_time() - seen.sent > FRESH:
             await self.watch.observe_now()
+
+    async def take_out(self, leaving: tuple[str, ...]) -> None:
+        """Unload these once their answers have ended. Raises ``BackendFault`` ``load_failed`` where one stays."""
+        self.post(ev.UnloadAsked(leaving))
+        self.attend()
+        while any((resident := self._resident(weights)) is not None and resident.leaving for weights in leaving):
+            await self.changed()
+        staying = [self.name_of(weights) for weights in leaving if self._resident(weights) is not None]
+        if staying:
+            raise BackendFault("load_failed", f"{', '.join(staying)} did not leave memory; is another program using it?")
+
+    def _resident(self, weights: str) -> Residency | None:
+        return self.scheduler.house.residents.get(weights)
+
+    def pin(self, name: str, *, pinned: bool = True) -> None:
+        """Keep a model, or no longer."""
+        (self.pins.add if pinned else self.pins.discard)(name)
+        self.post(ev.PinSet(self.weights_of(name), pinned))
+
+    async def hold(self, seconds: float, *, drain: float) -> float:
+        """Give the memory back; returns once it is, with the instant until which nothing is loaded."""
+        until = self.now() + seconds
+        self.post(ev.HoldBegan(until))
+        self.attend()
+        self.tell("residency", "on hold", {"seconds": seconds})
+        with anyio.move_on_after(drain):
+            while self._local_leases():
+                await self.changed()
+        for place in self._local_leases():
+            place.revoke("on_hold", "the user took the memory back before the answer was whole")
+        while self.scheduler.held_until is not None and any(not r.spared for r in self.scheduler.house.residents.values()):
+            await self.changed()
+        return until
+
+    async def close(self, drain: float, *, last_words: float) -> None:
+        """Begin nothing more, let answers end for at most ``drain`` seconds, then take every lease back."""
+        self.post(ev.Closing())
+        with anyio.move_on_after(drain):
+            while self._places:
+                await self.changed()
+        self.revoke_all("shutting_down", "innkeepd is stopping")
+        with anyio.move_on_after(last_words):
+            while self._places:
+                await self.changed()
+
+    def revoke_all(self, code: str, message: str) -> None:
+        """Take every lease back."""
+        for place in self.places():
+            place.revoke(code, message)
+
+    def _local_leases(self) -> list[Place]:
+        house = self.scheduler.house
+        return [p for p in self.places() if isinstance(p.settled, ev.Grant) and not house.is_remote(p.settled.weights)]
 
     async def changed(self) -> None:
         """Wait for the next change of anything."""

@@ -1,0 +1,204 @@
+"""The verbs that look at the house or change it: a method each, the table at the end of the file tells which is which."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+from innkeep import wire
+from msgspec import convert
+
+from innkeepd import __version__, snapshot
+from innkeepd.chat import Failure, Journey, Result, Wish
+from innkeepd.config import Config
+from innkeepd.inbound.session import Session, Verb
+from innkeepd.inbound.talk import Talk, teller
+from innkeepd.keeper import Keeper
+from innkeepd.outbound.backend import BackendFault
+from innkeepd.policy import events as ev
+from innkeepd.state import State
+
+
+class Control:
+    """Everything but ``chat`` and ``embed``. ``stop`` is called with the drain's seconds."""
+
+    def __init__(self, keeper: Keeper, journey: Journey, state: State, *, simulated: bool, stop: Callable[[float], None]) -> None:
+        self._keeper = keeper
+        self._journey = journey
+        self._state = state
+        self._simulated = simulated
+        self._stop = stop
+        self._began = keeper.now()
+        self._talk = Talk(journey)
+
+    @property
+    def _config(self) -> Config:
+        return self._journey.config
+
+    # ---- looks ----
+
+    async def hello(self, session: Session, asked: wire.Hello) -> None:
+        if asked.protocol > wire.PROTOCOL:
+            text = f"this innkeepd speaks protocol {wire.PROTOCOL}, not {asked.protocol}; update innkeep's daemon"
+            raise Failure("unsupported_protocol", text, {"protocol": wire.PROTOCOL})
+        session.client = asked.client
+        session.send(wire.Welcome(id=asked.id, protocol=wire.PROTOCOL, daemon=__version__, pid=os.getpid()))
+
+    async def status(self, session: Session, asked: wire.StatusAsk) -> None:
+        session.send(self._status(asked.id))
+
+    def _status(self, identity: int) -> wire.Status:
+        found = snapshot.status(self._keeper, simulated=self._simulated, selected=self._journey.selected)
+        found |= {"type": "status", "id": identity, "protocol": wire.PROTOCOL, "daemon": __version__, "pid": os.getpid()}
+        found |= {"uptime": self._keeper.now() - self._began, "warnings": self._state.warnings()}
+        return convert(found, wire.Status)
+
+    async def watch(self, session: Session, asked: wire.Watch) -> None:
+        """A snapshot, then every event, until it is cancelled."""
+
+        def hear(kind: str, what: str, data: dict[str, Any]) -> None:
+            if asked.kinds is None or kind in asked.kinds:
+                at = self._keeper.wall(self._keeper.now())
+                session.send(convert({"type": "event", "id": asked.id, "kind": kind, "at": at, "what": what, "data": data}, wire.Event))
+
+        session.send(self._status(asked.id))
+        self._keeper.on_event.append(hear)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            self._keeper.on_event.remove(hear)
+
+    async def models(self, session: Session, asked: wire.ModelsAsk) -> None:
+        await self._keeper.refresh()
+        found = convert(snapshot.models(self._keeper, self._config), list[wire.ModelState])
+        session.send(wire.Models(id=asked.id, models=found, selected=self._journey.selected))
+
+    async def route(self, session: Session, asked: wire.RouteAsk) -> None:
+        turns = [message.content for message in asked.messages or [] if message.role == "user"]
+        wish = Wish(turns=tuple(turns) if asked.text is None else (asked.text,), session=asked.session)
+        way = self._journey.route(wish, remember=False)
+        names = [candidate.name for candidate in way.candidates]
+        session.send(
+            wire.RouteReply(
+                id=asked.id,
+                role=way.role,
+                confidence=way.confidence,
+                model=self._journey.would_take(way),
+                candidates=names,
+                reason=way.reason,
+            )
+        )
+
+    async def history(self, session: Session, asked: wire.HistoryAsk) -> None:
+        found = await (self._state.find(asked.request) if asked.request else self._state.recent(asked.limit))
+        session.send(wire.History(id=asked.id, records=found))
+
+    # ---- changes ----
+
+    async def cancel(self, session: Session, asked: wire.Cancel) -> None:
+        session.send(wire.Cancelled(id=asked.id, target=asked.target, found=session.cancel(asked.target)))
+
+    async def select(self, session: Session, asked: wire.Select) -> None:
+        name = None if asked.model is None else await self._known(asked.model)
+        self._journey.select(name, asked.role)
+        self._state.put_selection(self._journey.selected, self._journey.selected_roles)
+        session.send(wire.Selected(id=asked.id, model=name, role=asked.role))
+
+    async def load(self, session: Session, asked: wire.Load) -> None:
+        """A lease that is given back at once."""
+        began = anyio.current_time()
+        wish = Wish(kind="load", model=asked.model, client=session.client, insist=True)
+        async with self._journey.begin(wish) as request:
+
+            async def nothing(_lease: object) -> Result:
+                return Result()
+
+            await self._journey.serve(request, nothing, teller(session, asked.id))
+            session.send(wire.Loaded(id=asked.id, model=request.model or asked.model, took=anyio.current_time() - began))
+
+    async def unload(self, session: Session, asked: wire.Unload) -> None:
+        """Once its answers have ended; proved."""
+        keeper, began = self._keeper, anyio.current_time()
+        if asked.all:
+            leaving, name = tuple(keeper.scheduler.house.residents), None
+        else:
+            name = await self._known(asked.model or "")
+            leaving = (keeper.weights_of(name),)
+        await keeper.take_out(leaving)
+        session.send(wire.Unloaded(id=asked.id, model=name, took=anyio.current_time() - began))
+
+    async def pin(self, session: Session, asked: wire.Pin) -> None:
+        name = await self._known(asked.model)
+        self._keeper.pin(name)
+        self._state.put_pins(self._keeper.pins)
+        session.send(wire.Pinned(id=asked.id, model=name))
+
+    async def unpin(self, session: Session, asked: wire.Unpin) -> None:
+        name = self._keeper.catalog.candidate(asked.model).name
+        self._keeper.pin(name, pinned=False)
+        self._state.put_pins(self._keeper.pins)
+        session.send(wire.Unpinned(id=asked.id, model=name))
+
+    async def hold(self, session: Session, asked: wire.Hold) -> None:
+        until = await self._keeper.hold(asked.seconds, drain=self._config.timeouts.drain)
+        session.send(wire.Held(id=asked.id, until=self._keeper.wall(until)))
+
+    async def resume(self, session: Session, asked: wire.Resume) -> None:
+        self._keeper.post(ev.HoldEnded())
+        session.send(wire.Resumed(id=asked.id))
+
+    async def feedback(self, session: Session, asked: wire.Feedback) -> None:
+        found = await self._state.find(asked.request)
+        if not found:
+            raise Failure("bad_request", f"no request {asked.request} is in the history", {"field": "request"})
+        self._state.put_feedback(found[0]["id"], asked.role)
+        session.send(wire.Noted(id=asked.id, request=found[0]["id"]))
+
+    async def shutdown(self, session: Session, asked: wire.Shutdown) -> None:
+        drain = self._config.timeouts.drain if asked.drain is None else asked.drain
+        session.send(wire.Stopping(id=asked.id, drain=drain))
+        self._stop(drain)
+
+    async def _known(self, name: str) -> str:
+        """The canonical name of a model that is pulled or lives elsewhere; looks once more before it refuses."""
+        candidate = self._keeper.catalog.candidate(name)
+        if not self._keeper.catalog.is_known(candidate) and not await self._keeper.refresh():
+            raise Failure("backend_unreachable", f"Ollama does not answer at {self._keeper.backend.url}")
+        if not self._keeper.catalog.is_known(candidate):
+            raise Failure("unknown_model", f"{candidate.name} is not pulled; `ollama pull {candidate.name}` gets it")
+        return candidate.name
+
+    def verbs(self) -> dict[type, Verb]:
+        """Which method answers which request."""
+        return {
+            wire.Hello: self._verb(self.hello),
+            wire.Chat: self._verb(self._talk.chat),
+            wire.Embed: self._verb(self._talk.embed),
+            wire.RouteAsk: self._verb(self.route),
+            wire.Cancel: self._verb(self.cancel),
+            wire.StatusAsk: self._verb(self.status),
+            wire.Watch: self._verb(self.watch),
+            wire.ModelsAsk: self._verb(self.models),
+            wire.Select: self._verb(self.select),
+            wire.Load: self._verb(self.load),
+            wire.Unload: self._verb(self.unload),
+            wire.Pin: self._verb(self.pin),
+            wire.Unpin: self._verb(self.unpin),
+            wire.Hold: self._verb(self.hold),
+            wire.Resume: self._verb(self.resume),
+            wire.HistoryAsk: self._verb(self.history),
+            wire.Feedback: self._verb(self.feedback),
+            wire.Shutdown: self._verb(self.shutdown),
+        }
+
+    @staticmethod
+    def _verb(method: Any) -> Verb:
+        """A backend's fault outside a chat is told like any other failure."""
+
+        async def verb(session: Session, asked: Any) -> None:
+            try:
+                await method(session, asked)
+            except BackendFault as fault:
+                raise Failure(fault.code, fault.message) from None
+
+        return verb

@@ -1,0 +1,106 @@
+"""The control socket: bound by us or handed over by launchd or systemd; only the owner may speak."""
+
+import os
+import socket
+import stat
+import struct
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import anyio
+from anyio.abc import ByteStream, SocketAttribute, SocketListener
+from innkeep import wire
+from innkeep.framing import encode
+
+from innkeepd.errors import DaemonError
+from innkeepd.inbound.session import Session, Verb
+
+SOL_LOCAL, LOCAL_PEERCRED, XUCRED = 0, 1, "=IIh2x16I"
+"""macOS: ``getsockopt(SOL_LOCAL, LOCAL_PEERCRED)`` gives ``struct xucred``, 76 bytes, the uid at offset 4. Python has no names for these."""
+
+
+class SocketTaken(DaemonError):
+    """The socket's place cannot be had; the message says whose it is."""
+
+
+def peer_uid(connection: socket.socket, platform: str = sys.platform) -> int | None:
+    """Who is at the other end; None where the system does not tell."""
+    try:
+        if platform == "darwin":
+            told = connection.getsockopt(SOL_LOCAL, LOCAL_PEERCRED, struct.calcsize(XUCRED))
+            return int(struct.unpack_from("=I", told, 4)[0])
+        told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        return int(struct.unpack("3i", told)[1])
+    except (OSError, AttributeError):
+        return None
+
+
+def bind(path: Path) -> socket.socket:
+    """A listening socket at ``path``, mode 0600 in a folder 0700; a stale one (we hold the lock) is removed.
+
+    Raises ``SocketTaken`` where something that is no socket stands there or the place cannot be made.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.parent.stat().st_uid == os.getuid():
+            path.parent.chmod(0o700)
+        if path.is_symlink() or (path.exists() and not stat.S_ISSOCK(path.lstat().st_mode)):
+            raise SocketTaken(f"{path} is in the way and is no socket; move it away")
+        path.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.setblocking(False)
+        before = os.umask(0o177)
+        try:
+            listener.bind(str(path))
+        finally:
+            os.umask(before)
+        listener.listen(128)
+    except OSError as error:
+        raise SocketTaken(f"cannot listen at {path}: {error.strerror or error}") from None
+    return listener
+
+
+async def listen(
+    raw: socket.socket, verbs: Mapping[type, Verb], *, stuck: float, attend: Callable[[int], None], owner: int | None = None
+) -> None:
+    """Serve every connection until cancelled. ``attend`` is told how many there are."""
+    door = Door(verbs, stuck=stuck, attend=attend, owner=os.getuid() if owner is None else owner)
+    listener = await SocketListener.from_socket(raw)
+    async with listener:
+        await listener.serve(door.welcome)
+
+
+class Door:
+    """Lets the owner in and counts who is there."""
+
+    def __init__(self, verbs: Mapping[type, Verb], *, stuck: float, attend: Callable[[int], None], owner: int) -> None:
+        self._verbs = verbs
+        self._stuck = stuck
+        self._attend = attend
+        self._owner = owner
+        self._inside = 0
+
+    async def welcome(self, stream: ByteStream) -> None:
+        """Serve one connection to its end; a fault of one never reaches another."""
+        raw = stream.extra(SocketAttribute.raw_socket, None)
+        if raw is not None and peer_uid(raw) not in {self._owner, None}:
+            await self._forbid(stream)
+            return
+        self._inside += 1
+        self._attend(self._inside)
+        try:
+            await Session(stream, self._verbs, stuck=self._stuck).run()
+        finally:
+            self._inside -= 1
+            self._attend(self._inside)
+
+    async def _forbid(self, stream: ByteStream) -> None:
+        told = wire.Error(id=None, code="forbidden", message="only the user who runs innkeepd may speak here")
+        with anyio.move_on_after(1.0):
+            try:
+                first = await stream.receive(1)
+                await stream.send(encode(told, "frames" if first == b"\0" else "lines"))
+            except (anyio.EndOfStream, anyio.BrokenResourceError):
+                pass
+        await stream.aclose()

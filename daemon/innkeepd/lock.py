@@ -1,0 +1,37 @@
+"""One daemon a home: a lock on a file that holds the pid of whoever has it."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from innkeepd.errors import DaemonError
+
+
+class AlreadyRunning(DaemonError):
+    """Another daemon keeps this home; the message names its pid."""
+
+
+class Lock:
+    """Held until the process ends: the kernel lets go of it even after ``kill -9``."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the lock. Raises ``AlreadyRunning``, and ``DaemonError`` where the file cannot be made."""
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise DaemonError(f"cannot make the lock {path}: {error.strerror}") from None
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            pid = os.read(self._file, 32).decode("ascii", "replace").strip() or "unknown"
+            os.close(self._file)
+            text = f"innkeepd is already running for {path.parent} (pid {pid}); stop it with `innkeep shutdown`"
+            raise AlreadyRunning(text) from None
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        """Let go; the file stays, so that nobody locks a file that another has removed."""
+        os.ftruncate(self._file, 0)
+        os.close(self._file)

@@ -1,0 +1,58 @@
+"""The command ``innkeepd``: which verb, and for everything but ``run`` who answers it. Exit status: 0 well, 1 not, 2 usage, 78 config."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+
+from innkeepd import __version__
+
+EX_CONFIG = 78
+
+VERBS: dict[str, tuple[str, str]] = {
+    "run": ("innkeepd.run", "be the daemon, in the foreground"),
+    "memory": ("innkeepd.memory_cli", "what the memory holds, the budget, and which models fit"),
+    "simulate": ("innkeepd.simulate", "play a trace of requests against the scheduler, in virtual time"),
+    "config": ("innkeepd.config_cli", "check the configuration, show it, or tell where it is"),
+    "service": ("innkeepd.service.cli", "install and steer the LaunchAgent (or the systemd user unit)"),
+    "doctor": ("innkeepd.service.doctor", "what is wrong, why it matters, and the command that mends it"),
+    "openclaw": ("innkeepd.openclaw.cli", "take OpenClaw's models over, or point OpenClaw here"),
+}
+
+EXAMPLES = """examples:
+  innkeepd run                          serve, with the Ollama at $OLLAMA_HOST or 127.0.0.1:11434
+  innkeepd run --simulate --speed 10    serve a simulated Ollama on a simulated 36 GB Mac, ten times as fast
+  innkeepd memory                       which models fit this machine, and the sum behind it
+  innkeepd config check                 is the configuration right?
+
+exit status: 0 well, 1 failed, 2 wrong usage, 78 wrong configuration"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a verb; returns the exit status. Only the chosen verb's module is imported."""
+    told = list(sys.argv[1:] if argv is None else argv)
+    if told and told[0] in VERBS:
+        verb: Callable[[Sequence[str]], int] = import_module(VERBS[told[0]][0]).main
+        return verb(told[1:])
+    parser = argparse.ArgumentParser(
+        prog="innkeepd",
+        description="The daemon that owns which model is in memory.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"innkeepd {__version__}")
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    for name, (_, what) in VERBS.items():
+        verbs.add_parser(name, help=what)
+    parser.parse_args(told)
+    return 0
+
+
+def config_path(given: str | None) -> Path | None:
+    """``--config`` as a path."""
+    return Path(given).expanduser() if given else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

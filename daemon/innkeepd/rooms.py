@@ -1,0 +1,179 @@
+"""The rooms of a running daemon, put together: who gets whom. Flow tests put the same rooms together around fakes."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import anyio
+import msgspec
+from anyio.abc import TaskGroup
+from innkeep import paths
+
+from innkeepd import log
+from innkeepd.catalog import Catalog
+from innkeepd.chat import Journey
+from innkeepd.config import Config
+from innkeepd.history import History, Records
+from innkeepd.inbound.control import Control
+from innkeepd.inbound.session import Verb
+from innkeepd.keeper import Keeper
+from innkeepd.outbound.aiohttp_transport import AiohttpTransport
+from innkeepd.outbound.backend import Backend
+from innkeepd.outbound.clock import SleepWatch
+from innkeepd.outbound.memory import MemoryDoor, machine_memory
+from innkeepd.outbound.ollama import OllamaBackend
+from innkeepd.outbound.power import Awake, power_door
+from innkeepd.policy.estimate import Estimates
+from innkeepd.state import State
+
+RESTART_ONLY = ("ollama", "http", "history", "backends")
+"""Tables whose change takes effect after a restart."""
+
+
+class Rooms:
+    """A daemon's rooms. ``stop`` is set by whoever runs them."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        tasks: TaskGroup,
+        backend: Backend,
+        backends: Mapping[str, Backend],
+        memory: MemoryDoor,
+        records: Records,
+        awake: Awake,
+        simulated: bool = False,
+        sleep_watch: SleepWatch | None = None,
+        journal: Callable[[float, Any, list[Any]], None] | None = None,
+        log_request: Callable[[dict[str, Any]], None] = lambda _record: None,
+    ) -> None:
+        self.config = config
+        self.state = State(records)
+        self.simulated = simulated
+        self.stop: Callable[[float], None] = lambda _drain: None
+        self.backend = backend
+        self.backends = backends
+        catalog = Catalog(config)
+        catalog.estimates = Estimates.from_dict(self.state.learned())
+        self.keeper = Keeper(
+            catalog,
+            backend,
+            memory,
+            tasks=tasks,
+            awake=awake,
+            sleep_watch=sleep_watch,
+            journal=journal,
+            learned=lambda known: self.state.put_learned(known.estimates.to_dict()),
+        )
+        self.keeper.pins = self.state.pins()
+        self.journey = Journey(self.keeper, config, backends, records, log=log_request)
+        self.journey.selected, self.journey.selected_roles = self.state.selection()
+        self._control = Control(self.keeper, self.journey, self.state, simulated=simulated, stop=lambda drain: self.stop(drain))
+
+    def verbs(self) -> dict[type, Verb]:
+        """What the control socket answers."""
+        return self._control.verbs()
+
+    async def warm_up(self) -> None:
+        """Import what is slow, off the event loop."""
+        await anyio.to_thread.run_sync(self._open_log)
+        for backend in (self.backend, *self.backends.values()):
+            opened = getattr(backend, "open", None)
+            if opened is not None:
+                await opened()
+
+    def _open_log(self) -> None:
+        log.configure(self.config.log, foreground=True, folder=paths.log_folder())
+
+    def log(self) -> Any:
+        """The daemon's logger."""
+        return log.get()
+
+    async def serve_http(self) -> None:
+        """The port for existing tools, where it is wanted."""
+        if self.config.http.enabled and find_spec("innkeepd.inbound.http"):
+            from innkeepd.inbound.http.server import serve_http  # noqa: PLC0415 - after the control socket listens
+
+            await serve_http(self.config.http, self.journey, self.keeper, warn=self.log().warning)
+
+    def reconfigure(self, config: Config) -> list[str]:
+        """Take a new configuration; returns the tables that wait for a restart."""
+        late = [name for name in RESTART_ONLY if getattr(config, name) != getattr(self.config, name)]
+        config = msgspec.structs.replace(config, **{name: getattr(self.config, name) for name in RESTART_ONLY})
+        self.config = config
+        self.keeper.catalog.configure(config)
+        self.keeper.configure()
+        self.journey.configure(config)
+        return late
+
+
+def log_request(record: dict[str, Any]) -> None:
+    """The canonical line of a request, from its decision record."""
+    timings = record["timings"]
+    log.request_line(
+        id=record["id"],
+        role=record["role"],
+        model=record["model"],
+        outcome=record["code"] or record["outcome"],
+        waited=timings["queued"],
+        swap=timings["swap"],
+        first_token=timings["first_token"],
+        seconds=timings["total"],
+        tokens=record["completion_tokens"],
+        client=record["client"],
+    )
+
+
+@asynccontextmanager
+async def open_rooms(
+    config: Config, tasks: TaskGroup, *, simulator: Any, journal: Path | None, home: Path
+) -> AsyncIterator[Rooms]:
+    """The rooms around the real world (or the simulated one)."""
+    transport = AiohttpTransport(config.ollama.url, connect_timeout=config.timeouts.connect)
+    memory = machine_memory() if simulator is None else _simulated_memory(simulator.simulator)
+    records = History.open(
+        Path(config.history.path).expanduser() if config.history.path else home / "state.sqlite3",
+        limit=config.history.limit,
+        days=config.history.days,
+        warn=lambda text: log.get().warning(text),
+    )
+    rooms = Rooms(
+        config,
+        tasks=tasks,
+        backend=OllamaBackend(transport),
+        backends={},
+        memory=memory,
+        records=records,
+        awake=Awake(power_door()),
+        simulated=simulator is not None,
+        sleep_watch=SleepWatch(),
+        journal=_journal(journal),
+        log_request=log_request,
+    )
+    try:
+        yield rooms
+    finally:
+        with anyio.CancelScope(shield=True):
+            await transport.aclose()
+            records.close()
+
+
+def _simulated_memory(simulator: Any) -> MemoryDoor:
+    from innkeepd.outbound.recorded import SimulatedMemory  # noqa: PLC0415
+
+    return SimulatedMemory(simulator.machine)
+
+
+def _journal(path: Path | None) -> Callable[[float, Any, list[Any]], None] | None:
+    """Writes (instant, event, actions) as JSON lines, for bug reports and to be replayed."""
+    if path is None:
+        return None
+    file = path.open("ab", buffering=0)
+
+    def write(now: float, event: Any, actions: list[Any]) -> None:
+        file.write(msgspec.json.encode([now, event, actions]) + b"\n")
+
+    return write

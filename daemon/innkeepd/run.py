@@ -1,0 +1,183 @@
+"""``innkeepd run``: the composition root. Config, lock, socket, rooms, ONE task group, signals, exit status.
+
+The order is chosen for whoever waits: the socket listens first (a client that connects meanwhile is kept by the kernel), what is slow to
+import comes after it, and a chat waits until Ollama has been asked once what it holds.
+"""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from socket import socket
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+from innkeep import paths
+from innkeep.errors import InnkeepError
+from msgspec.structs import replace
+
+from innkeepd import __version__
+from innkeepd.config import Config
+from innkeepd.config_file import find, load
+from innkeepd.errors import ConfigError, DaemonError
+from innkeepd.inbound.activation import ActivationFailed, inherited, is_supervised
+from innkeepd.inbound.broken import serve_bad_config
+from innkeepd.inbound.listener import bind, listen
+from innkeepd.lock import Lock
+from innkeepd.rooms import Rooms, open_rooms
+
+EX_CONFIG = 78
+LAST_WORDS = 1.0
+"""Seconds for errors to reach their clients after the drain."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Serve until told to stop; returns the exit status."""
+    options = _options(argv)
+    config_file = Path(options.config).expanduser() if options.config else None
+    supervised = is_supervised(os.environ)
+    try:
+        config = load(config_file, os.environ)
+    except ConfigError as error:
+        if not supervised:
+            _complain(str(error))
+            return EX_CONFIG
+        config = None
+    try:
+        lock = Lock(paths.lock_path())
+        listeners = inherited(os.environ, platform=sys.platform)
+        own = None if listeners else bind(paths.socket_path())
+    except (DaemonError, InnkeepError, ActivationFailed) as error:
+        _complain(str(error))
+        return 1
+    try:
+        return anyio.run(_serve, options, config_file, config, listeners or [own])
+    finally:
+        if own is not None:
+            paths.socket_path().unlink(missing_ok=True)
+        lock.release()
+
+
+def _options(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="innkeepd run", description="Serve until SIGTERM, SIGINT or `innkeep shutdown`. SIGHUP re-reads the configuration.")
+    parser.add_argument("--config", metavar="FILE", help="the configuration, instead of $INNKEEP_CONFIG or ~/.innkeep/config.toml")
+    parser.add_argument("--simulate", action="store_true", help="bring a simulated Ollama on a simulated 36 GB Mac; every answer says so")
+    parser.add_argument("--speed", type=_speed, default=1.0, metavar="N", help="the simulated machine is N times as fast")
+    parser.add_argument("--journal", type=Path, metavar="FILE", help="write every event and action of the scheduler as JSON lines")
+    return parser.parse_args(argv)
+
+
+def _speed(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 10_000:
+        raise ValueError(text)
+    return value
+
+
+def _complain(text: str) -> None:
+    print(f"innkeepd: {text}", file=sys.stderr)  # noqa: T201 - no log is open yet
+
+
+async def _serve(options: argparse.Namespace, config_file: Path | None, config: Config | None, listeners: list[socket]) -> int:
+    if config is None:
+        config = await _mended(config_file, listeners)
+        if config is None:
+            return 0
+    async with AsyncExitStack() as stack:
+        backend_url = await stack.enter_async_context(_simulated(options)) if options.simulate else None
+        if backend_url is not None:
+            config = replace(config, ollama=replace(config.ollama, url=backend_url.url))
+        async with anyio.create_task_group() as tasks:
+            rooms = await stack.enter_async_context(
+                open_rooms(config, tasks, simulator=backend_url, journal=options.journal, home=paths.home())
+            )
+            daemon = Daemon(rooms, tasks, config_file, pinned_url=backend_url.url if backend_url else None)
+            for listener in listeners:
+                tasks.start_soon(daemon.listen, listener)
+            tasks.start_soon(daemon.obey_signals)
+            await daemon.work()
+    return 0
+
+
+async def _mended(config_file: Path | None, listeners: list[socket]) -> Config | None:
+    """Under launchd a wrong configuration does not exit, or it would be started again and again: the socket tells what is wrong."""
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        return await serve_bad_config(listeners, lambda: load(config_file, os.environ), find(config_file, os.environ)[0], signals)
+
+
+@asynccontextmanager
+async def _simulated(options: argparse.Namespace) -> AsyncIterator[Any]:
+    from innkeepd.simulator.engine import Simulator  # noqa: PLC0415 - only who simulates pays for it
+    from innkeepd.simulator.server import serve  # noqa: PLC0415
+
+    simulator = Simulator(speed=options.speed)
+    async with serve(simulator) as url:
+        yield _Simulated(url, simulator)
+
+
+class _Simulated:
+    """A simulator and where it answers."""
+
+    def __init__(self, url: str, simulator: Any) -> None:
+        self.url = url
+        self.simulator = simulator
+
+
+class Daemon:
+    """The rooms at work."""
+
+    def __init__(self, rooms: Rooms, tasks: TaskGroup, config_file: Path | None, *, pinned_url: str | None) -> None:
+        self._rooms = rooms
+        self._tasks = tasks
+        self._config_file = config_file
+        self._pinned_url = pinned_url
+        self._leaving = False
+        rooms.stop = self.stop
+
+    async def listen(self, listener: socket) -> None:
+        """Serve one control socket."""
+        rooms = self._rooms
+        await listen(listener, rooms.verbs(), stuck=rooms.config.timeouts.stall, attend=rooms.keeper.attend)
+
+    async def work(self) -> None:
+        """What runs besides the control socket; what is slow to import comes after the socket listens."""
+        await anyio.lowlevel.checkpoint()
+        await self._rooms.warm_up()
+        self._tasks.start_soon(self._rooms.keeper.run)
+        self._tasks.start_soon(self._rooms.serve_http)
+        self._rooms.log().info("started", version=__version__, pid=os.getpid(), ollama=self._rooms.config.ollama.url)
+
+    async def obey_signals(self) -> None:
+        """SIGTERM and SIGINT drain and stop, a second one stops at once; SIGHUP re-reads the configuration."""
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+            async for number in signals:
+                if number == signal.SIGHUP:
+                    self._reload()
+                else:
+                    self.stop(0.0 if self._leaving else self._rooms.config.timeouts.drain)
+
+    def stop(self, drain: float) -> None:
+        """Leave once running answers have ended, at most ``drain`` seconds from now."""
+        self._leaving = True
+        self._tasks.start_soon(self._leave, drain)
+
+    async def _leave(self, drain: float) -> None:
+        self._rooms.log().info("stopping", drain=drain)
+        await self._rooms.keeper.close(drain, last_words=LAST_WORDS)
+        self._tasks.cancel_scope.cancel()
+
+    def _reload(self) -> None:
+        try:
+            config = load(self._config_file, os.environ)
+        except ConfigError as error:
+            self._rooms.log().error("the configuration stays as it was", why=str(error))
+            return
+        if self._pinned_url is not None:
+            config = replace(config, ollama=replace(config.ollama, url=self._pinned_url))
+        for what in self._rooms.reconfigure(config):
+            self._rooms.log().warning("takes effect after a restart", table=what)
+        self._rooms.log().info("configuration read again")
