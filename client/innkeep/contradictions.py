@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from math import inf
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from innkeep import wire
 
@@ -12,6 +12,7 @@ Complaint: TypeAlias = tuple[str, str]
 """Field, what is wrong with it."""
 
 _NO_DURATION = "a number of seconds, 0 or more, is needed"
+_NO_JSON = "only what JSON can say has a place here: no bytes, dates, NaN or keys that are no strings"
 
 
 def contradiction(request: wire.Request) -> Complaint | None:
@@ -50,10 +51,24 @@ def _of_chat(chat: wire.Chat) -> Iterator[Complaint]:
         yield "messages", "at least one message is needed"
     if chat.fallbacks is not None and chat.model is None:
         yield "fallbacks", "they need a `model`; a role's fallbacks are in the configuration"
+    for field in ("options", "tools", "format"):
+        if not _is_json(getattr(chat, field)):
+            yield field, _NO_JSON
+    if not all(_is_json(message.tool_calls) for message in chat.messages):
+        yield "messages", f"tool_calls: {_NO_JSON}"
     if not _is_duration(chat.patience):
         yield "patience", _NO_DURATION
     if not _is_duration(chat.deadline):
         yield "deadline", _NO_DURATION
+
+
+def _is_json(value: Any) -> bool:
+    """Whether the backend, which speaks JSON, can be told ``value``; msgpack can say more."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_json(below) for key, below in value.items())
+    if isinstance(value, list):
+        return all(_is_json(below) for below in value)
+    return value is None or isinstance(value, str | int) or (isinstance(value, float) and -inf < value < inf)
 
 
 def _is_duration(seconds: float | None) -> bool:
