@@ -21,6 +21,10 @@ SUBSTITUTE = "llama3.1:8b"
 def check_ollama(facts: Facts) -> Finding:
     """Whether Ollama answers."""
     ollama = facts.ollama
+    if ollama.is_simulated:
+        why = "its answers are no model's, and nothing below is about a real Ollama"
+        mend = "innkeep shutdown, then `innkeepd run` without --simulate"
+        return Finding("ollama", "warning", f"the daemon simulates one at {ollama.url}", why, mend)
     if ollama.reachable:
         return Finding("ollama", "ok", f"version {ollama.version} at {ollama.url}")
     mend = (

@@ -52,8 +52,8 @@ class Running(Struct, frozen=True):
 class Ollama(Struct, frozen=True):
     """What Ollama told, and what it was started with.
 
-    ``is_us``: innkeep itself answered at that address. ``keeper`` is who started it; ``environment`` holds its OLLAMA_*
-    variables, None where they can't be seen.
+    ``is_us``: innkeep itself answered at that address; ``is_simulated``: the daemon brought it along. ``keeper`` is
+    who started it; ``environment`` holds its OLLAMA_* variables, None where they can't be seen.
     """
 
     url: str
@@ -61,6 +61,7 @@ class Ollama(Struct, frozen=True):
     version: str | None = None
     fault: str = ""
     is_us: bool = False
+    is_simulated: bool = False
     pulled: list[Model] = field(default_factory=list)
     running: list[Running] = field(default_factory=list)
     keeper: Keeper = "unknown"

@@ -12,7 +12,7 @@ from typing import TypeVar
 import anyio
 import msgspec
 
-from innkeepd.config import Config
+from innkeepd.config import Config, OllamaConfig
 from innkeepd.config_file import load
 from innkeepd.errors import ConfigError, DaemonError
 from innkeepd.outbound.aiohttp_transport import AiohttpTransport
@@ -26,6 +26,7 @@ from innkeepd.service.cli import World, build
 from innkeepd.service.facts import Facts, Ollama, Running, SocketFile
 from innkeepd.service.launchctl import Launchctl
 from innkeepd.service.places import Places, locate
+from innkeepd.service.probe import backend_of
 from innkeepd.service.processes import Sightings, settings, strangers, walk
 from innkeepd.service.status import View, look
 
@@ -62,13 +63,16 @@ def gather(
     door: MemoryDoor | None = None,
     reach: Connect = connect,
     sightings: Callable[[str], Sightings] = walk,
+    kept: Callable[[Path], tuple[str, bool] | None] = backend_of,
 ) -> Facts:
     """Look at this machine. Raises ``ServiceFault`` only where not even the places can be found."""
     places = locate(world.environ, uid=world.uid, platform=world.platform)
     config, fault = _config(world)
     policy = memory_policy(config)
+    url, simulated = (kept(places.socket) if not fault else None) or (config.ollama.url, False)
+    config = msgspec.structs.replace(config, ollama=OllamaConfig(url=url)) if simulated else config
     seen = sightings(config.ollama.url)
-    ollama = anyio.run(_ask, config, reach)
+    ollama = msgspec.structs.replace(anyio.run(_ask, config, reach), is_simulated=simulated)
     view, view_fault = _view(world, config)
     answer = view.answer if view else world.ask(places.socket, 3.0)
     reading = (door or machine_memory(world.platform)).read()

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 HELLO = b'{"type":"hello","id":1,"protocol":1,"client":"innkeep service"}\n'
+STATUS = b'{"type":"status","id":1}\n'
 LONGEST = 64 * 1024
 
 
@@ -50,6 +51,19 @@ def probe(path: Path, timeout: float = 2.0) -> Answer:
             return Answer("forbidden")
         except OSError:  # time-outs, and whoever hangs up on us
             return Answer("silent")
+
+
+def backend_of(path: Path, timeout: float = 2.0) -> tuple[str, bool] | None:
+    """The address of the Ollama that the daemon keeps, and whether it is a simulated one; None where nobody tells."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+        line.settimeout(timeout)
+        try:
+            line.connect(str(path))
+            line.sendall(STATUS)
+            said: Any = json.loads(_first_line(line))
+            return str(said["backend"]["url"]), bool(said["backend"].get("simulated"))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
 
 
 def _first_line(line: socket.socket) -> bytes:

@@ -37,6 +37,11 @@ def test_an_ollama_that_does_not_answer_is_an_error(platform: str, mend: str):
     assert mend in finding.mend
 
 
+def test_a_simulated_ollama_is_called_one():
+    finding = check_ollama(facts_of(ollama_is_simulated=True))
+    assert (finding.level, finding.saw.split(" at ")[0]) == ("warning", "the daemon simulates one")
+
+
 @pytest.mark.parametrize(
     ("check", "name", "bad", "good"),
     [

@@ -48,13 +48,14 @@ class FakeOllama:
         self.closed = True
 
 
-def examined(mac: FakeMac, ollama: FakeOllama | None = None, seen: Sightings | None = None):
+def examined(mac: FakeMac, ollama: FakeOllama | None = None, seen: Sightings | None = None, kept=None):
     ollama = ollama or FakeOllama()
     facts = gather(
         mac.everything(),
         door=SimpleNamespace(read=reading_of),
         reach=lambda _config: ollama,
         sightings=lambda _url: seen or Sightings(),
+        kept=lambda _socket: kept,
     )
     assert ollama.closed
     return facts
@@ -89,6 +90,13 @@ def test_an_ollama_that_is_down_or_half_broken_is_a_fact_and_no_fault(mac: FakeM
     assert (down.reachable, down.fault) == (False, "connection refused")
     half = examined(mac, FakeOllama(broken=("pulled",))).ollama
     assert (half.reachable, half.pulled) == (True, [])
+
+
+def test_an_ollama_that_the_daemon_simulates_is_the_one_examined(mac: FakeMac):
+    facts = examined(mac, kept=("http://127.0.0.1:40001", True))
+    assert facts.ollama.is_simulated
+    assert facts.config.ollama.url == "http://127.0.0.1:40001"
+    assert not examined(mac, kept=("http://127.0.0.1:11434", False)).ollama.is_simulated
 
 
 def test_an_ollama_that_hangs_is_given_up(mac: FakeMac, monkeypatch):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from innkeepd.service.probe import Answer, probe
+from innkeepd.service.probe import Answer, backend_of, probe
 
 
 @contextmanager
@@ -74,3 +74,22 @@ def test_who_listens_and_says_nothing_is_alive(short_path: Path):
         answer = probe(short_path / "s", timeout=0.01)
     assert answer == Answer("silent")
     assert answer.is_alive
+
+
+@pytest.mark.parametrize(
+    ("reply", "found"),
+    [
+        (b'{"type":"status","backend":{"url":"http://h:1","simulated":true}}\n', ("http://h:1", True)),
+        (b'{"type":"status","backend":{"url":"http://h:1"}}\n', ("http://h:1", False)),
+        (b'{"type":"error","code":"bad_config"}\n', None),
+        (b"", None),
+        (b"[]\n", None),
+    ],
+)
+def test_the_ollama_that_the_daemon_keeps_is_asked_for(short_path: Path, reply: bytes, found: tuple[str, bool] | None):
+    with daemon(short_path / "s", reply):
+        assert backend_of(short_path / "s") == found
+
+
+def test_without_a_daemon_nobody_tells_which_ollama_it_keeps(short_path: Path):
+    assert backend_of(short_path / "s") is None
