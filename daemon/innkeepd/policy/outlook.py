@@ -15,8 +15,8 @@ NOUNS: dict[Priority, str] = {"interactive": "interactive chat", "agent": "agent
 class Outlook(Struct, frozen=True):
     """The facts of a ``waiting`` message.
 
-    ``position`` counts from 1, ``ahead`` stand so many, ``resident`` are weights. ``expected`` is in seconds, None until
-    learned; ``until`` is the end of a hold on the scheduler's clock.
+    ``position`` counts from 1, ``ahead`` stand so many, ``resident`` are weights. ``expected`` is in seconds, None
+    until learned; ``until`` is the end of a hold on the scheduler's clock.
     """
 
     weights: str

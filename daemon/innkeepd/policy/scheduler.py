@@ -137,6 +137,8 @@ class Scheduler:
         if (extra := housekeeping.out_of_order(self.inn, now)) is not None:
             self._unload_idle([extra], "order", now)
             draining.add(extra.weights)
+        if self.house.is_changing():
+            self._settle_wishes(now)  # whoever counted on what is leaving may want something else
         draining |= self._swap(now)
         self._unload_idle(housekeeping.pressed_out(self.inn, now), "pressure", now)
         self._unload_idle(housekeeping.idled_out(self.inn, now), "idle", now)
@@ -207,7 +209,7 @@ class Scheduler:
 
     def _take_smaller(self, draining: set[str], now: float) -> None:
         """A waiter out of patience starts on a smaller model of its chain that is in memory and free."""
-        if self.held_until is not None:
+        if self.held_until is not None or self.rules.order == "fifo":
             return
         for waiter in [waiter for waiter in self.line if waiter.ticket.patience is not None]:
             smaller = self._smaller(waiter, draining)
