@@ -31,7 +31,7 @@ TEXTS = {
 VERBS = {"bootstrap": "Bootstrap", "bootout": "Boot-out", "kickstart": "Kickstart", "enable": "Enable", "kill": "Kill"}
 
 
-class Refusal(Exception):  # noqa: N818
+class Refusal(Exception):
     """An exit status other than 0."""
 
 

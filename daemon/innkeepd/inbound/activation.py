@@ -25,7 +25,7 @@ SYSTEMD_FIRST = 3
 LIBSYSTEM = "/usr/lib/libSystem.B.dylib"
 
 
-class ActivationFailed(Exception):  # noqa: N818 - the tree of the client says what failed in the same words
+class ActivationFailed(Exception):
     """launchd has sockets for us and didn't hand them over."""
 
 

@@ -8,7 +8,7 @@ ServiceFault               one clear line: what, where, what to do
 from innkeepd.errors import DaemonError
 
 
-class ServiceFault(DaemonError):  # noqa: N818 - the project says fault
+class ServiceFault(DaemonError):
     """The service could not be brought to where it should be; ``str()`` tells what, where and what to do."""
 
 
