@@ -95,7 +95,7 @@ class Catalog:
         return self._contexts.get(weights, 4096)
 
     def larger_context(self, weights: str, current: int, tokens: int) -> int | None:
-        """Where an overflowing prompt of about ``tokens`` may go: the next step, or the one after if that is too small."""
+        """Where an overflowing prompt of about ``tokens`` may go: the next step, or one after if that is too small."""
         model = next((each for each in self._models.values() if each.weights == weights), None)
         if model is None or self.budget is None:
             return None
@@ -131,7 +131,8 @@ class Catalog:
         return Spec(
             model.weights,
             self.name_of(model.weights),
-            footprints(model, context, budget, self.policy, learned) or ((context, takes(model, context, self.policy)),),
+            footprints(model, context, budget, self.policy, learned)
+            or ((context, takes(model, context, self.policy)),),
             context=context,
             heavy=is_heavy(model, budget, self.policy),
             parallel=self.config.model(canonical(model.name)).parallel,
@@ -141,7 +142,11 @@ class Catalog:
     def _remote_specs(self) -> list[Spec]:
         names = [name for role in self.config.roles.values() for name in role.chain]
         names += [f"{backend.name}/{model}" for backend in self.config.backends for model in backend.models]
-        found = {name: backend for name in (*names, *sorted(self._elsewhere)) if (backend := self.config.backend_of(name)) is not None}
+        found = {
+            name: backend
+            for name in (*names, *sorted(self._elsewhere))
+            if (backend := self.config.backend_of(name)) is not None
+        }
         return [Spec(name, name, ((0, 0),), context=0, parallel=b.limit, remote=True) for name, b in found.items()]
 
     def smallest_context(self, weights: str) -> int:

@@ -1,7 +1,7 @@
 """The journey of one request, read from top to bottom: route -> candidates -> line -> lease -> attempt -> record.
 
-The socket and the HTTP port take the same journey; what differs is how a wish comes in, how progress is told, and what *work* is
-done under the lease (pieces turned into deltas, or bytes passed through).
+The socket and the HTTP port take the same journey; what differs is how a wish comes in, how progress is told, and what
+*work* is done under the lease (pieces turned into deltas, or bytes passed through).
 """
 
 from collections import OrderedDict
@@ -12,7 +12,7 @@ from time import time as epoch
 from typing import Any, Protocol, TypeAlias
 
 import anyio
-from msgspec import Struct, field
+from msgspec import Struct
 
 from innkeepd.catalog import Candidate
 from innkeepd.config import Config
@@ -26,7 +26,6 @@ from innkeepd.policy.attempt import (
     NextCandidate,
     RetrySame,
     Stop,
-    estimate_tokens,
     first_token_limit,
 )
 from innkeepd.policy.route import Route, Router
@@ -111,7 +110,7 @@ class Result(Struct):
     decode_seconds: float = 0.0
 
 
-class Failure(Exception):  # noqa: N818 - the end of a request, told to its client
+class Failure(Exception):
     """A request that failed; ``code`` is the wire code."""
 
     def __init__(self, code: str, message: str, detail: dict[str, Any] | None = None) -> None:
@@ -124,8 +123,8 @@ class Failure(Exception):  # noqa: N818 - the end of a request, told to its clie
 class Pace:
     """How long an answer may take to begin and to go on: one cancel scope whose deadline moves.
 
-    ``began`` is told at the first piece. The deadline is only moved when less than the stall time is left of it, so that a token costs
-    no timer; a stall is noticed at most 5 % late and never early.
+    The deadline is only moved when less than the stall time is left of it, so that a token costs no timer; a stall is
+    noticed at most 5 % late and never early.
     """
 
     def __init__(self, first: float, stall: float) -> None:
@@ -473,13 +472,15 @@ class Journey:
         model = keeper.name_of(look.weights)
         moving = house.residents.get(look.weights)
         leaving = tuple(
-            keeper.name_of(r.weights) for r in house.residents.values() if r.wanted_by == look.weights and not r.is_resident
+            keeper.name_of(r.weights)
+            for r in house.residents.values()
+            if r.wanted_by == look.weights and not r.is_resident
         )
         if leaving or (moving is not None and not moving.is_resident):
-            first = next((r for r in house.residents.values() if r.wanted_by == look.weights), moving)
-            since = keeper.moving_since(first.weights) if first else None
+            since = keeper.swapping_since(look.weights)
             elapsed = keeper.now() - since if since is not None else 0.0
-            return Told("loading", model, unloading=leaving, elapsed=elapsed, expected=look.expected)
+            whole = None if look.expected is None else elapsed + look.expected
+            return Told("loading", model, unloading=leaving, elapsed=elapsed, expected=whole)
         until = None if look.until is None else keeper.wall(look.until)
         resident = tuple(keeper.name_of(weights) for weights in look.resident)
         return Told("waiting", model, resident, look.position, look.ahead, look.expected, look.reason, until)
@@ -494,7 +495,11 @@ class Journey:
             return Pace(said.timeouts.first_token, said.timeouts.stall)
         speed = self.keeper.catalog.estimates.prefill(candidate.weights)
         tokens = request.wish.prompt_tokens
-        first = first_token_limit(timeouts.first_token, tokens, speed) if speed else first_token_limit(timeouts.first_token, tokens)
+        first = (
+            first_token_limit(timeouts.first_token, tokens, speed)
+            if speed
+            else first_token_limit(timeouts.first_token, tokens)
+        )
         return Pace(first, timeouts.stall)
 
     def _larger(self, candidate: Candidate, grant: ev.Grant, wish: Wish) -> int | None:
@@ -558,7 +563,11 @@ def _after(attempts: Attempts) -> tuple[str, str, str] | None:
 def _is_news(told: Told, news: Told) -> bool:
     """A load is told about once a second, waiting on every change; a countdown alone is no change."""
     if news.kind == "loading":
-        return told.kind != "loading" or told.unloading != news.unloading or news.elapsed - told.elapsed >= TOLD_EVERY * 0.9
+        return (
+            told.kind != "loading"
+            or told.unloading != news.unloading
+            or news.elapsed - told.elapsed >= TOLD_EVERY * 0.9
+        )
     return (told.kind, told.model, told.position, told.ahead, told.resident, told.reason, told.until) != (
         news.kind,
         news.model,

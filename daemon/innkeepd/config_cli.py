@@ -15,7 +15,9 @@ EX_CONFIG = 78
 
 def main(argv: Sequence[str]) -> int:
     """Answer; returns the exit status: 0, or 78 for a wrong configuration."""
-    parser = argparse.ArgumentParser(prog="innkeepd config", description="Check the configuration, show it, or tell where it is.")
+    parser = argparse.ArgumentParser(
+        prog="innkeepd config", description="Check the configuration, show it, or tell where it is."
+    )
     parser.add_argument("what", choices=["check", "path", "show"])
     parser.add_argument("--config", type=Path, help="the file, instead of $INNKEEP_CONFIG or ~/.innkeep/config.toml")
     told = parser.parse_args(argv)

@@ -1,7 +1,7 @@
 """The single owner: events go in, ``Scheduler.step`` decides, actions are started, their ends come back as events.
 
-``post`` is the only way in, and it never waits: a load or an unload is a child task whose end is posted. Everything that may stop
-a model comes through here. Readers get copies (``snapshot.py``).
+``post`` is the only way in, and it never waits: a load or an unload is a child task whose end is posted. All that may
+stop a model comes through here. Readers get copies (``snapshot.py``).
 """
 
 from collections import deque
@@ -31,7 +31,7 @@ from innkeepd.policy.scheduler import Scheduler
 from innkeepd.policy.verdict import held_free
 
 KEEP_ALIVE = 1800.0
-"""Seconds that Ollama is told to keep a model: longer than our own idle time, so that a dead daemon leaves nothing loaded for ever."""
+"""Seconds that Ollama is told to keep a model: longer than our own idle time; a dead daemon leaves nothing for ever."""
 RENEW_BEFORE = 900.0
 """A stay that is to go on is renewed when it has less than this many seconds left."""
 FRESH = 2.0
@@ -50,7 +50,7 @@ class Counts(Struct):
     foreign_loads: int = 0
 
 
-class Revoked(Exception):  # noqa: N818 - a message to the holder, not a fault
+class Revoked(Exception):
     """A lease was taken back (a hold, a stop); ``code`` is the wire code for whoever held it."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -140,6 +140,7 @@ class Keeper:
         self._stepping = False
         self._places: dict[str, Place] = {}
         self._moving: dict[str, float] = {}
+        self._swaps: dict[str, float] = {}
         self._changed = anyio.Event()
         self._rearm = anyio.Event()
         self._wake_at: float | None = None
@@ -221,6 +222,9 @@ class Keeper:
 
     def _begin(self, action: ev.Load | ev.Unload, move: Coroutine[Any, Any, None]) -> None:
         self._moving[action.weights] = self.now()
+        for_whom = action.wanted_by if isinstance(action, ev.Unload) else action.weights
+        if for_whom is not None:
+            self._swaps.setdefault(for_whom, self.now())
         self._tasks.start_soon(_run, move)
 
     # ---- performing ----
@@ -242,9 +246,14 @@ class Keeper:
             self._has_learned()
         elif outcome.code == "model_missing":
             self._tasks.start_soon(self.refresh)
-        self.tell("residency", "loaded" if outcome.code is None else "load failed", {"model": name, "code": outcome.code, "message": outcome.message, "took": round(outcome.seconds, 3)})
+        self.tell(
+            "residency",
+            "loaded" if outcome.code is None else "load failed",
+            {"model": name, "code": outcome.code, "message": outcome.message, "took": round(outcome.seconds, 3)},
+        )
         self.measure()
         self._moving.pop(action.weights, None)
+        self._swaps.pop(action.weights, None)
         self.post(ev.LoadEnded(action.op, outcome.code, outcome.message, outcome.footprint))
 
     async def _unload(self, action: ev.Unload) -> None:
@@ -258,7 +267,11 @@ class Keeper:
         if outcome.code is None:
             self.catalog.estimates.learned_unload(action.weights, outcome.seconds)
             self._has_learned()
-        self.tell("residency", "unloaded" if outcome.code is None else "unload failed", {"model": name, "message": outcome.message, "took": round(outcome.seconds, 3)})
+        self.tell(
+            "residency",
+            "unloaded" if outcome.code is None else "unload failed",
+            {"model": name, "message": outcome.message, "took": round(outcome.seconds, 3)},
+        )
         self.measure()
         self._moving.pop(action.weights, None)
         self.post(ev.UnloadEnded(action.op, outcome.code, outcome.message))
@@ -310,7 +323,9 @@ class Keeper:
             await self.changed()
         staying = [self.name_of(weights) for weights in leaving if self._resident(weights) is not None]
         if staying:
-            raise BackendFault("load_failed", f"{', '.join(staying)} did not leave memory; is another program using it?")
+            raise BackendFault(
+                "load_failed", f"{', '.join(staying)} did not leave memory; is another program using it?"
+            )
 
     def _resident(self, weights: str) -> Residency | None:
         return self.scheduler.house.residents.get(weights)
@@ -331,7 +346,9 @@ class Keeper:
                 await self.changed()
         for place in self._local_leases():
             place.revoke("on_hold", "the user took the memory back before the answer was whole")
-        while self.scheduler.held_until is not None and any(not r.spared for r in self.scheduler.house.residents.values()):
+        while self.scheduler.held_until is not None and any(
+            not r.spared for r in self.scheduler.house.residents.values()
+        ):
             await self.changed()
         return until
 
@@ -372,6 +389,10 @@ class Keeper:
     def moving_since(self, weights: str) -> float | None:
         """When the load or unload of these weights began."""
         return self._moving.get(weights)
+
+    def swapping_since(self, weights: str) -> float | None:
+        """When the first unload for the sake of these weights began, or their load where nobody had to leave."""
+        return self._swaps.get(weights)
 
     # ---- what is known ----
 
@@ -437,7 +458,11 @@ class Keeper:
         before = self.observation
         self.observation = seen
         if before is None or before.reachable != seen.reachable:
-            self.tell("backend", "reachable" if seen.reachable else "unreachable", {"url": self.backend.url, "fault": seen.fault})
+            self.tell(
+                "backend",
+                "reachable" if seen.reachable else "unreachable",
+                {"url": self.backend.url, "fault": seen.fault},
+            )
         if seen.running is not None:
             if any(not self.catalog.find(line.name) for line in seen.running) or not self.catalog.models:
                 self._tasks.start_soon(self.refresh)

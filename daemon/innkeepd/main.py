@@ -1,4 +1,4 @@
-"""The command ``innkeepd``: which verb, and for everything but ``run`` who answers it. Exit status: 0 well, 1 not, 2 usage, 78 config."""
+"""The command ``innkeepd``: which verb, and who answers it. Exit status: 0 well, 1 not, 2 usage, 78 config."""
 
 import argparse
 import sys

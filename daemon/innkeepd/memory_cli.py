@@ -23,10 +23,20 @@ ASK_WITHIN = 2.0
 
 def main(argv: Sequence[str]) -> int:
     """Print the report; returns the exit status: 0, 2 for a bad recording, 78 for a wrong configuration."""
-    parser = argparse.ArgumentParser(prog="innkeepd memory", description="What the memory holds, the budget, and which models fit.")
+    parser = argparse.ArgumentParser(
+        prog="innkeepd memory", description="What the memory holds, the budget, and which models fit."
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object; every quantity in bytes")
-    parser.add_argument("--from", dest="recording", type=Path, metavar="DIR", help="read DIR/vm_stat.txt and DIR/sysctl.txt instead of this machine")
-    parser.add_argument("--config", type=Path, help="the configuration, instead of $INNKEEP_CONFIG or ~/.innkeep/config.toml")
+    parser.add_argument(
+        "--from",
+        dest="recording",
+        type=Path,
+        metavar="DIR",
+        help="read DIR/vm_stat.txt and DIR/sysctl.txt instead of this machine",
+    )
+    parser.add_argument(
+        "--config", type=Path, help="the configuration, instead of $INNKEEP_CONFIG or ~/.innkeep/config.toml"
+    )
     told = parser.parse_args(argv)
     try:
         config = load(told.config, os.environ)
@@ -35,7 +45,9 @@ def main(argv: Sequence[str]) -> int:
         return EX_CONFIG
     seen = None if told.recording else anyio.run(_ask, config.ollama.url)
     names = tuple(dict.fromkeys(name for role in config.roles.values() for name in role.chain))
-    return memory_report(as_json=told.json, recording=told.recording, policy=memory_policy(config), candidates=names, seen=seen)
+    return memory_report(
+        as_json=told.json, recording=told.recording, policy=memory_policy(config), candidates=names, seen=seen
+    )
 
 
 async def _ask(url: str) -> Seen | None:

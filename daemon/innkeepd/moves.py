@@ -1,8 +1,8 @@
 """Loads and unloads, performed and proved. Decides nothing: the scheduler says what, this says whether it came true.
 
-The backend's word proves nothing: Ollama answers ``unload`` at once and frees the memory when the last answer has ended, and on
-Metal it does not wait for memory before its next load. So a load is proved by ``/api/ps``, and an unload by ``/api/ps`` *and* by
-memory that came back, judged against the fall that was seen at that model's load.
+The backend's word proves nothing: Ollama answers ``unload`` at once and frees memory when the last answer has ended,
+and on Metal it does not wait for memory before its next load. So a load is proved by ``/api/ps``, and an unload by
+``/api/ps`` *and* by memory that came back, judged against the fall that was seen at that model's load.
 """
 
 from collections.abc import Callable, Sequence
@@ -97,13 +97,16 @@ class Moves:
             return  # the next look at /api/ps tells what became of it
 
     async def _load(self, name: str, context: int, keep_alive: float) -> None:
-        for delay in (*RETRY_DELAYS, None):
+        for delay in RETRY_DELAYS:
             try:
-                return await self._backend.load(name, context=context, keep_alive=keep_alive)
+                await self._backend.load(name, context=context, keep_alive=keep_alive)
             except BackendFault as fault:
-                if fault.code != "backend_unreachable" or delay is None:
+                if fault.code != "backend_unreachable":
                     raise
                 await anyio.sleep(delay)
+            else:
+                return
+        await self._backend.load(name, context=context, keep_alive=keep_alive)
 
     async def _give_up(self, name: str) -> None:
         """A load that hangs must not finish later, unseen, on top of another."""
@@ -151,7 +154,7 @@ class Moves:
             return
         with anyio.move_on_after(BACK_WITHIN):
             while (now := self._free()) is not None and now < before + BACK_SHARE * fall:
-                await anyio.sleep(0.1)
+                await anyio.sleep(0.1)  # noqa: ASYNC110 - the kernel sends no event
 
     def _weights(self, running: Sequence[Running]) -> set[str]:
         return {self._weights_of(line.name) for line in running}

@@ -9,8 +9,8 @@ from typing import Any
 import anyio
 import msgspec
 from anyio.abc import TaskGroup
-from innkeep import paths
 
+from innkeep import paths
 from innkeepd import log
 from innkeepd.catalog import Catalog
 from innkeepd.chat import Journey
@@ -71,7 +71,11 @@ class Rooms:
         self.keeper.pins = self.state.pins()
         self.journey = Journey(self.keeper, config, backends, records, log=log_request)
         self.journey.selected, self.journey.selected_roles = self.state.selection()
-        self._control = Control(self.keeper, self.journey, self.state, simulated=simulated, stop=lambda drain: self.stop(drain))
+        self._control = Control(self.keeper, self.journey, self.state, simulated=simulated, stop=self.leave)
+
+    def leave(self, drain: float) -> None:
+        """Stop the daemon; answers may go on for ``drain`` seconds."""
+        self.stop(drain)
 
     def verbs(self) -> dict[type, Verb]:
         """What the control socket answers."""
@@ -135,7 +139,7 @@ async def open_rooms(
     transport = AiohttpTransport(config.ollama.url, connect_timeout=config.timeouts.connect)
     memory = machine_memory() if simulator is None else _simulated_memory(simulator.simulator)
     records = History.open(
-        Path(config.history.path).expanduser() if config.history.path else home / "state.sqlite3",
+        _history_path(config, home),
         limit=config.history.limit,
         days=config.history.days,
         warn=lambda text: log.get().warning(text),
@@ -159,6 +163,10 @@ async def open_rooms(
         with anyio.CancelScope(shield=True):
             await transport.aclose()
             records.close()
+
+
+def _history_path(config: Config, home: Path) -> Path:
+    return Path(config.history.path).expanduser() if config.history.path else home / "state.sqlite3"
 
 
 def _simulated_memory(simulator: Any) -> MemoryDoor:

@@ -1,7 +1,7 @@
 """``innkeepd run``: the composition root. Config, lock, socket, rooms, ONE task group, signals, exit status.
 
-The order is chosen for whoever waits: the socket listens first (a client that connects meanwhile is kept by the kernel), what is slow to
-import comes after it, and a chat waits until Ollama has been asked once what it holds.
+The order is chosen for whoever waits: the socket listens first (the kernel keeps a client that connects meanwhile),
+what is slow to import comes after it, and a chat waits until Ollama has been asked once what it holds.
 """
 
 import argparse
@@ -16,10 +16,10 @@ from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
-from innkeep import paths
-from innkeep.errors import InnkeepError
 from msgspec.structs import replace
 
+from innkeep import paths
+from innkeep.errors import InnkeepError
 from innkeepd import __version__
 from innkeepd.config import Config
 from innkeepd.config_file import find, load
@@ -51,11 +51,12 @@ def main(argv: Sequence[str]) -> int:
         lock = Lock(paths.lock_path())
         listeners = inherited(os.environ, platform=sys.platform)
         own = None if listeners else bind(paths.socket_path())
+        listeners = listeners if own is None else [own]
     except (DaemonError, InnkeepError, ActivationFailed) as error:
         _complain(str(error))
         return 1
     try:
-        return anyio.run(_serve, options, config_file, config, listeners or [own])
+        return anyio.run(_serve, options, config_file, config, listeners)
     finally:
         if own is not None:
             paths.socket_path().unlink(missing_ok=True)
@@ -63,11 +64,24 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _options(argv: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="innkeepd run", description="Serve until SIGTERM, SIGINT or `innkeep shutdown`. SIGHUP re-reads the configuration.")
-    parser.add_argument("--config", metavar="FILE", help="the configuration, instead of $INNKEEP_CONFIG or ~/.innkeep/config.toml")
-    parser.add_argument("--simulate", action="store_true", help="bring a simulated Ollama on a simulated 36 GB Mac; every answer says so")
-    parser.add_argument("--speed", type=_speed, default=1.0, metavar="N", help="the simulated machine is N times as fast")
-    parser.add_argument("--journal", type=Path, metavar="FILE", help="write every event and action of the scheduler as JSON lines")
+    parser = argparse.ArgumentParser(
+        prog="innkeepd run",
+        description="Serve until SIGTERM, SIGINT or `innkeep shutdown`. SIGHUP re-reads the configuration.",
+    )
+    parser.add_argument(
+        "--config", metavar="FILE", help="the configuration, instead of $INNKEEP_CONFIG or ~/.innkeep/config.toml"
+    )
+    parser.add_argument(
+        "--simulate",
+        action="store_true",
+        help="bring a simulated Ollama on a simulated 36 GB Mac; every answer says so",
+    )
+    parser.add_argument(
+        "--speed", type=_speed, default=1.0, metavar="N", help="the simulated machine is N times as fast"
+    )
+    parser.add_argument(
+        "--journal", type=Path, metavar="FILE", help="write every event and action of the scheduler as JSON lines"
+    )
     return parser.parse_args(argv)
 
 
@@ -82,7 +96,9 @@ def _complain(text: str) -> None:
     print(f"innkeepd: {text}", file=sys.stderr)  # noqa: T201 - no log is open yet
 
 
-async def _serve(options: argparse.Namespace, config_file: Path | None, config: Config | None, listeners: list[socket]) -> int:
+async def _serve(
+    options: argparse.Namespace, config_file: Path | None, config: Config | None, listeners: list[socket]
+) -> int:
     if config is None:
         config = await _mended(config_file, listeners)
         if config is None:
@@ -104,9 +120,11 @@ async def _serve(options: argparse.Namespace, config_file: Path | None, config: 
 
 
 async def _mended(config_file: Path | None, listeners: list[socket]) -> Config | None:
-    """Under launchd a wrong configuration does not exit, or it would be started again and again: the socket tells what is wrong."""
+    """Under launchd a wrong configuration does not exit, or it would be started again for ever: the socket tells why."""
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-        return await serve_bad_config(listeners, lambda: load(config_file, os.environ), find(config_file, os.environ)[0], signals)
+        return await serve_bad_config(
+            listeners, lambda: load(config_file, os.environ), find(config_file, os.environ)[0], signals
+        )
 
 
 @asynccontextmanager

@@ -28,7 +28,9 @@ def status(keeper: Keeper, *, simulated: bool, selected: str | None) -> dict[str
         "memory": {
             "total": (reading.total if reading else None) or 0,
             "budget": house.budget,
-            "available": max(0, house.budget - house.used()) if house.free is None else min(house.free, max(0, house.budget - house.used())),
+            "available": max(0, house.budget - house.used())
+            if house.free is None
+            else min(house.free, max(0, house.budget - house.used())),
             "pressure": house.pressure,
             "source": reading.source if reading else "not read yet",
         },

@@ -1,4 +1,4 @@
-"""What the socket answers while the configuration is wrong, until the file is mended: ``bad_config`` with file and key."""
+"""What the socket answers while the configuration is wrong: ``bad_config`` with file and key, until it is mended."""
 
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -8,10 +8,10 @@ from typing import TypeVar
 
 import anyio
 from anyio.abc import ByteStream, SocketListener
+
 from innkeep import wire
 from innkeep.errors import InnkeepError
 from innkeep.framing import Framer, decode_request, encode
-
 from innkeepd.errors import ConfigError
 
 T = TypeVar("T")
@@ -22,7 +22,7 @@ LOOK_EVERY = 10.0
 async def serve_bad_config(
     listeners: list[socket], load: Callable[[], T], file: Path, signals: AsyncIterator[Signals]
 ) -> T | None:
-    """Answer everything with what is wrong until ``load`` succeeds (its result) or a signal other than SIGHUP says to stop (None)."""
+    """Answer everything with what is wrong until ``load`` succeeds (its result) or a signal says to stop (None)."""
     found: list[T] = []
     async with anyio.create_task_group() as tasks:
         state = _Broken(load, file)
@@ -31,7 +31,7 @@ async def serve_bad_config(
 
         async def look() -> None:
             while not state.is_mended(found):
-                await anyio.sleep(LOOK_EVERY)
+                await anyio.sleep(LOOK_EVERY)  # noqa: ASYNC110 - a file sends no event
             tasks.cancel_scope.cancel()
 
         async def obey() -> None:

@@ -1,13 +1,13 @@
-"""The verbs that look at the house or change it: a method each, the table at the end of the file tells which is which."""
+"""The verbs that look at the house or change it: a method each; ``verbs`` tells which is which."""
 
 import os
 from collections.abc import Callable
 from typing import Any
 
 import anyio
-from innkeep import wire
 from msgspec import convert
 
+from innkeep import wire
 from innkeepd import __version__, snapshot
 from innkeepd.chat import Failure, Journey, Result, Wish
 from innkeepd.config import Config
@@ -22,7 +22,9 @@ from innkeepd.state import State
 class Control:
     """Everything but ``chat`` and ``embed``. ``stop`` is called with the drain's seconds."""
 
-    def __init__(self, keeper: Keeper, journey: Journey, state: State, *, simulated: bool, stop: Callable[[float], None]) -> None:
+    def __init__(
+        self, keeper: Keeper, journey: Journey, state: State, *, simulated: bool, stop: Callable[[float], None]
+    ) -> None:
         self._keeper = keeper
         self._journey = journey
         self._state = state
@@ -38,6 +40,7 @@ class Control:
     # ---- looks ----
 
     async def hello(self, session: Session, asked: wire.Hello) -> None:
+        """Introductions."""
         if asked.protocol > wire.PROTOCOL:
             text = f"this innkeepd speaks protocol {wire.PROTOCOL}, not {asked.protocol}; update innkeep's daemon"
             raise Failure("unsupported_protocol", text, {"protocol": wire.PROTOCOL})
@@ -45,11 +48,18 @@ class Control:
         session.send(wire.Welcome(id=asked.id, protocol=wire.PROTOCOL, daemon=__version__, pid=os.getpid()))
 
     async def status(self, session: Session, asked: wire.StatusAsk) -> None:
+        """One snapshot."""
         session.send(self._status(asked.id))
 
     def _status(self, identity: int) -> wire.Status:
         found = snapshot.status(self._keeper, simulated=self._simulated, selected=self._journey.selected)
-        found |= {"type": "status", "id": identity, "protocol": wire.PROTOCOL, "daemon": __version__, "pid": os.getpid()}
+        found |= {
+            "type": "status",
+            "id": identity,
+            "protocol": wire.PROTOCOL,
+            "daemon": __version__,
+            "pid": os.getpid(),
+        }
         found |= {"uptime": self._keeper.now() - self._began, "warnings": self._state.warnings()}
         return convert(found, wire.Status)
 
@@ -59,7 +69,12 @@ class Control:
         def hear(kind: str, what: str, data: dict[str, Any]) -> None:
             if asked.kinds is None or kind in asked.kinds:
                 at = self._keeper.wall(self._keeper.now())
-                session.send(convert({"type": "event", "id": asked.id, "kind": kind, "at": at, "what": what, "data": data}, wire.Event))
+                session.send(
+                    convert(
+                        {"type": "event", "id": asked.id, "kind": kind, "at": at, "what": what, "data": data},
+                        wire.Event,
+                    )
+                )
 
         session.send(self._status(asked.id))
         self._keeper.on_event.append(hear)
@@ -69,11 +84,13 @@ class Control:
             self._keeper.on_event.remove(hear)
 
     async def models(self, session: Session, asked: wire.ModelsAsk) -> None:
+        """Every model, after a fresh look at what is pulled."""
         await self._keeper.refresh()
         found = convert(snapshot.models(self._keeper, self._config), list[wire.ModelState])
         session.send(wire.Models(id=asked.id, models=found, selected=self._journey.selected))
 
     async def route(self, session: Session, asked: wire.RouteAsk) -> None:
+        """Where a prompt would go; nothing is loaded."""
         turns = [message.content for message in asked.messages or [] if message.role == "user"]
         wish = Wish(turns=tuple(turns) if asked.text is None else (asked.text,), session=asked.session)
         way = self._journey.route(wish, remember=False)
@@ -90,15 +107,18 @@ class Control:
         )
 
     async def history(self, session: Session, asked: wire.HistoryAsk) -> None:
+        """Decision records."""
         found = await (self._state.find(asked.request) if asked.request else self._state.recent(asked.limit))
         session.send(wire.History(id=asked.id, records=found))
 
     # ---- changes ----
 
     async def cancel(self, session: Session, asked: wire.Cancel) -> None:
+        """End an open request of the same connection."""
         session.send(wire.Cancelled(id=asked.id, target=asked.target, found=session.cancel(asked.target)))
 
     async def select(self, session: Session, asked: wire.Select) -> None:
+        """Send chats to one model, or no longer."""
         name = None if asked.model is None else await self._known(asked.model)
         self._journey.select(name, asked.role)
         self._state.put_selection(self._journey.selected, self._journey.selected_roles)
@@ -114,7 +134,9 @@ class Control:
                 return Result()
 
             await self._journey.serve(request, nothing, teller(session, asked.id))
-            session.send(wire.Loaded(id=asked.id, model=request.model or asked.model, took=anyio.current_time() - began))
+            session.send(
+                wire.Loaded(id=asked.id, model=request.model or asked.model, took=anyio.current_time() - began)
+            )
 
     async def unload(self, session: Session, asked: wire.Unload) -> None:
         """Once its answers have ended; proved."""
@@ -128,26 +150,31 @@ class Control:
         session.send(wire.Unloaded(id=asked.id, model=name, took=anyio.current_time() - began))
 
     async def pin(self, session: Session, asked: wire.Pin) -> None:
+        """Keep a model in memory."""
         name = await self._known(asked.model)
         self._keeper.pin(name)
         self._state.put_pins(self._keeper.pins)
         session.send(wire.Pinned(id=asked.id, model=name))
 
     async def unpin(self, session: Session, asked: wire.Unpin) -> None:
+        """No longer."""
         name = self._keeper.catalog.candidate(asked.model).name
         self._keeper.pin(name, pinned=False)
         self._state.put_pins(self._keeper.pins)
         session.send(wire.Unpinned(id=asked.id, model=name))
 
     async def hold(self, session: Session, asked: wire.Hold) -> None:
+        """Give the memory back for a while."""
         until = await self._keeper.hold(asked.seconds, drain=self._config.timeouts.drain)
         session.send(wire.Held(id=asked.id, until=self._keeper.wall(until)))
 
     async def resume(self, session: Session, asked: wire.Resume) -> None:
+        """End a hold."""
         self._keeper.post(ev.HoldEnded())
         session.send(wire.Resumed(id=asked.id))
 
     async def feedback(self, session: Session, asked: wire.Feedback) -> None:
+        """Keep what the role should have been."""
         found = await self._state.find(asked.request)
         if not found:
             raise Failure("bad_request", f"no request {asked.request} is in the history", {"field": "request"})
@@ -155,6 +182,7 @@ class Control:
         session.send(wire.Noted(id=asked.id, request=found[0]["id"]))
 
     async def shutdown(self, session: Session, asked: wire.Shutdown) -> None:
+        """Drain and leave."""
         drain = self._config.timeouts.drain if asked.drain is None else asked.drain
         session.send(wire.Stopping(id=asked.id, drain=drain))
         self._stop(drain)

@@ -10,14 +10,17 @@ from pathlib import Path
 
 import anyio
 from anyio.abc import ByteStream, SocketAttribute, SocketListener
+
 from innkeep import wire
 from innkeep.framing import encode
-
 from innkeepd.errors import DaemonError
 from innkeepd.inbound.session import Session, Verb
 
 SOL_LOCAL, LOCAL_PEERCRED, XUCRED = 0, 1, "=IIh2x16I"
-"""macOS: ``getsockopt(SOL_LOCAL, LOCAL_PEERCRED)`` gives ``struct xucred``, 76 bytes, the uid at offset 4. Python has no names for these."""
+"""macOS: ``getsockopt(SOL_LOCAL, LOCAL_PEERCRED)`` gives ``struct xucred``, 76 bytes, the uid at offset 4.
+
+Python has no names for these.
+"""
 
 
 class SocketTaken(DaemonError):
@@ -62,7 +65,12 @@ def bind(path: Path) -> socket.socket:
 
 
 async def listen(
-    raw: socket.socket, verbs: Mapping[type, Verb], *, stuck: float, attend: Callable[[int], None], owner: int | None = None
+    raw: socket.socket,
+    verbs: Mapping[type, Verb],
+    *,
+    stuck: float,
+    attend: Callable[[int], None],
+    owner: int | None = None,
 ) -> None:
     """Serve every connection until cancelled. ``attend`` is told how many there are."""
     door = Door(verbs, stuck=stuck, attend=attend, owner=os.getuid() if owner is None else owner)

@@ -1,15 +1,16 @@
 """What a connection is yet to be told: bounded, written at once where the peer reads, else by a task of its own.
 
-``put`` never waits. On a real socket it first tries to write in the caller's own step (a token then costs one system call and no
-switch of tasks); what the kernel does not take is kept and written by the connection's writer. Whoever produces much asks
-``room`` in between. A peer that reads nothing for ``stuck`` seconds is cut off.
+``put`` never waits. On a real socket it first tries to write in the caller's own step (a token then costs one system
+call and no switch of tasks); what the kernel does not take is kept and written by the connection's writer. Whoever
+produces much asks ``room`` in between. A peer that reads nothing for ``stuck`` seconds is cut off.
 """
 
 import select
 import socket
 
 import anyio
-from anyio.abc import ByteStream, CancelScope, SocketAttribute, TaskGroup
+from anyio import CancelScope
+from anyio.abc import ByteStream, SocketAttribute, TaskGroup
 
 HIGH = 256 * 1024
 """Bytes kept for a slow reader before ``room`` waits."""
@@ -99,8 +100,8 @@ class Outbox:
     def is_deserted(self) -> bool:
         """After the end of input: whether the peer has closed altogether, not only its sending side.
 
-        A stream of memory has no half-closed state. On a socket Linux tells by POLLHUP, macOS by a failing empty send [the latter
-        read in xnu, never tried on a Mac].
+        A stream of memory has no half-closed state. On a socket Linux tells by POLLHUP, macOS by a failing empty send
+        (read in xnu, never tried on a Mac).
         """
         if self._raw is None or self._broken:
             return True

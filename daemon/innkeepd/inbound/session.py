@@ -1,7 +1,7 @@
 """One connection on the control socket: bytes in, requests started, replies out in the peer's dialect.
 
-Each request is a task; leaving the connection cancels them all. Replies are put into the ``Outbox`` at once and without waiting; only
-who produces much (an answer's pieces) waits for room, so a slow reader stops its own model and nobody else.
+Each request is a task; leaving the connection cancels them all. Replies are put into the ``Outbox`` at once and without
+waiting; only who produces much (an answer's pieces) waits for room: a slow reader stops its own model and nobody else.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,10 +9,10 @@ from typing import Any, TypeAlias
 
 import anyio
 from anyio.abc import ByteStream, TaskGroup
+
 from innkeep import wire
 from innkeep.errors import InnkeepError, from_code
 from innkeep.framing import Dialect, Framer, decode_request, encode, ends_connection, error_reply
-
 from innkeepd.chat import Failure
 from innkeepd.inbound.outbox import Outbox
 
@@ -102,7 +102,15 @@ class Session:
                 await self._verbs[type(request)](self, request)
             except Failure as failure:
                 error = from_code(failure.code, failure.message, failure.detail)
-                self.send(wire.Error(id=request.id, code=failure.code, message=failure.message, retryable=error.retryable, detail=failure.detail))
+                self.send(
+                    wire.Error(
+                        id=request.id,
+                        code=failure.code,
+                        message=failure.message,
+                        retryable=error.retryable,
+                        detail=failure.detail,
+                    )
+                )
             except Exception as error:  # noqa: BLE001 - our fault: told, logged by the verb's owner, and the daemon lives on
                 self.send(wire.Error(id=request.id, code="internal", message=f"a fault of innkeepd itself: {error!r}"))
         if scope.cancelled_caught:

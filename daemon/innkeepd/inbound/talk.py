@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from innkeep import wire
 from msgspec import to_builtins
 
+from innkeep import wire
 from innkeepd.chat import Journey, Lease, Request, Result, Told, Wish
 from innkeepd.inbound.session import Session
 from innkeepd.outbound.backend import Ask, BackendFault, Finish, Piece
@@ -35,7 +35,7 @@ class Talk:
         self._journey = journey
 
     async def chat(self, session: Session, chat: wire.Chat) -> None:
-        """The journey of one chat, told as ``routed``, ``waiting``, ``loading``, ``started``, ``delta`` and ``done``."""
+        """One chat's journey, told as ``routed``, ``waiting``, ``loading``, ``started``, ``delta`` and ``done``."""
         async with self._journey.begin(wish_of(chat, session.client)) as request:
             way = request.direction
             session.send(
