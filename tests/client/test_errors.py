@@ -4,34 +4,13 @@ import pytest
 
 from innkeep import errors
 
-CODES = [
-    "bad_dialect",
-    "bad_message",
-    "frame_too_large",
-    "unknown_type",
-    "unsupported_protocol",
-    "forbidden",
-    "bad_config",
-    "bad_request",
-    "unknown_model",
-    "model_missing",
-    "never_fits",
-    "context_overflow",
-    "memory_pressure",
-    "on_hold",
-    "queue_full",
-    "deadline_exceeded",
-    "first_token_timeout",
-    "stalled",
-    "backend_unreachable",
-    "backend_error",
-    "load_failed",
-    "out_of_memory",
-    "unsupported",
-    "cancelled",
-    "shutting_down",
-    "internal",
-]
+CODES = (
+    *("bad_dialect", "bad_message", "frame_too_large", "unknown_type", "unsupported_protocol", "forbidden"),
+    *("bad_config", "bad_request", "unknown_model", "model_missing", "never_fits", "context_overflow"),
+    *("memory_pressure", "on_hold", "queue_full", "deadline_exceeded", "first_token_timeout", "stalled"),
+    *("backend_unreachable", "backend_error", "load_failed", "out_of_memory", "unsupported", "cancelled"),
+    *("shutting_down", "internal"),
+)
 
 
 def test_the_tree_has_every_code_of_protocol_1():
