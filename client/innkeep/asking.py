@@ -8,9 +8,18 @@ from typing import Any, TypeAlias
 import msgspec
 
 from innkeep import wire
-from innkeep.errors import BadRequest, ConnectionFailed, InnkeepError, from_code
+from innkeep.errors import BadRequest, ConnectionFailed, InnkeepError, RequestCancelled, from_code
 
-__all__ = ["AnswerSoFar", "Prompt", "chat_request", "error_of", "greeting", "route_request", "unreachable"]
+__all__ = [
+    "AnswerSoFar",
+    "Prompt",
+    "chat_request",
+    "client_closed",
+    "error_of",
+    "greeting",
+    "route_request",
+    "unreachable",
+]
 
 Prompt: TypeAlias = str | Sequence[wire.Message | Mapping[str, Any]]
 """A question, or the turns of a conversation: Structs, or maps of the same shape."""
@@ -111,6 +120,11 @@ def error_of(reply: wire.Error) -> InnkeepError:
     error = from_code(reply.code, reply.message, reply.detail)
     error.request_id = reply.id
     return error
+
+
+def client_closed() -> RequestCancelled:
+    """The error for a request whose client was closed by another thread or task; it is not sent again."""
+    return RequestCancelled("the client was closed in the middle of a request")
 
 
 def unreachable(path: str, fault: OSError) -> ConnectionFailed:

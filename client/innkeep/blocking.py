@@ -20,6 +20,7 @@ from innkeep.asking import (
     AnswerSoFar,
     Prompt,
     chat_request,
+    client_closed,
     error_of,
     greeting,
     route_request,
@@ -298,10 +299,14 @@ class _Connection:
             self._socket.sendall(data)
             while self._number in self._conversation.open:
                 yield from self._conversation.receive(self._arrived())
+            if not self._is_open:
+                raise client_closed()
         except TimeoutError:
             self._close()
             raise self._conversation.silent(self._number, self.timeout) from None
         except OSError:
+            if not self._is_open:
+                raise client_closed() from None
             self._close()
             raise self._conversation.lost(self._number) from None
 
@@ -321,4 +326,6 @@ class _Connection:
 
     def _close(self) -> None:
         self._is_open = False
+        with suppress(OSError):  # wakes a thread that waits for a reply
+            self._socket.shutdown(sockets.SHUT_RDWR)
         self._socket.close()

@@ -22,6 +22,7 @@ from innkeep.asking import (
     AnswerSoFar,
     Prompt,
     chat_request,
+    client_closed,
     error_of,
     greeting,
     route_request,
@@ -346,6 +347,8 @@ class _Connection:
                 return await act(self._opened())
         except TimeoutError:
             raise self._conversation.silent(self._number, self.timeout) from None
+        except anyio.ClosedResourceError:
+            raise client_closed() from None
         except _BROKEN:
             raise self._conversation.lost(self._number) from None
 

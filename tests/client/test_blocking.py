@@ -208,10 +208,30 @@ def test_a_client_may_be_used_again_after_its_close(path):
         client.close()
 
 
+@pytest.mark.parametrize("replies", [(), BEFORE_TEXT])
+def test_a_request_whose_client_is_closed_by_another_thread_is_cancelled_and_not_sent_again(path, replies):
+    caught = []
+
+    def ask():
+        try:
+            client.chat("hi").read()
+        except errors.InnkeepError as error:
+            caught.append(error)
+
+    with daemon(path, silent_after(*replies)) as told:
+        client = Client(path)
+        thread = threading.Thread(target=ask)
+        thread.start()
+        told.get(timeout=10)
+        client.close()
+        thread.join(10)
+    assert [type(one) for one in caught] == [errors.RequestCancelled]
+
+
 def test_it_needs_neither_anyio_nor_asyncio_nor_pathlib():
     code = (
-        "import sys; from innkeep import Client; Client('x'); "
-        "print([one for one in ('anyio', 'asyncio', 'pathlib', 'logging', 'ssl') if one in sys.modules])"
+        "import sys; before = {*sys.modules}; from innkeep import Client; Client('x'); "
+        "print({'anyio', 'asyncio', 'pathlib', 'logging', 'ssl'} & {*sys.modules} - before)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.strip() == "set()"

@@ -143,12 +143,13 @@ async def test_silence_is_an_error_after_the_timeout(path, replies, error):
     assert type(caught.value) is error
 
 
-async def test_a_request_whose_client_is_closed_elsewhere_is_lost(path):
+@pytest.mark.parametrize("replies", [(), BEFORE_TEXT])
+async def test_a_request_whose_client_is_closed_elsewhere_is_cancelled_and_not_sent_again(path, replies):
     async def ask():
-        with pytest.raises(errors.ConnectionLost):
+        with pytest.raises(errors.RequestCancelled, match="the client was closed"):
             await client.chat("hi").read()
 
-    with daemon(path, silent_after(*BEFORE_TEXT)):
+    with daemon(path, silent_after(*replies)):
         async with AsyncClient(path) as client, anyio.create_task_group() as tasks:
             tasks.start_soon(ask)
             while not client._busy:

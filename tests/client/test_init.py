@@ -20,6 +20,9 @@ def test_nothing_else_is():
 
 
 def test_importing_it_imports_nothing_else():
-    code = "import sys; import innkeep; print([one for one in ('anyio', 'msgspec', 'socket') if one in sys.modules])"
+    code = (
+        "import sys; before = {*sys.modules}; import innkeep; "
+        "print([one for one in ('anyio', 'msgspec', 'socket') if one in {*sys.modules} - before])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
