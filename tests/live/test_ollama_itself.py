@@ -114,11 +114,13 @@ def test_capabilities_follow_the_templates(ollama):
 def test_the_sampler_sees_every_state(ollama):
     with PsSampler(ollama.port) as sampler:
         ollama.load("mid")
+        sampler.wait_for("mid")
         ollama.load("tiny")
+        sampler.wait_for("mid", "tiny")
         ollama.unload("mid")
-        ollama.wait_for_ps("tiny")
+        sampler.wait_for("tiny")
         ollama.unload("tiny")
-        ollama.wait_for_ps()
+        sampler.wait_for()
     assert sampler.history() == [(), ("mid",), ("mid", "tiny"), ("tiny",), ()]
     assert sampler.seen_together("mid", "tiny")
     assert not sampler.seen_together("mid", "big")

@@ -265,8 +265,11 @@ class OllamaServer:
     def frozen_runners(self) -> Iterator[None]:
         """Its runners do not move inside this context: a stall, not a crash."""
         found = self.runners()
+        pause = threading.Event()
         for runner in found:
             runner.suspend()
+            while runner.status() != psutil.STATUS_STOPPED:  # a signal is sent now and taken a little later
+                pause.wait(_SAMPLE_SECONDS)
         try:
             yield
         finally:
@@ -299,6 +302,16 @@ class PsSampler:
     def __exit__(self, *_exception: object) -> None:
         self._over.set()
         self._thread.join()
+
+    def wait_for(self, *names: str, timeout: float = 10) -> None:
+        """Return once a sample shows exactly these names, from now on; raises AssertionError if none does in time."""
+        begin, deadline = len(self.samples), time.monotonic() + timeout
+        wanted = tuple(sorted(names))
+        pause = threading.Event()
+        while wanted not in {sample.models for sample in self.samples[begin:]}:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"in {timeout} s /api/ps never showed {wanted} but {self.history()}")
+            pause.wait(self._interval)
 
     def seen_together(self, *names: str) -> list[Sample]:
         """The samples that show more than one of these names at once."""
