@@ -10,7 +10,6 @@ What every call keeps to, because each was seen to go wrong (``tests/data/ollama
 """
 
 import math
-from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -34,6 +33,7 @@ from innkeepd.outbound.ollama_wire import (
     error_words,
     model_of,
 )
+from innkeepd.outbound.reply import Forwarded, Reply, unreachable
 from innkeepd.policy.attempt import classify
 from innkeepd.policy.model import Model, canonical
 
@@ -110,7 +110,7 @@ class OllamaBackend:
         """Stream an answer. Ollama sends the head with the first piece, so entering already waits for the prompt."""
         async with self.forward("POST", "/api/chat", _ENCODE(_chat_body(ask)), _JSON) as answer:
             await _refuse_errors(answer)
-            yield _Reply(answer.chunks())
+            yield Reply(answer.chunks(), AnswerLines())
 
     async def embed(self, name: str, texts: list[str], *, context: int | None, keep_alive: float) -> list[list[float]]:
         """One vector for each text; a text over the context is refused, not cut."""
@@ -131,9 +131,9 @@ class OllamaBackend:
         """Pass a request through as it is; error statuses are the caller's to read."""
         try:
             async with self._transport.request(method, path, body, headers) as answer:
-                yield _Forwarded(answer)
+                yield Forwarded(answer)
         except Unreachable as broken:
-            raise _unreachable(broken) from None
+            raise unreachable(broken) from None
 
     async def aclose(self) -> None:
         """Close kept connections."""
@@ -170,65 +170,6 @@ class OllamaBackend:
             for digest, name in names.items():
                 if digest not in self._shown:
                     group.start_soon(show, digest, name)
-
-
-class _Reply:
-    """The pieces of one answer. An iterator object, not a generator: left halfway, nothing has to be closed later."""
-
-    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
-        self._chunks = chunks
-        self._lines = AnswerLines()
-        self._ready: deque[Piece | Finish | BackendFault] = deque()
-
-    def __aiter__(self) -> "_Reply":
-        return self
-
-    async def __anext__(self) -> Piece | Finish:
-        while not self._ready:
-            if self._lines.over:
-                raise StopAsyncIteration
-            chunk = await anext(self._chunks, None)
-            self._ready.extend(self._lines.end() if chunk is None else self._lines.feed(chunk))
-        first = self._ready.popleft()
-        if isinstance(first, BackendFault):
-            raise first
-        return first
-
-
-class _Forwarded:
-    """An answer whose broken connection is a ``BackendFault``."""
-
-    def __init__(self, answer: Answer) -> None:
-        self._answer = answer
-        self.status = answer.status
-        self.headers = answer.headers
-
-    async def read(self) -> bytes:
-        try:
-            return await self._answer.read()
-        except Unreachable as broken:
-            raise _unreachable(broken) from None
-
-    def chunks(self) -> AsyncIterator[bytes]:
-        return _Chunks(self._answer.chunks())
-
-
-class _Chunks:
-    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
-        self._next = chunks.__anext__
-
-    def __aiter__(self) -> "_Chunks":
-        return self
-
-    async def __anext__(self) -> bytes:
-        try:
-            return await self._next()
-        except Unreachable as broken:
-            raise _unreachable(broken) from None
-
-
-def _unreachable(broken: Unreachable) -> BackendFault:
-    return BackendFault("backend_unreachable", str(broken))
 
 
 async def _refuse_errors(answer: Answer) -> None:

@@ -1,0 +1,146 @@
+import json
+
+import pytest
+
+from innkeepd.outbound.backend import Ask, BackendFault, Finish, Piece
+from innkeepd.outbound.http import Unreachable
+from innkeepd.outbound.openai import OpenAIBackend
+from support.remote import JSON, RemoteEngine, answer, delta
+
+pytestmark = pytest.mark.anyio
+
+TOKEN = "sk-very-secret"
+
+
+def ask(**extra):
+    return Ask("llama3.3", [{"role": "user", "content": "hi"}], None, 60.0, {"num_predict": 4}, extra)
+
+
+@pytest.fixture
+def engine():
+    return RemoteEngine()
+
+
+@pytest.fixture
+def backend(engine):
+    return OpenAIBackend(engine, token=TOKEN)
+
+
+async def told(backend, question=None):
+    async with backend.chat(question or ask()) as pieces:
+        return [piece async for piece in pieces]
+
+
+async def fault(waiting):
+    with pytest.raises(BackendFault) as caught:
+        await waiting
+    assert TOKEN not in caught.value.message
+    return caught.value
+
+
+async def test_a_chat_is_streamed_with_our_token(engine, backend):
+    assert await told(backend) == [Piece("from "), Piece("the "), Piece("cluster"), Finish("stop", 5, 3)]
+    ((method, path, body, headers),) = engine.asked
+    assert (method, path, body["max_tokens"]) == ("POST", "/v1/chat/completions", 4)
+    assert headers == {"content-type": "application/json", "authorization": f"Bearer {TOKEN}"}
+    assert engine.open == 0
+
+
+async def test_the_token_is_in_no_repr(engine, backend):
+    assert repr(backend) == f"<OpenAIBackend {engine.url}>"
+    assert TOKEN not in repr(vars(backend)["_transport"])
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("http://c:8000", "/v1/models"),
+        ("http://c:8000/v1", "/models"),
+        ("https://c/llm/v1", "/models"),
+    ],
+)
+async def test_an_address_with_a_path_is_the_apis_own(url, path):
+    engine = RemoteEngine(url)
+    engine.pages[path] = (200, b'{"data":[{"id":"a/b"},{"id":"c"}]}')
+    backend = OpenAIBackend(engine)
+    assert [model.name for model in await backend.pulled()] == ["a/b", "c"]
+    assert engine.asked[0][1] == path
+    async with backend.forward("POST", "/v1/completions", b"{}") as reply:
+        await reply.read()
+    assert engine.asked[1][1] == path.replace("models", "completions")
+
+
+async def test_nothing_is_loaded_unloaded_or_asked_for_memory(engine, backend):
+    await backend.load("x", context=4096, keep_alive=1)
+    await backend.unload("x")
+    assert (await backend.running(), await backend.version(), engine.asked) == ([], "", [])
+    await backend.aclose()
+    assert engine.closed
+
+
+async def test_who_asked_for_no_thinking_gets_none(engine, backend):
+    engine.chunks = [delta(reasoning_content="hm"), *answer("yes")]
+    assert [piece.thinking for piece in (await told(backend, ask(think=False)))[:-1]] == [None, None]
+
+
+async def test_a_server_that_does_not_stream_is_understood(engine, backend):
+    engine.headers = JSON
+    engine.chunks = [b'{"choices":[{"message":{"content":"whole"},"finish_reason":"stop"}]}']
+    assert await told(backend) == [Piece("whole"), Finish("stop")]
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "code"),
+    [(401, f"bad {TOKEN}", "backend_error"), (404, "model x not found", "unknown_model"), (429, "busy", "queue_full"),
+     (500, f"boom {TOKEN}", "backend_error")],
+)  # fmt: skip
+async def test_refusals_are_faults_that_never_tell_the_token(engine, backend, status, text, code):
+    engine.refuse(status, text)
+    assert (await fault(told(backend))).code == code
+
+
+async def test_a_fault_in_mid_stream_does_not_tell_the_token_either(engine, backend):
+    engine.chunks = [delta(content="a"), f'data: {{"error": "boom {TOKEN}"}}\n\n'.encode()]
+    assert (await fault(told(backend))).message == "boom ***"
+
+
+async def test_a_line_that_is_down_or_breaks_is_unreachable(engine, backend):
+    engine.chunks = [delta(content="a"), Unreachable("the connection broke in mid-answer")]
+    assert (await fault(told(backend))).code == "backend_unreachable"
+    engine.down = 0.0
+    assert (await fault(told(backend))).code == "backend_unreachable"
+    assert (await fault(backend.pulled())).code == "backend_unreachable"
+
+
+async def test_vectors(engine, backend):
+    engine.pages["/v1/embeddings"] = (200, b'{"data":[{"index":1,"embedding":[2]},{"index":0,"embedding":[1]}]}')
+    assert await backend.embed("e", ["a", "b"], context=None, keep_alive=1) == [[1.0], [2.0]]
+    assert engine.asked[0][2] == {"model": "e", "input": ["a", "b"], "encoding_format": "float"}
+    assert (await fault(backend.embed("e", ["a"], context=None, keep_alive=1))).code == "backend_error"
+
+
+async def test_an_answer_that_is_not_the_apis_is_a_fault(engine, backend):
+    engine.pages["/v1/models"] = (200, b"<html>")
+    assert "did not answer as the OpenAI API does" in (await fault(backend.pulled())).message
+
+
+async def forwarded(backend, path):
+    async with backend.forward("POST", path, b'{"model":"x"}', {"Authorization": "Bearer theirs"}) as reply:
+        return reply.status, b"".join([chunk async for chunk in reply.chunks()])
+
+
+async def test_requests_are_passed_through_with_our_token_in_place_of_the_clients(engine, backend):
+    engine.refuse(404, "model x not found")
+    status, body = await forwarded(backend, "/v1/chat/completions")
+    assert (status, json.loads(body)["error"]["message"]) == (404, "model x not found")
+    assert engine.asked[0][3] == {"authorization": f"Bearer {TOKEN}"}
+
+
+async def test_a_client_does_not_take_our_refused_token_for_its_own(engine, backend):
+    engine.refuse(401, "no")
+    assert "token_file" in (await fault(forwarded(backend, "/v1/chat/completions"))).message
+
+
+async def test_a_line_that_breaks_while_passing_through_is_a_fault(engine, backend):
+    engine.chunks = [Unreachable("broke")]
+    assert (await fault(forwarded(backend, "/v1/responses"))).code == "backend_unreachable"
