@@ -55,6 +55,7 @@ class Wish(Struct, frozen=True, kw_only=True):
     last: bool = False
     client: str = ""
     insist: bool = False
+    needs: frozenset[str] = frozenset()
 
 
 class Direction(Struct, frozen=True):
@@ -130,21 +131,20 @@ class Pace:
     def __init__(self, first: float, stall: float) -> None:
         self._first = first
         self._stall = stall
-        self._scope = anyio.CancelScope()
         self._started = anyio.current_time()
+        self._scope = anyio.CancelScope(deadline=self._started + first)
         self.first_token: float | None = None
 
-    @asynccontextmanager
-    async def watched(self, model: str) -> AsyncIterator[None]:
-        """Watch over an answer. Raises ``BackendFault`` ``first_token_timeout`` or ``stalled``."""
-        self._started = anyio.current_time()
-        self._scope = anyio.CancelScope(deadline=self._started + self._first)
-        with self._scope:
-            yield
-        if self._scope.cancelled_caught:
-            if self.first_token is None:
-                raise BackendFault("first_token_timeout", f"{model} gave no token within {self._first:g} s")
-            raise BackendFault("stalled", f"{model} gave no further token for {self._stall:g} s")
+    @property
+    def scope(self) -> anyio.CancelScope:
+        """What the work runs in."""
+        return self._scope
+
+    def fault(self, model: str) -> BackendFault:
+        """What it means that the deadline has passed."""
+        if self.first_token is None:
+            return BackendFault("first_token_timeout", f"{model} gave no token within {self._first:g} s")
+        return BackendFault("stalled", f"{model} gave no further token for {self._stall:g} s")
 
     def went_on(self) -> None:
         """A piece came."""
@@ -154,6 +154,11 @@ class Pace:
             self._scope.deadline = now + self._stall * 1.05
         elif self._scope.deadline - now < self._stall:
             self._scope.deadline = now + self._stall * 1.05
+
+    def whole(self, seconds: float) -> None:
+        """Nothing will be told before the whole answer is there: so much longer."""
+        self._first += seconds
+        self._scope.deadline += seconds
 
     def pause(self) -> None:
         """The client reads slowly: that is not the model's fault."""
@@ -298,8 +303,11 @@ class Journey:
         self.keeper.counts.requests += 1
         outcome, code, message = "answered", None, None
         try:
-            with anyio.fail_after(wish.deadline):
+            if wish.deadline is None:
                 yield request
+            else:
+                with anyio.fail_after(wish.deadline):
+                    yield request
         except TimeoutError:
             outcome, code, message = "failed", "deadline_exceeded", f"no answer within {wish.deadline:g} s"
             raise Failure(code, message, {"partial": True} if request.told else {}) from None
@@ -369,8 +377,19 @@ class Journey:
                 code = "unknown_model" if wish.model else "model_missing"
                 text = f"{candidate.name} is not pulled; `ollama pull {candidate.name.removesuffix(':latest')}`"
                 request.attempts.passed_over(candidate.name, code, text)
-        self.keeper.learn_of(list(chain))
-        return [candidate for candidate in chain if catalog.is_known(candidate)]
+        known = [candidate for candidate in chain if catalog.is_known(candidate)]
+        able = [candidate for candidate in known if self._is_able(candidate, wish.needs)]
+        for candidate in known:
+            if able and candidate not in able:
+                text = f"{candidate.name} does not support {', '.join(sorted(wish.needs))}"
+                request.attempts.passed_over(candidate.name, "unsupported", text)
+        self.keeper.learn_of(able or known)
+        return able or known
+
+    def _is_able(self, candidate: Candidate, needs: frozenset[str]) -> bool:
+        """Whether it says that it can do what is needed; an engine elsewhere is believed to."""
+        model = self.keeper.catalog.find(candidate.name)
+        return candidate.backend is not None or model is None or needs <= model.capabilities
 
     async def _wait(self, request: Request, place: Place, chain: list[Candidate], tell: Tell) -> ev.Grant:
         """Stand in line and tell about it. Raises ``Failure`` where the scheduler refuses."""
@@ -425,22 +444,32 @@ class Journey:
             )
             began = anyio.current_time()
             try:
-                async with place.work(), lease.pace.watched(candidate.name):
-                    request.result = await work(lease)
+                request.result = await self._worked(request, place, lease, work)
             except Revoked as revoked:
                 request.attempts.failed(candidate.name, "cancelled", revoked.message, told=request.told)
                 raise Failure(revoked.code, revoked.message, {"partial": True} if request.told else {}) from None
             except BackendFault as fault:
-                request.told = request.told or lease.pace.first_token is not None
                 step = self._failed(request, candidate, grant, fault, anyio.current_time() - began)
                 if isinstance(step, RetrySame):
                     await anyio.sleep(step.delay)
                     continue
                 return step
-            finally:
-                request.first_token = lease.pace.first_token
             self._answered(request, candidate, anyio.current_time() - began)
             return None
+
+    async def _worked(self, request: Request, place: Place, lease: Lease, work: Work) -> Result:
+        """The work under the lease. Raises ``BackendFault``, also where it is late; ``Revoked`` where it is taken back."""
+        pace = lease.pace
+        place.works_in(pace.scope)
+        try:
+            with pace.scope:
+                return await work(lease)
+        finally:
+            request.first_token = pace.first_token
+            request.told = request.told or pace.first_token is not None
+        if place.revoked is not None:
+            raise place.revoked
+        raise pace.fault(lease.candidate.name)
 
     def _failed(
         self, request: Request, candidate: Candidate, grant: ev.Grant, fault: BackendFault, seconds: float

@@ -23,6 +23,8 @@ from innkeepd import history_file
 
 __all__ = ["History", "MemoryHistory", "Records"]
 
+GATHER = 0.2
+"""Seconds in which writes gather to one transaction: the writer's thread then wakes rarely, not once a request."""
 WAITING = 2000
 """Writes that may wait for the disk; what comes on top is dropped, told once."""
 
@@ -123,6 +125,7 @@ class History(MemoryHistory):
         self._warn = warn
         self._queue: queue.Queue[_Write] = queue.Queue(WAITING)
         self._thread: threading.Thread | None = None
+        self._hurry = threading.Event()
         self._dropping = False
         self._since_pruned = 0
 
@@ -172,7 +175,9 @@ class History(MemoryHistory):
             return
         started = time.monotonic()
         try:
+            self._hurry.set()
             self._queue.put(None, timeout=seconds)
+            self._hurry.set()
         except queue.Full:
             self._warn(f"history: {self._path} is too slow; the last records are lost")
             return
@@ -199,6 +204,7 @@ class History(MemoryHistory):
             return None
         written = threading.Event()
         self._enqueue(written)
+        self._hurry.set()
         written.wait(2.0)
         try:
             database = sqlite3.connect(f"{self._path.as_uri()}?mode=ro", uri=True, timeout=2.0)
@@ -250,6 +256,8 @@ class History(MemoryHistory):
 
     def _next_batch(self) -> list[_Write]:
         batch = [self._queue.get()]
+        self._hurry.wait(GATHER)
+        self._hurry.clear()
         while len(batch) < WAITING and not self._queue.empty():
             batch.append(self._queue.get_nowait())
         return batch

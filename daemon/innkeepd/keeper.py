@@ -68,7 +68,7 @@ class Place:
         self.settled: ev.Grant | ev.Refuse | None = None
         self.revoked: Revoked | None = None
         self._keeper = keeper
-        self._scopes: list[anyio.CancelScope] = []
+        self._work: anyio.CancelScope | None = None
 
     async def change(self, within: float) -> None:
         """Wait until something in the house changed, at most so many seconds."""
@@ -76,23 +76,17 @@ class Place:
             with anyio.move_on_after(within):
                 await self._keeper.changed()
 
-    @asynccontextmanager
-    async def work(self) -> AsyncIterator[None]:
-        """Use the lease. Raises ``Revoked`` where it is taken back in the middle."""
-        with anyio.CancelScope() as scope:
-            self._scopes.append(scope)
-            try:
-                yield
-            finally:
-                self._scopes.remove(scope)
-        if scope.cancelled_caught and self.revoked is not None:
-            raise self.revoked
+    def works_in(self, scope: anyio.CancelScope) -> None:
+        """The lease is used inside this scope: it is cancelled where the lease is taken back."""
+        self._work = scope
+        if self.revoked is not None:
+            scope.cancel()
 
     def revoke(self, code: str, message: str) -> None:
         """Take the lease back."""
         self.revoked = Revoked(code, message)
-        for scope in self._scopes:
-            scope.cancel()
+        if self._work is not None:
+            self._work.cancel()
 
 
 class Keeper:
@@ -108,7 +102,7 @@ class Keeper:
         awake: Awake,
         sleep_watch: SleepWatch | None = None,
         journal: Callable[[float, ev.Event, list[ev.Action]], None] | None = None,
-        learned: Callable[[Catalog], None] | None = None,
+        learned: Callable[[], None] = lambda: None,
     ) -> None:
         config = catalog.config
         self.catalog = catalog
@@ -278,21 +272,20 @@ class Keeper:
 
     def _has_learned(self) -> None:
         self.post(ev.Known(self.catalog.specs()))
-        if self._learned is not None:
-            self._learned(self.catalog)
+        self._learned()
 
     def learned_answer(self, weights: str, **figures: float) -> None:
         """Take what an answer taught: ``service`` seconds, ``decode`` and ``prefill`` tokens a second."""
         self.catalog.estimates.learned_answer(weights, **figures)
-        if self._learned is not None:
-            self._learned(self.catalog)
+        self._learned()
 
     # ---- the line ----
 
     @asynccontextmanager
     async def line(self, ticket: ev.Ticket) -> AsyncIterator[Place]:
         """Stand in line for a model; leaving gives the place or the lease back, whatever happened."""
-        await self.ready.wait()
+        if not self.ready.is_set():
+            await self.ready.wait()
         await self._look_again()
         place = Place(ticket, self)
         self._places[ticket.id] = place
@@ -380,7 +373,6 @@ class Keeper:
         """How many are connected: nobody there lets the house sleep."""
         self._clients = self._clients if clients is None else clients
         self.watch.attend(clients=self._clients, requests=len(self._places))
-        self._rearm.set()
 
     def places(self) -> list[Place]:
         """Everybody who waits or holds a lease."""

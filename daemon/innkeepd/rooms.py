@@ -1,5 +1,6 @@
 """The rooms of a running daemon, put together: who gets whom. Flow tests put the same rooms together around fakes."""
 
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
@@ -30,6 +31,10 @@ from innkeepd.state import State
 
 RESTART_ONLY = ("ollama", "http", "history", "backends")
 """Tables whose change takes effect after a restart."""
+
+
+KEEP_EVERY = 5.0
+"""Seconds between two writes of what was learned."""
 
 
 class Rooms:
@@ -66,12 +71,27 @@ class Rooms:
             awake=awake,
             sleep_watch=sleep_watch,
             journal=journal,
-            learned=lambda known: self.state.put_learned(known.estimates.to_dict()),
+            learned=self._learned,
         )
+        self._kept = anyio.Event()
         self.keeper.pins = self.state.pins()
         self.journey = Journey(self.keeper, config, backends, records, log=log_request)
         self.journey.selected, self.journey.selected_roles = self.state.selection()
         self._control = Control(self.keeper, self.journey, self.state, simulated=simulated, stop=self.leave)
+
+    def _learned(self) -> None:
+        self._kept.set()
+
+    async def keep_learned(self) -> None:
+        """Write down what was learned, now and then: it changes with every answer."""
+        try:
+            while True:
+                await self._kept.wait()
+                self._kept = anyio.Event()
+                await anyio.sleep(KEEP_EVERY)
+                self.state.put_learned(self.keeper.catalog.estimates.to_dict())
+        finally:
+            self.state.put_learned(self.keeper.catalog.estimates.to_dict())
 
     def leave(self, drain: float) -> None:
         """Stop the daemon; answers may go on for ``drain`` seconds."""
@@ -90,7 +110,7 @@ class Rooms:
                 await opened()
 
     def _open_log(self) -> None:
-        log.configure(self.config.log, foreground=True, folder=paths.log_folder())
+        log.configure(self.config.log, foreground=sys.stderr.isatty(), folder=paths.log_folder())
 
     def log(self) -> Any:
         """The daemon's logger."""

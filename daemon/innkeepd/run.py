@@ -120,7 +120,7 @@ async def _serve(
 
 
 async def _mended(config_file: Path | None, listeners: list[socket]) -> Config | None:
-    """Under launchd a wrong configuration does not exit, or it would be started again for ever: the socket tells why."""
+    """Under launchd a wrong configuration does not exit, or it would be started for ever: the socket tells why."""
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         return await serve_bad_config(
             listeners, lambda: load(config_file, os.environ), find(config_file, os.environ)[0], signals
@@ -166,6 +166,7 @@ class Daemon:
         await anyio.lowlevel.checkpoint()
         await self._rooms.warm_up()
         self._tasks.start_soon(self._rooms.keeper.run)
+        self._tasks.start_soon(self._rooms.keep_learned)
         self._tasks.start_soon(self._rooms.serve_http)
         self._rooms.log().info("started", version=__version__, pid=os.getpid(), ollama=self._rooms.config.ollama.url)
 

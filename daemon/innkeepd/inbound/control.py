@@ -133,7 +133,7 @@ class Control:
             async def nothing(_lease: object) -> Result:
                 return Result()
 
-            await self._journey.serve(request, nothing, teller(session, asked.id))
+            await self._journey.serve(request, nothing, teller(session, asked.id, waiting=False))
             session.send(
                 wire.Loaded(id=asked.id, model=request.model or asked.model, took=anyio.current_time() - began)
             )

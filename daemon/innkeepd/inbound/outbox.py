@@ -1,8 +1,8 @@
 """What a connection is yet to be told: bounded, written at once where the peer reads, else by a task of its own.
 
-``put`` never waits. On a real socket it first tries to write in the caller's own step (a token then costs one system
-call and no switch of tasks); what the kernel does not take is kept and written by the connection's writer. Whoever
-produces much asks ``room`` in between. A peer that reads nothing for ``stuck`` seconds is cut off.
+``put`` never waits: it keeps the bytes, and the connection's writer sends all that one turn of the event loop gathered
+in one system call, which costs more than all the rest of a message. Whoever produces much asks ``room`` in between. A
+peer that reads nothing for ``stuck`` seconds is cut off.
 """
 
 import select
@@ -14,6 +14,8 @@ from anyio.abc import ByteStream, SocketAttribute, TaskGroup
 
 HIGH = 256 * 1024
 """Bytes kept for a slow reader before ``room`` waits."""
+LATER = 0.002
+"""Seconds that news of no hurry wait for company."""
 LOW = 64 * 1024
 """Bytes left when it goes on."""
 
@@ -28,6 +30,7 @@ class Outbox:
         self._kept = bytearray()
         self._writing = False
         self._filled = anyio.Event()
+        self._urgent = anyio.Event()
         self._emptied = anyio.Event()
         self._broken = False
 
@@ -43,25 +46,13 @@ class Outbox:
         """Begin to write what is kept; a peer that is gone or stuck ends the whole connection."""
         tasks.start_soon(self._write, connection)
 
-    def put(self, data: bytes) -> None:
-        """Tell the peer; what is told to one that is gone is dropped."""
-        if self._broken:
-            return
-        if not self._kept and not self._writing and self._raw is not None:
-            data = data[self._try(data) :]
-        if data:
+    def put(self, data: bytes, *, soon: bool = True) -> None:
+        """Tell the peer; what is told to one that is gone is dropped. What need not be told ``soon`` may wait 2 ms."""
+        if not self._broken:
             self._kept += data
             self._filled.set()
-
-    def _try(self, data: bytes) -> int:
-        try:
-            return self._raw.send(data) if self._raw else 0
-        except (BlockingIOError, InterruptedError):
-            return 0
-        except OSError:
-            self._broken = True
-            self._filled.set()
-            return len(data)
+            if soon:
+                self._urgent.set()
 
     async def room(self) -> None:
         """Wait while too much is kept."""
@@ -76,10 +67,12 @@ class Outbox:
     async def _write(self, connection: CancelScope) -> None:
         try:
             while not self._broken:
-                self._filled = anyio.Event()
                 if not self._kept:
+                    self._filled, self._urgent = anyio.Event(), anyio.Event()
                     await self._filled.wait()
-                    continue
+                if not self._urgent.is_set():
+                    with anyio.move_on_after(LATER):
+                        await self._urgent.wait()
                 chunk, self._kept = self._kept, bytearray()
                 self._writing = True
                 with anyio.fail_after(self._stuck):

@@ -60,25 +60,31 @@ class Session:
             await self._outbox.aclose()
 
     async def _read(self, tasks: TaskGroup) -> None:
+        """Take requests until the peer asks no more; a fault of the framing or a peer that is gone ends what is open."""
         try:
-            while True:
-                try:
-                    with anyio.fail_after(MID_FRAME if self._framer.mid_frame else None):
-                        data = await self._stream.receive(READ)
-                except TimeoutError:
-                    self._refuse(from_code("bad_message", f"silent for {MID_FRAME:g} s in the middle of a message"))
-                    self._leave()
-                    return
+            while (data := await self._receive()) is not None:
                 for body in self._framer.feed(data):
                     self._take(body, tasks)
-        except anyio.EndOfStream:
             for body in self._framer.end():
                 self._take(body, tasks)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             self._leave()
+        except TimeoutError:
+            self._refuse(from_code("bad_message", f"silent for {MID_FRAME:g} s in the middle of a message"))
+            self._leave()
         except InnkeepError as fault:
             self._refuse(fault)
             self._leave()
+
+    async def _receive(self) -> bytes | None:
+        """The next bytes; None at the end of input. Raises ``TimeoutError`` in the middle of a frame."""
+        try:
+            if not self._framer.mid_frame:
+                return await self._stream.receive(READ)
+            with anyio.fail_after(MID_FRAME):
+                return await self._stream.receive(READ)
+        except anyio.EndOfStream:
+            return None
 
     def _take(self, body: bytes, tasks: TaskGroup) -> None:
         try:
@@ -127,10 +133,10 @@ class Session:
 
     # ---- out ----
 
-    def send(self, reply: wire.Reply) -> None:
-        """Tell, without waiting."""
+    def send(self, reply: wire.Reply, *, soon: bool = True) -> None:
+        """Tell, without waiting; news of no hurry may be told with what comes next."""
         try:
-            self._outbox.put(encode(reply, self.dialect))
+            self._outbox.put(encode(reply, self.dialect), soon=soon)
         except InnkeepError as fault:
             self._outbox.put(encode(error_reply(fault), self.dialect))
 

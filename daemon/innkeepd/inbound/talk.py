@@ -5,7 +5,7 @@ from typing import Any
 from msgspec import to_builtins
 
 from innkeep import wire
-from innkeepd.chat import Journey, Lease, Request, Result, Told, Wish
+from innkeepd.chat import Journey, Lease, Request, Result, Tell, Told, Wish
 from innkeepd.inbound.session import Session
 from innkeepd.outbound.backend import Ask, BackendFault, Finish, Piece
 from innkeepd.policy.attempt import estimate_tokens
@@ -47,7 +47,8 @@ class Talk:
                     model=way.candidates[0].name,
                     candidates=[candidate.name for candidate in way.candidates],
                     reason=way.reason,
-                )
+                ),
+                soon=False,
             )
             answer = _Answer(session, chat, request)
             result = await self._journey.serve(request, answer.work, teller(session, chat.id))
@@ -68,12 +69,16 @@ class Talk:
                 lease.pace.went_on()
                 return Result(prompt_tokens=tokens)
 
-            await self._journey.serve(request, work, teller(session, embed.id))
+            await self._journey.serve(request, work, say_nothing)
             session.send(wire.Embeddings(id=embed.id, model=request.model or embed.model, embeddings=found))
 
 
-def teller(session: Session, identity: int) -> Any:
-    """Tells a waiting request's news on the socket."""
+async def say_nothing(_told: Told) -> None:
+    """For requests whose protocol knows no progress."""
+
+
+def teller(session: Session, identity: int, *, waiting: bool = True) -> Tell:
+    """Tells a waiting request's news on the socket; without ``waiting`` only of loads, as ``load`` wants it."""
 
     async def tell(told: Told) -> None:
         if told.kind == "loading":
@@ -86,7 +91,7 @@ def teller(session: Session, identity: int) -> Any:
                     expected=told.expected,
                 )
             )
-        else:
+        elif waiting:
             session.send(
                 wire.Waiting(
                     id=identity,
@@ -118,7 +123,9 @@ class _Answer:
         """Stream from the engine; raises ``BackendFault`` for whatever goes wrong there."""
         chat, session, pace = self._chat, self._session, lease.pace
         after = wire.Failed(*lease.after) if lease.after else None
-        session.send(wire.Started(id=chat.id, model=lease.candidate.name, attempt=lease.attempt, after=after))
+        session.send(
+            wire.Started(id=chat.id, model=lease.candidate.name, attempt=lease.attempt, after=after), soon=False
+        )
         extra = {"tools": chat.tools, "format": chat.format, "think": chat.think}
         ask = Ask(
             lease.model,

@@ -55,6 +55,7 @@ class Watch:
         self._version: str | None = None
         self._hurry_until = float("-inf")
         self._step = QUICK[0]
+        self._at_once = False
         self._clients = 0
         self._requests = 0
         self._changed = anyio.Event()
@@ -80,11 +81,13 @@ class Watch:
         """Something is under way: ask now and quickly, for so many seconds or until ``calm``."""
         self._hurry_until = max(self._hurry_until, anyio.current_time() + seconds)
         self._step = QUICK[0]
+        self._at_once = True
         self._wake()
 
     def calm(self) -> None:
         """What was under way has ended."""
         self._hurry_until = float("-inf")
+        self._wake()
 
     def attend(self, *, clients: int, requests: int = 0) -> None:
         """How many are connected and how many requests are open; more of them wakes a sleeping watch."""
@@ -121,13 +124,18 @@ class Watch:
         return last is None or (seen.sent >= last.sent and (seen.reachable or last.reachable))
 
     async def _pause(self) -> None:
-        now = anyio.current_time()
-        interval = self.interval(now)
-        if now < self._hurry_until:
+        """Until the next question is due; a change of pace moves that instant, and asks at once only what is overdue."""
+        asked = anyio.current_time()
+        due = False
+        while not self._at_once and not due:
+            self._changed = anyio.Event()
+            with anyio.move_on_at(asked + self.interval(anyio.current_time())) as pause:
+                await self._changed.wait()
+            due = pause.cancelled_caught
+        if self._at_once:
+            self._at_once = False
+        elif anyio.current_time() < self._hurry_until:
             self._step = min(self._step * 1.5, QUICK[1])
-        self._changed = anyio.Event()
-        with anyio.move_on_after(interval):
-            await self._changed.wait()
 
     def _wake(self) -> None:
         self._changed.set()

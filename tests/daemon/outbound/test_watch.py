@@ -70,14 +70,14 @@ async def test_something_loaded_or_somebody_connected_is_looked_at_every_ten_sec
 async def test_open_requests_are_looked_after_every_two_seconds_and_wake_a_sleeping_watch():
     house = House()
     async with anyio.create_task_group() as group:
-        group.start_soon(house.run, 30)
+        group.start_soon(house.run, 25)
         await anyio.sleep(1)
-        house.watch.attend(clients=1, requests=1)
-        await anyio.sleep(8.5)
+        house.watch.attend(clients=1, requests=1)  # asked a second ago: not asked again for each request
+        await anyio.sleep(8)
         house.watch.attend(clients=0)
-        await anyio.sleep(1)
-        house.watch.attend(clients=0)
-    assert [at for at, _ in told(house)] == [0, 1, 1 + SERVING, 1 + 2 * SERVING, 1 + 3 * SERVING, 9, 11]
+        await anyio.sleep(11)
+        house.watch.attend(clients=1, requests=1)  # asked long ago: asked at once
+    assert [at for at, _ in told(house)] == [0, 2, 4, 6, 8, 10, 20, 22, 24]
 
 
 async def test_a_hurry_asks_at_once_then_quickly_then_calms_down():
