@@ -4,72 +4,19 @@ The machine: service alone = prompt / prefill + out / decode seconds; k requests
 advance at 1/k of that speed; loads and unloads take their time and slow nobody. Memory is empty at time 0.
 """
 
-from collections.abc import Iterable
 from heapq import heappop, heappush
-from typing import Any, Literal
+from typing import Literal
 
-import msgspec
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from innkeepd.policy import events as ev
 from innkeepd.policy.model import GIB
 from innkeepd.policy.scheduler import Rules, Scheduler
+from innkeepd.trace import DEFAULT_MACHINE, Machine, MachineModel, TraceRequest
+
+__all__ = ["Outcome", "Report", "Span", "World", "delay", "replay", "totals"]
 
 WEIGHT = {"interactive": 1.0, "agent": 0.5, "batch": 0.05}
-
-
-class TraceError(Exception):
-    """The trace or the table of models cannot be read; the message says where and why, in one line."""
-
-
-class MachineModel(Struct, frozen=True):
-    """What a model costs on the simulated machine: GiB, seconds, tokens a second."""
-
-    gib: float
-    heavy: bool
-    load_s: float
-    unload_s: float
-    prefill_tps: float
-    decode_tps: float
-
-
-class Machine(Struct, frozen=True):
-    """``models.json``."""
-
-    budget_gib: float
-    models: dict[str, MachineModel]
-    parallel: int = 1
-
-
-DEFAULT_MACHINE = Machine(
-    budget_gib=27.0,
-    models={
-        "coder32": MachineModel(20.0, True, 12.0, 1.0, 300, 13.0),
-        "reason32": MachineModel(20.5, True, 16.0, 1.0, 300, 12.0),
-        "general32": MachineModel(22.0, True, 18.0, 1.0, 280, 11.0),
-        "light8": MachineModel(6.0, False, 4.0, 1.0, 1200, 27.0),
-        "huge70": MachineModel(42.0, True, 40.0, 1.0, 100, 5.0),
-    },
-)
-"""The 36 GB Mac of the recorded traces."""
-
-
-class TraceRequest(Struct, frozen=True, rename={"priority": "class"}):
-    """One line of a trace. Either ``t``, or ``after`` another request with ``think`` seconds between."""
-
-    id: str
-    priority: ev.Priority
-    chain: list[str]
-    prompt: int
-    out: int
-    t: float | None = None
-    after: str | None = None
-    think: float = 0.0
-    client: str = ""
-    session: str | None = None
-    last: bool = True
-    cancel: float | None = None
-    patience: float | None = None
 
 
 class Outcome(Struct, omit_defaults=False):
@@ -101,54 +48,9 @@ class Report(Struct):
 
     outcomes: list[Outcome]
     swaps: int
+    end: float = 0.0
     spans: list[Span] = field(default_factory=list)
     log: list[tuple[float, ev.Event, list[ev.Action]]] = field(default_factory=list)
-
-
-def read_trace(lines: Iterable[str], origin: str) -> list[TraceRequest]:
-    """Decode a trace; its first line may be a header without ``id``. Raises ``TraceError``."""
-    requests: list[TraceRequest] = []
-    seen: set[str] = set()
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            raw: Any = msgspec.json.decode(line)
-            if isinstance(raw, dict) and "trace" in raw and "id" not in raw:
-                continue
-            request = msgspec.convert(raw, TraceRequest)
-        except msgspec.MsgspecError as error:
-            raise TraceError(f"{origin}, line {number}: {error}") from None
-        if (why := _contradiction(request, seen)) is not None:
-            raise TraceError(f"{origin}, line {number}: {why}")
-        seen.add(request.id)
-        requests.append(request)
-    _check_followers(requests, seen, origin)
-    return requests
-
-
-def _contradiction(request: TraceRequest, seen: set[str]) -> str | None:
-    if request.id in seen:
-        return f"id {request.id!r} stands twice"
-    if (request.t is None) == (request.after is None):
-        return "give either `t` or `after`"
-    if not request.chain:
-        return "`chain` is empty"
-    if min(request.prompt, request.out, request.think, request.t or 0.0, request.cancel or 0.0) < 0:
-        return "a negative number"
-    return None
-
-
-def _check_followers(requests: list[TraceRequest], seen: set[str], origin: str) -> None:
-    after = {request.id: request.after for request in requests}
-    for request in requests:
-        if request.after is not None and request.after not in seen:
-            raise TraceError(f"{origin}: {request.id!r} comes after {request.after!r}, which is not in the trace")
-        step, walked = request.after, 0
-        while step is not None and walked <= len(requests):
-            step, walked = after[step], walked + 1
-        if step is not None:
-            raise TraceError(f"{origin}: {request.id!r} comes after itself")
 
 
 class _Job(Struct):
@@ -189,6 +91,9 @@ class World:
         while (at := self._next_instant()) is not None:
             self._advance_to(at)
             self._happen()
+        for weights in list(self._since):
+            self._close_span(weights)
+        self._report.end = self._now
         self._report.outcomes = [self._outcomes[name] for name in self._requests if name in self._outcomes]
         return self._report
 
@@ -280,12 +185,14 @@ class World:
     def _act(self, action: ev.Action) -> None:
         match action:
             case ev.Load(op, weights):
-                self._span(weights, "loading")
+                self._since[weights] = self._now
                 self._push(self._now + self._machine.models[weights].load_s, ev.LoadEnded(op))
             case ev.Unload(op, weights):
                 self._report.swaps += 1
-                self._span(weights, "resident")
-                self._push(self._now + self._machine.models[weights].unload_s, ev.UnloadEnded(op))
+                self._close_span(weights)
+                gone = self._now + self._machine.models[weights].unload_s
+                self._report.spans.append(Span(weights, "unloading", self._now, gone))
+                self._push(gone, ev.UnloadEnded(op))
             case ev.Grant(ticket, weights):
                 self._start(ticket, weights)
             case ev.Refuse(ticket):
@@ -294,18 +201,12 @@ class World:
             case ev.WakeAt(at):
                 self._wake = at
 
-    def _span(self, weights: str, ended: Literal["loading", "resident"]) -> None:
-        """A state begins now; what came before it, if anything, has ended."""
-        since = self._since.get(weights)
-        if ended == "resident" and since is not None:
-            model = self._machine.models[weights]
-            loaded = since + model.load_s
-            self._report.spans.append(Span(weights, "loading", since, loaded))
-            self._report.spans.append(Span(weights, "resident", loaded, self._now))
-            self._report.spans.append(Span(weights, "unloading", self._now, self._now + model.unload_s))
-            del self._since[weights]
-        else:
-            self._since[weights] = self._now
+    def _close_span(self, weights: str) -> None:
+        """A model's stay ends now: note how long it loaded and how long it was there."""
+        since = self._since.pop(weights)
+        loaded = min(self._now, since + self._machine.models[weights].load_s)
+        self._report.spans.append(Span(weights, "loading", since, loaded))
+        self._report.spans.append(Span(weights, "resident", loaded, self._now))
 
     def _start(self, ticket: str, weights: str) -> None:
         request, model = self._requests[ticket], self._machine.models[weights]
@@ -332,25 +233,30 @@ def replay(
     keep_log: bool = False,
 ) -> Report:
     """Play a trace. ``simulate`` runs without idle unload: the measure is the order, not the housekeeping."""
-    rules = msgspec.structs.replace(rules or Rules(), idle_unload=None)
+    rules = structs.replace(rules or Rules(), idle_unload=None)
     return World(requests, machine, rules, keep_log=keep_log).run()
+
+
+def delay(outcome: Outcome) -> float:
+    """Seconds that a served request took more than it would have alone, with its model in memory."""
+    return max(0.0, (outcome.end or 0.0) - outcome.asked - outcome.alone)
 
 
 def totals(report: Report) -> dict[str, float]:
     """The measures. Means leave refused and cancelled requests out; two minutes count double in ``fair_cost``."""
     served = [o for o in report.outcomes if o.end is not None and not o.cancelled]
-    delays = [(o, max(0.0, (o.end or 0.0) - o.asked - o.alone)) for o in served]
-    cost = [_fair(o.priority, delay) for o, delay in delays]
+    delays = [delay(o) for o in served]
+    cost = [_fair(o.priority, late) for o, late in zip(served, delays, strict=True)]
     waits = [o.model_wait or 0.0 for o in served if o.priority != "batch"]
     return {
         "swaps": report.swaps,
-        "mean_delay": sum(delay for _, delay in delays) / len(delays) if delays else 0.0,
+        "mean_delay": sum(delays) / len(delays) if delays else 0.0,
         "fair_cost": sum(cost) / len(cost) if cost else 0.0,
         "longest_model_wait": max(waits, default=0.0),
         "refused": sum(o.refused for o in report.outcomes),
     }
 
 
-def _fair(priority: ev.Priority, delay: float) -> float:
+def _fair(priority: ev.Priority, late: float) -> float:
     weight = WEIGHT[priority]
-    return weight * delay if priority == "batch" else weight * (delay + delay * delay / 120)
+    return weight * late if priority == "batch" else weight * (late + late * late / 120)

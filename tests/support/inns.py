@@ -218,8 +218,14 @@ def stale(life: Life, dice: random.Random) -> None:
     if over in life.granted:
         over = "nobody"
     event = dice.choice(
-        [ev.LoadEnded(number), ev.LoadEnded(0, "load_failed"), ev.UnloadEnded(number), ev.UnloadEnded(0, "stuck"),
-         ev.Cancelled(over), ev.Released(over)]
+        [
+            ev.LoadEnded(number),
+            ev.LoadEnded(0, "load_failed"),
+            ev.UnloadEnded(number),
+            ev.UnloadEnded(0, "stuck"),
+            ev.Cancelled(over),
+            ev.Released(over),
+        ]
     )
     life.step(ev.Woke())
     wake = life.wake

@@ -69,6 +69,11 @@ class House:
         spec = self.specs.get(weights)
         return spec is not None and spec.remote
 
+    def engine(self, weights: str) -> str:
+        """The remote engine that runs it; empty for this machine's."""
+        spec = self.specs.get(weights)
+        return spec.engine if spec else ""
+
     def has(self, weights: str, need: int) -> bool:
         """Whether it can work now with at least ``need`` tokens of context."""
         resident = self.residents.get(weights)
@@ -143,11 +148,14 @@ def gib(size: int) -> str:
 
 def obstacle(house: House, weights: str, need: int, cooling: Cooling | None, now: float) -> Passed | None:
     """Why a candidate can't be had at all, however long one waits; None where it can."""
-    if house.has(weights, need) or house.is_coming(weights, need):
+    is_here = house.has(weights, need) or house.is_coming(weights, need)
+    if is_here and not house.is_remote(weights):
         return None
     if cooling is not None and cooling.until > now:
         rest = f"not tried again for {cooling.until - now:.0f} s after: {cooling.message}"
         return Passed(weights, cooling.code, rest)
+    if is_here:
+        return None
     spec = house.specs.get(weights)
     if spec is None:
         return Passed(weights, "model_missing", f"{weights} is not pulled; `ollama pull {weights}`")

@@ -19,7 +19,8 @@ class Spec(Struct, frozen=True):
     """What the scheduler needs to know of a model.
 
     ``footprints`` are (context, bytes) by rising context, at least one; ``context`` is the one to load it with. A
-    ``remote`` model lives on another machine: it takes no memory here and is always there. What was learned of it:
+    ``remote`` model lives on another machine: it takes no memory here and is always there; those of one ``engine``
+    share its ``parallel``. What was learned of it:
     ``load_s``, ``unload_s`` and ``service_s``, seconds of a load, an unload, an answer; None until learned. They
     foretell, they never decide who is next.
     """
@@ -31,6 +32,7 @@ class Spec(Struct, frozen=True):
     heavy: bool = False
     parallel: int = 1
     remote: bool = False
+    engine: str = ""
     load_s: float | None = None
     unload_s: float | None = None
     service_s: float | None = None
@@ -143,6 +145,14 @@ class Observed(Struct, frozen=True, tag=True):
     running: tuple[Seen, ...]
 
 
+class Judged(Struct, frozen=True, tag=True):
+    """What a remote model showed when it was asked; ``code`` is None where it answered."""
+
+    weights: str
+    code: str | None = None
+    message: str = ""
+
+
 class PinSet(Struct, frozen=True, tag=True):
     """A model is to be kept (or no longer)."""
 
@@ -183,6 +193,7 @@ Event: TypeAlias = (
     | LoadEnded
     | UnloadEnded
     | Observed
+    | Judged
     | PinSet
     | UnloadAsked
     | HoldBegan

@@ -13,6 +13,22 @@ from innkeepd.policy.line import Waiter
 from innkeepd.policy.residency import LOADING, UNLOADING, Cooling, Residency
 from innkeepd.policy.turns import make_gate
 
+COOLS = frozenset(
+    {
+        "backend_unreachable",
+        "backend_error",
+        "first_token_timeout",
+        "stalled",
+        "unknown_model",
+        "model_missing",
+        "load_failed",
+        "out_of_memory",
+    }
+)
+"""Failures of a remote model that the next request would only meet again; not those of the request itself, nor a queue
+that is full: that is told in a moment.
+"""
+
 
 def happen(inn: Inn, event: ev.Event, now: float) -> None:
     """Take the event into the facts."""
@@ -150,6 +166,17 @@ def _adopt(inn: Inn, line: ev.Seen, now: float) -> None:
     inn.house.learn(resident)
 
 
+def _judged(inn: Inn, event: ev.Judged, now: float) -> None:
+    """Requests that were under way together fail together: that is one failure, not a row of them."""
+    if not inn.house.is_remote(event.weights):
+        return
+    before = inn.cooling.get(event.weights)
+    if event.code is None:
+        inn.cooling.pop(event.weights, None)
+    elif event.code in COOLS and (before is None or before.until <= now):
+        inn.cooling[event.weights] = Cooling.after(before, event.code, event.message, now)
+
+
 def _pin_set(inn: Inn, event: ev.PinSet, _now: float) -> None:
     if event.pinned:
         inn.house.pins[event.weights] = True
@@ -192,6 +219,7 @@ _CHANGES: dict[type, Callable[[Inn, Any, float], None]] = {
     ev.LoadEnded: _load_ended,
     ev.UnloadEnded: _unload_ended,
     ev.Observed: _observed,
+    ev.Judged: _judged,
     ev.PinSet: _pin_set,
     ev.UnloadAsked: _unload_asked,
     ev.HoldBegan: _hold_began,

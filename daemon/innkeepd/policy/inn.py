@@ -49,13 +49,26 @@ class Inn:
         """Whether what it wants can work now."""
         return self.house.has(waiter.wants, waiter.ticket.need)
 
+    def is_ready(self, weights: str, need: int, now: float) -> bool:
+        """Whether it can work now; a remote model that has just failed is left alone for a while."""
+        cooling = self.cooling.get(weights)
+        is_cooling = self.house.is_remote(weights) and cooling is not None and cooling.until > now
+        return self.house.has(weights, need) and not is_cooling
+
     def is_busy(self, weights: str) -> bool:
         """Whether it answers somebody (of ours) now."""
         return self.leases.count(weights) > 0
 
     def has_slot(self, weights: str) -> bool:
         """Whether it may answer one more at once."""
-        return self.leases.count(weights) < self.house.slots(weights)
+        return self.answering(weights) < self.house.slots(weights)
+
+    def answering(self, weights: str) -> int:
+        """How many requests it answers now; a remote engine counts all its models together."""
+        engine = self.house.engine(weights)
+        if not engine:
+            return self.leases.count(weights)
+        return sum(self.leases.count(spec.weights) for spec in self.house.specs.values() if spec.engine == engine)
 
     def waiting_for(self, resident: Residency) -> list[Waiter]:
         """Who would be served by this resident as it stands."""

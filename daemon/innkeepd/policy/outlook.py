@@ -79,5 +79,5 @@ def _doing(inn: Inn, waiter: Waiter) -> list[str]:
         elif resident.weights != waiter.wants:
             doing.append(f"{name} is kept for the next turn of a session")
     if inn.house.is_remote(waiter.wants):
-        return [f"{inn.house.name(waiter.wants)} is answering {inn.leases.count(waiter.wants)}"]
+        return [f"{inn.house.name(waiter.wants)} is answering {inn.answering(waiter.wants)}"]
     return doing

@@ -25,7 +25,7 @@ TRANSITIONS: dict[tuple[str, str], str] = {
 }
 
 
-class IllegalTransition(Exception):  # noqa: N818 - it names a fault of ours, not an error of the world's
+class IllegalTransition(Exception):
     """A residency was told something that cannot happen in its state; the message names both."""
 
 

@@ -212,17 +212,18 @@ class Scheduler:
         if self.held_until is not None or self.rules.order == "fifo":
             return
         for waiter in [waiter for waiter in self.line if waiter.ticket.patience is not None]:
-            smaller = self._smaller(waiter, draining)
+            smaller = self._smaller(waiter, draining, now)
             if smaller is not None and self._is_out_of_patience(waiter.ticket, waiter.asked, now):
                 text = f"patience of {waiter.ticket.patience:g} s would run out"
                 waiter.passed.append(ev.Passed(waiter.wants, "patience", text))
                 self._grant(waiter, smaller, now)
 
-    def _smaller(self, waiter: Waiter, draining: set[str]) -> str | None:
+    def _smaller(self, waiter: Waiter, draining: set[str], now: float) -> str | None:
+        """Whatever stands free will do for one who waits for an engine elsewhere."""
         passed = {entry.weights for entry in waiter.passed}
         for weights in waiter.ticket.chain:
-            is_smaller = self.house.size(weights) < self.house.size(waiter.wants)
-            is_here = self.house.has(weights, waiter.ticket.need) and weights not in draining
+            is_smaller = self.house.is_remote(waiter.wants) or self.house.size(weights) < self.house.size(waiter.wants)
+            is_here = self.inn.is_ready(weights, waiter.ticket.need, now) and weights not in draining
             if is_smaller and is_here and weights not in passed and self.inn.has_slot(weights):
                 return weights
         return None

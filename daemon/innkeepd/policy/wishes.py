@@ -19,7 +19,7 @@ def settle(inn: Inn, waiter: Waiter, now: float) -> Passed | None:
         return waiter.passed[-1] if waiter.passed else Passed("", "unknown_model", "no candidate is known")
     if not inn.is_held_from(waiter.wants):
         return None
-    waiter.wants = _elsewhere(inn, waiter) or waiter.wants
+    waiter.wants = _elsewhere(inn, waiter, now) or waiter.wants
     if inn.is_held_from(waiter.wants) and now >= inn.bears_hold_until(waiter):
         return Passed(waiter.wants, "on_hold", "the memory is on hold; `innkeep resume` ends that")
     return None
@@ -39,7 +39,8 @@ def _best(inn: Inn, waiter: Waiter, now: float) -> str:
     return ""
 
 
-def _elsewhere(inn: Inn, waiter: Waiter) -> str | None:
+def _elsewhere(inn: Inn, waiter: Waiter, now: float) -> str | None:
     """While the memory is on hold, another machine may serve: the best of the chain that lives on one."""
     passed = {entry.weights for entry in waiter.passed}
-    return next((w for w in waiter.ticket.chain if w not in passed and inn.house.is_remote(w)), None)
+    remote = [w for w in waiter.ticket.chain if w not in passed and inn.house.is_remote(w)]
+    return next((w for w in remote if inn.is_ready(w, waiter.ticket.need, now)), None)
