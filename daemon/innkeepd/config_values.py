@@ -11,7 +11,7 @@ from innkeepd import units
 _T = TypeVar("_T", bound=Struct)
 
 
-class BadValue(Exception):  # noqa: N818 (it never leaves these rooms: config_file turns it into a ConfigError)
+class BadValue(Exception):
     """A key that can't be used: its path, and the rest of the sentence."""
 
     def __init__(self, at: str, text: str) -> None:

@@ -22,7 +22,7 @@ CREATE TABLE state (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
 
-class NewerSchema(Exception):  # noqa: N818 (a finding, not a failure: history reports it in words)
+class NewerSchema(Exception):
     """The file was written by a newer innkeep; it is left alone."""
 
 

@@ -43,7 +43,7 @@ def configure(config: LogConfig, *, foreground: bool, folder: Path, terminal: IO
     ``folder`` is used where the configuration names no path. May be called again, after the configuration was re-read.
     Raises OSError where the file can't be opened.
     """
-    import structlog  # noqa: PLC0415 (170 ms; the command line never needs it)
+    import structlog
 
     path = Path(config.path).expanduser() if config.path else folder / FILE_NAME
     outputs: list[logging.Handler] = [_file(path, config)]
@@ -67,7 +67,7 @@ def configure(config: LogConfig, *, foreground: bool, folder: Path, terminal: IO
 
 def get() -> "FilteringBoundLogger":
     """The daemon's logger: ``get().info("loaded", model=name)``."""
-    import structlog  # noqa: PLC0415
+    import structlog
 
     logger: FilteringBoundLogger = structlog.get_logger(_LOGGER)
     return logger
@@ -150,18 +150,18 @@ class _PrivateFile(logging.handlers.RotatingFileHandler):
             os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8"
         )
 
-    def shouldRollover(self, record: logging.LogRecord) -> bool:  # noqa: ARG002, N802
+    def shouldRollover(self, record: logging.LogRecord) -> bool:
         """Once it is full; the standard one looks at the disk and formats the line once more, for every line."""
         return self.maxBytes > 0 and self.stream is not None and self.stream.tell() >= self.maxBytes
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
+    def handleError(self, record: logging.LogRecord) -> None:
         if not self._told:
             self._told = True
-            print(f"innkeepd: the log can't be written: {sys.exception()} ({record.name})", file=sys.stderr)  # noqa: T201
+            print(f"innkeepd: the log can't be written: {sys.exception()} ({record.name})", file=sys.stderr)
 
 
 def _file(path: Path, config: LogConfig) -> logging.Handler:
-    import structlog  # noqa: PLC0415
+    import structlog
 
     path.parent.mkdir(parents=True, exist_ok=True)
     if not config.path:
@@ -188,7 +188,7 @@ def _file(path: Path, config: LogConfig) -> logging.Handler:
 
 
 def _terminal(stream: IO[str]) -> logging.Handler:
-    import structlog  # noqa: PLC0415
+    import structlog
 
     handler = logging.StreamHandler(stream)
     handler.setFormatter(

@@ -154,7 +154,7 @@ class Moves:
             return
         with anyio.move_on_after(BACK_WITHIN):
             while (now := self._free()) is not None and now < before + BACK_SHARE * fall:
-                await anyio.sleep(0.1)  # noqa: ASYNC110 - the kernel sends no event
+                await anyio.sleep(0.1)
 
     def _weights(self, running: Sequence[Running]) -> set[str]:
         return {self._weights_of(line.name) for line in running}

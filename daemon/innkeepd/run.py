@@ -86,14 +86,18 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _speed(text: str) -> float:
-    value = float(text)
+    """An argument that is a factor. Raises ``ArgumentTypeError`` in words."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value <= 10_000:
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"{text!r} is no factor; give a number above 0, at most 10000")
     return value
 
 
 def _complain(text: str) -> None:
-    print(f"innkeepd: {text}", file=sys.stderr)  # noqa: T201 - no log is open yet
+    print(f"innkeepd: {text}", file=sys.stderr)
 
 
 async def _serve(
@@ -129,8 +133,8 @@ async def _mended(config_file: Path | None, listeners: list[socket]) -> Config |
 
 @asynccontextmanager
 async def _simulated(options: argparse.Namespace) -> AsyncIterator[Any]:
-    from innkeepd.simulator.engine import Simulator  # noqa: PLC0415 - only who simulates pays for it
-    from innkeepd.simulator.server import serve  # noqa: PLC0415
+    from innkeepd.simulator.engine import Simulator
+    from innkeepd.simulator.server import serve
 
     simulator = Simulator(speed=options.speed)
     async with serve(simulator) as url:

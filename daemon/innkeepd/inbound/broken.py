@@ -31,7 +31,7 @@ async def serve_bad_config(
 
         async def look() -> None:
             while not state.is_mended(found):
-                await anyio.sleep(LOOK_EVERY)  # noqa: ASYNC110 - a file sends no event
+                await anyio.sleep(LOOK_EVERY)
             tasks.cancel_scope.cancel()
 
         async def obey() -> None:
