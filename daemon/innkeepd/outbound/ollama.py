@@ -35,10 +35,7 @@ from innkeepd.outbound.ollama_wire import (
 )
 from innkeepd.outbound.reply import Forwarded, Reply, unreachable
 from innkeepd.policy.attempt import classify
-from innkeepd.policy.model import Model, canonical
-
-DERIVED_PREFIX = "innkeep-ctx/"
-"""Names of models that innkeep itself derives to fix a context; they are nobody's to choose."""
+from innkeepd.policy.model import DERIVED_PREFIX, Model, canonical
 
 RUNNER_OPTIONS = frozenset({"num_ctx", "num_batch", "num_gpu", "main_gpu", "use_mmap", "num_thread"})
 """Options of the loaded runner (``api.Runner`` in Ollama's source): a request with another value reloads the model."""

@@ -4,6 +4,8 @@ A *model* is what a name stands for; *weights* are what stands in memory. Names 
 Ollama's, and ``/api/ps`` lists only the name that was loaded first, so everything that happens to memory is keyed by weights.
 """
 
+import re
+
 from msgspec import Struct
 
 GIB = 2**30
@@ -23,6 +25,13 @@ def canonical(name: str) -> str:
     for prefix in ("ollama/", "registry.ollama.ai/library/", "library/"):
         bare = bare.removeprefix(prefix)
     return bare if ":" in bare.rsplit("/", 1)[-1] else f"{bare}:latest"
+
+
+DERIVED_PREFIX = "innkeep-ctx/"
+"""Names of models that innkeep itself derives to fix a context; they are nobody's to choose."""
+
+_DERIVED = re.compile(r"innkeep-ctx/.*-([0-9a-f]{12}):[0-9]+")
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class Model(Struct, frozen=True):
@@ -62,3 +71,19 @@ def footprint(model: Model, context: int, *, parallel: int = 1, cache_type: str 
     """
     buffers = min(model.size // 20, GIB)
     return model.size + kv_bytes(model, context, parallel=parallel, cache_type=cache_type) + buffers
+
+
+def derived_name(model: Model, context: int) -> str:
+    """How we call ``model`` at a fixed context; one that was pulled anew (another digest) gets another name."""
+    bare = _NOT_IN_A_NAME.sub("-", model.name).strip("-._")[:48]
+    return f"{DERIVED_PREFIX}{bare}-{_mark(model)}:{context}"
+
+
+def is_derived_from(name: str, model: Model) -> bool:
+    """Whether ``name`` is one of ``derived_name``'s for this model."""
+    found = _DERIVED.fullmatch(name)
+    return found is not None and found[1] == _mark(model)
+
+
+def _mark(model: Model) -> str:
+    return model.digest.removeprefix("sha256:")[:12].rjust(12, "0")

@@ -6,7 +6,8 @@ import pytest
 
 from innkeepd.outbound.backend import Ask, BackendFault, Finish, Piece
 from innkeepd.outbound.http import Unreachable
-from innkeepd.outbound.ollama import DERIVED_PREFIX, OllamaBackend
+from innkeepd.outbound.ollama import OllamaBackend
+from innkeepd.policy.model import DERIVED_PREFIX
 from support.scripted import ScriptedTransport, recorded, recordings
 
 pytestmark = pytest.mark.anyio

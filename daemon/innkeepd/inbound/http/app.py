@@ -1,0 +1,239 @@
+"""The ASGI application: which path is answered by whom. What runs a model takes the same journey as the socket's."""
+
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
+
+import anyio
+import msgspec
+
+from innkeepd.chat import Failure, Journey, Lease, Result, Told
+from innkeepd.config import HttpConfig
+from innkeepd.inbound.http.asked import ENDPOINTS, Asked, Endpoint, read
+from innkeepd.inbound.http.derived import Derived
+from innkeepd.inbound.http.disk import Disk
+from innkeepd.inbound.http.errors import Api, HttpFault
+from innkeepd.inbound.http.guard import Guard
+from innkeepd.inbound.http.passing import Passing, empty_record, told_fault
+from innkeepd.inbound.http.reply import FULL, Message, Receive, Reply, Send
+from innkeepd.inbound.http.shelf import Shelf
+from innkeepd.inbound.http.virtual import Virtual
+from innkeepd.keeper import Keeper
+from innkeepd.outbound.backend import BackendFault
+from innkeepd.policy.model import canonical
+
+BODY_WITHIN = 30.0
+"""Seconds that a client may be silent in the middle of its body."""
+
+_ENCODE = msgspec.json.Encoder().encode
+_PREFLIGHT = [
+    (b"access-control-allow-methods", b"GET, HEAD, POST, DELETE, OPTIONS"),
+    (b"access-control-allow-headers", b"*, authorization, content-type"),
+    (b"access-control-max-age", b"600"),
+]
+
+Headers: TypeAlias = Mapping[bytes, bytes]
+Look: TypeAlias = Callable[[bytes], Awaitable[bytes]]
+
+
+class App:
+    """Answers HTTP. ``warn`` is told of our own faults."""
+
+    def __init__(
+        self, config: HttpConfig, journey: Journey, keeper: Keeper, *, warn: Callable[[str], object] = print
+    ) -> None:
+        self._journey = journey
+        self._keeper = keeper
+        self._warn = warn
+        self._max_body = config.max_body
+        self._guard = Guard(config, hostname=socket.gethostname())
+        self._derived = Derived()
+        self.virtual = Virtual(journey)
+        self.shelf = Shelf(keeper, self.virtual)
+        self._disk = Disk(keeper, allowed=config.allow_admin)
+        self._looks: dict[str, Callable[[], Awaitable[bytes]]] = {
+            "/api/tags": self.shelf.tags,
+            "/api/ps": self.shelf.ps,
+            "/api/version": self.shelf.version,
+            "/v1/models": self.shelf.models,
+        }
+
+    def __repr__(self) -> str:
+        return f"<App {self._guard!r}>"
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one request; whoever leaves ends the work for it."""
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        path: str = scope["path"]
+        api: Api = _api_of(path)
+        origin = headers.get(b"origin")
+        extra = [] if origin is None else [(b"access-control-allow-origin", origin), (b"vary", b"origin")]
+        full = (scope.get("extensions") or {}).get(FULL, _never)
+        reply = Reply(send, extra=extra, is_full=full)
+        try:
+            self._guard.check(headers, is_preflight=scope["method"] == "OPTIONS")
+            await self._answer(scope["method"], path, headers, receive, reply)
+        except HttpFault as fault:
+            await reply.fault(api, fault)
+        except Exception as error:
+            self._warn(f"a fault of innkeepd itself at {path}: {error!r}")
+            if not reply.begun:
+                await reply.fault(api, HttpFault(500, f"a fault of innkeepd itself: {error!r}", "internal"))
+
+    async def _answer(self, method: str, path: str, headers: Headers, receive: Receive, reply: Reply) -> None:
+        if method == "OPTIONS":
+            await reply.head(204, list(_PREFLIGHT))
+            await reply.end()
+            return
+        endpoint = ENDPOINTS.get(path)
+        if endpoint is not None and method == "POST":
+            await self._run(endpoint, await self._body(headers, receive), headers, receive, reply)
+        elif method in {"GET", "HEAD"} and path == "/":
+            await reply.whole(b"Ollama is running", content_type=b"text/plain; charset=utf-8")
+        elif method in {"GET", "HEAD"} and path in self._looks:
+            await reply.whole(await self._looks[path]())
+        elif method == "POST" and path == "/api/show":
+            await reply.whole(await self.shelf.show(await self._body(headers, receive)))
+        elif method == "GET" and path.startswith("/v1/models/"):
+            await reply.whole(await self.shelf.model(path.removeprefix("/v1/models/")))
+        elif self._disk.serves(method, path):
+            self._disk.refuse_unless_allowed(path)
+            await self._passed_through(method, path, await self._body(headers, receive), receive, reply)
+        elif endpoint is not None or path in self._looks or path == "/api/show":
+            raise HttpFault(405, "method not allowed")
+        else:
+            raise HttpFault(404, f"innkeep does not serve {path}")
+
+    # ---- running a model ----
+
+    async def _run(self, endpoint: Endpoint, data: bytes, headers: Headers, receive: Receive, reply: Reply) -> None:
+        asked = read(endpoint, data)
+        known = self.virtual.find(asked.name)
+        if known is not None:
+            asked.is_virtual = True
+            asked.role = None if known == "auto" else known
+            if endpoint.kind == "embed":
+                raise HttpFault(400, f'"{asked.name}" does not support embeddings; name a model', "unsupported")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_leave_with, receive, tasks.cancel_scope)
+            if asked.is_promptless:
+                await self._bring(asked, headers, reply)
+            else:
+                passing = Passing(asked, reply, self._journey, self._derived)
+                if asked.stream:
+                    tasks.start_soon(passing.hold)
+                await self._pass(asked, passing, headers, reply)
+            tasks.cancel_scope.cancel()
+
+    async def _pass(self, asked: Asked, passing: Passing, headers: Headers, reply: Reply) -> None:
+        try:
+            async with self._journey.begin(asked.wish(headers)) as request:
+                reply.identity = request.id
+                passing.request = request
+                await self._journey.serve(request, passing.work, passing.tell)
+                await passing.finish()
+        except Failure as failure:
+            await passing.fail(failure)
+        except HttpFault as fault:
+            await reply.fault(asked.api, fault)
+        except Exception as error:
+            self._warn(f"a fault of innkeepd itself at {asked.endpoint.path}: {error!r}")
+            await passing.fail(Failure("internal", f"a fault of innkeepd itself: {error!r}"))
+
+    async def _bring(self, asked: Asked, headers: Headers, reply: Reply) -> None:
+        """A request without a prompt wants the model in memory, or out of it."""
+        try:
+            if asked.wants_it_out:
+                await self._take_out(asked)
+            else:
+                wish = msgspec.structs.replace(asked.wish(headers), kind="load", insist=not asked.is_virtual)
+                async with self._journey.begin(wish) as request:
+                    reply.identity = request.id
+                    await self._journey.serve(request, _nothing, _nobody)
+        except Failure as failure:
+            await reply.fault(asked.api, told_fault(failure, asked))
+            return
+        except HttpFault as fault:
+            await reply.fault(asked.api, fault)
+            return
+        ended = {"done": True, "done_reason": "unload" if asked.wants_it_out else "load"}
+        await reply.whole(_ENCODE(empty_record(asked, asked.name) | ended))
+
+    async def _take_out(self, asked: Asked) -> None:
+        if asked.is_virtual:
+            raise HttpFault(400, f"{asked.name} stands for several models; name the one to unload", "bad_request")
+        catalog = self._keeper.catalog
+        await self._keeper.ready.wait()
+        if catalog.find(asked.name) is None:
+            await self._keeper.refresh()
+        if catalog.find(asked.name) is None:
+            raise HttpFault(404, f"model '{asked.name}' not found", "unknown_model")
+        try:
+            await self._keeper.take_out((self._keeper.weights_of(canonical(asked.name)),))
+        except BackendFault as fault:
+            raise HttpFault(500, fault.message, fault.code) from None
+
+    # ---- passing through without a lease ----
+
+    async def _passed_through(self, method: str, path: str, body: bytes, receive: Receive, reply: Reply) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_leave_with, receive, tasks.cancel_scope)
+            try:
+                await self._disk.pass_through(method, path, body, reply)
+            except HttpFault as fault:
+                await reply.fault("native", fault)
+            tasks.cancel_scope.cancel()
+
+    # ---- in ----
+
+    async def _body(self, headers: Headers, receive: Receive) -> bytes:
+        """The whole body. Raises ``HttpFault`` 413 before it is read, where its length is told."""
+        length = headers.get(b"content-length", b"0")
+        if length.isdigit() and int(length) > self._max_body:
+            raise _too_large(self._max_body)
+        parts: list[bytes] = []
+        size, more = 0, True
+        while more:
+            try:
+                with anyio.fail_after(BODY_WITHIN):
+                    message = await receive()
+            except TimeoutError:
+                raise HttpFault(408, f"the body stopped for {BODY_WITHIN:g} s", "bad_request") from None
+            if message["type"] == "http.disconnect":
+                raise HttpFault(400, "the client left", "cancelled")
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > self._max_body:
+                raise _too_large(self._max_body)
+            more = message.get("more_body", False)
+        return b"".join(parts)
+
+
+async def _leave_with(receive: Receive, scope: anyio.CancelScope) -> None:
+    """End the work when its client has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()
+
+
+async def _nothing(_lease: Lease) -> Result:
+    return Result()
+
+
+async def _nobody(_told: Told) -> None:
+    """A load is not told about: it streams nothing."""
+
+
+def _never() -> bool:
+    return False
+
+
+def _too_large(limit: int) -> HttpFault:
+    return HttpFault(413, f"the body is larger than {limit} bytes, see [http] max_body", "bad_request")
+
+
+def _api_of(path: str) -> Api:
+    endpoint = ENDPOINTS.get(path)
+    if endpoint is not None:
+        return endpoint.api
+    return "openai" if path.startswith("/v1/") else "native"

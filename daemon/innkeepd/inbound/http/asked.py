@@ -1,0 +1,245 @@
+"""A request that runs a model, as far as we read it: who is wanted, what the user said, and the body for the engine.
+
+Nothing else of the body is understood or changed; fields that we do not know go on as they came.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from innkeepd.chat import Lease, Wish
+from innkeepd.inbound.http.errors import Api, HttpFault
+from innkeepd.outbound.ollama import RUNNER_OPTIONS
+from innkeepd.policy.attempt import estimate_tokens
+from innkeepd.policy.events import PRIORITIES
+from innkeepd.policy.model import canonical
+
+_ENCODE = msgspec.json.Encoder().encode
+_DECODE = msgspec.json.Decoder().decode
+
+
+class Endpoint(Struct, frozen=True):
+    """A path that runs a model. ``streams``: whether it does where the body does not say.
+
+    ``cuts`` and ``shifts``: whether Ollama cuts a long prompt or a long answer there, unless it is told not to.
+    """
+
+    path: str
+    api: Api
+    kind: str = "chat"
+    streams: bool = False
+    cuts: bool = False
+    shifts: bool = False
+
+    @property
+    def is_native(self) -> bool:
+        """Whether it is Ollama's own API, which takes ``options`` and ``keep_alive``."""
+        return self.api == "native"
+
+
+ENDPOINTS = {
+    each.path: each
+    for each in (
+        Endpoint("/api/chat", "native", streams=True, cuts=True, shifts=True),
+        Endpoint("/api/generate", "native", streams=True, cuts=True, shifts=True),
+        Endpoint("/api/embed", "native", "embed", cuts=True),
+        Endpoint("/api/embeddings", "native", "embed"),
+        Endpoint("/v1/chat/completions", "openai"),
+        Endpoint("/v1/completions", "openai"),
+        Endpoint("/v1/embeddings", "openai", "embed"),
+        Endpoint("/v1/responses", "responses"),
+        Endpoint("/v1/messages", "messages"),
+    )
+}
+
+
+class Asked(Struct):
+    """One request. ``name`` is the model as the client spells it, ``role`` what a virtual name stands for."""
+
+    endpoint: Endpoint
+    body: dict[str, Any]
+    size: int
+    name: str
+    stream: bool
+    role: str | None = None
+    is_virtual: bool = False
+
+    @property
+    def api(self) -> Api:
+        """Whose shapes to answer in."""
+        return self.endpoint.api
+
+    @property
+    def is_promptless(self) -> bool:
+        """Whether it only wants the model in memory, or out of it."""
+        if self.endpoint.path == "/api/chat":
+            return not self.body.get("messages")
+        return self.endpoint.path == "/api/generate" and not self.body.get("prompt")
+
+    @property
+    def wants_it_out(self) -> bool:
+        """Whether a promptless request is one to unload: ``keep_alive`` 0, as a number or a duration."""
+        said = self.body.get("keep_alive")
+        if isinstance(said, str):
+            return bool(said) and not any(digit in said for digit in "123456789")
+        return isinstance(said, int | float) and said == 0
+
+    def wish(self, headers: Mapping[bytes, bytes]) -> Wish:
+        """What the journey needs to know. Raises ``HttpFault`` for a header that makes no sense."""
+        said = list(spoken(self.body))
+        texts = [text for _, text in said]
+        tools = self.body.get("tools")
+        tokens = sum(map(estimate_tokens, texts)) + (len(_ENCODE(tools)) // 4 if tools else 0)
+        return Wish(
+            kind=self.endpoint.kind,
+            turns=_turns(said),
+            prompt_tokens=tokens,
+            model=None if self.is_virtual else self.name,
+            role=self.role,
+            priority=_priority(headers),
+            patience=_patience(headers),
+            session=_text_header(headers, b"x-innkeep-session"),
+            client=_client(headers),
+            needs=self._needs(),
+        )
+
+    def _needs(self) -> frozenset[str]:
+        body = self.body
+        wanted = {"tools": body.get("tools"), "thinking": body.get("think") not in (None, False)}
+        return frozenset(name for name, is_wanted in wanted.items() if is_wanted)
+
+    def body_for(self, lease: Lease, model: str | None = None) -> bytes:
+        """The body for the engine; what the daemon owns is laid over it. ``model``: a name for the leased one."""
+        body = dict(self.body)
+        body.pop("name", None)
+        body["model"] = model or self.spelled(lease)
+        if lease.context is not None and self.endpoint.is_native:
+            given = body.get("options")
+            options = given if isinstance(given, dict) else {}
+            kept = {key: value for key, value in options.items() if key not in RUNNER_OPTIONS}
+            body["options"] = kept | {"num_ctx": lease.context}
+            body["keep_alive"] = int(lease.keep_alive)
+            if self.endpoint.cuts:
+                body.setdefault("truncate", False)
+            if self.endpoint.shifts:
+                body.setdefault("shift", False)
+        return _ENCODE(body)
+
+    def spelled(self, lease: Lease) -> str:
+        """The leased model as the client spells it, so that the engine's answer does too; else as we call it."""
+        same = canonical(self.name) == canonical(lease.model) and not self.name.startswith("ollama/")
+        return self.name if same and not self.is_virtual else lease.model
+
+
+def read(endpoint: Endpoint, data: bytes) -> Asked:
+    """A request's body. Raises ``HttpFault`` 400 in Ollama's words where it is none."""
+    body = decode(data)
+    name = body.get("model") or (body.get("name") if endpoint.is_native else None)
+    if not isinstance(name, str) or not name.strip():
+        raise HttpFault(400, "model is required", "bad_request")
+    stream = body.get("stream")
+    streams = endpoint.streams if stream is None else stream is True
+    return Asked(endpoint, body, len(data), name.strip(), streams and endpoint.kind == "chat")
+
+
+def decode(data: bytes) -> dict[str, Any]:
+    """A body's JSON object. Raises ``HttpFault`` 400."""
+    if not data.strip():
+        raise HttpFault(400, "missing request body", "bad_request")
+    try:
+        body = _DECODE(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise HttpFault(400, f"the body is not JSON: {error}", "bad_request") from None
+    if not isinstance(body, dict):
+        raise HttpFault(400, "the body is not a JSON object", "bad_request")
+    return body
+
+
+# ---- what was said -------------------------------------------------------------------------------------------------
+
+
+def spoken(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(role, text) of everything that the model will read but for tools, oldest first, in whichever API's shape."""
+    for field in ("system", "instructions"):
+        if body.get(field):
+            yield "system", text_of(body[field])
+    if body.get("prompt"):
+        yield "user", text_of(body["prompt"])
+    given = body.get("input")
+    if isinstance(given, str):
+        yield "user", given
+    for message in (*_list(body.get("messages")), *_list(given)):
+        if isinstance(message, str):
+            yield "user", message
+        elif isinstance(message, dict):
+            content = message.get("content", message.get("output"))
+            yield str(message.get("role") or ""), text_of(content)
+
+
+def text_of(content: Any) -> str:
+    """The text of a message's content: a string, or parts of which some are text."""
+    if isinstance(content, str):
+        return content
+    parts = [part if isinstance(part, str) else _part_text(part) for part in _list(content)]
+    return "\n".join(text for text in parts if text)
+
+
+def _part_text(part: Any) -> str:
+    if not isinstance(part, dict):
+        return ""
+    said = part.get("text")
+    return said if isinstance(said, str) else text_of(part.get("content"))
+
+
+def _turns(said: list[tuple[str, str]]) -> tuple[str, ...]:
+    """The user's texts. Neighbouring messages are one turn: OpenClaw lays its own context behind the words."""
+    turns: list[str] = []
+    before = ""
+    for role, text in said:
+        if role == "user" and text:
+            if before == "user":
+                turns[-1] += f"\n\n{text}"
+            else:
+                turns.append(text)
+        before = role
+    return tuple(turns)
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+# ---- headers -------------------------------------------------------------------------------------------------------
+
+
+def _text_header(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
+    value = headers.get(name)
+    return value.decode("latin-1").strip()[:128] or None if value else None
+
+
+def _priority(headers: Mapping[bytes, bytes]) -> Any:
+    said = _text_header(headers, b"x-innkeep-priority") or "interactive"
+    if said not in PRIORITIES:
+        raise HttpFault(400, f"x-innkeep-priority is one of {', '.join(PRIORITIES)}, not {said!r}", "bad_request")
+    return said
+
+
+def _patience(headers: Mapping[bytes, bytes]) -> float | None:
+    said = _text_header(headers, b"x-innkeep-patience")
+    if said is None:
+        return None
+    try:
+        seconds = float(said.removesuffix("s"))
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise HttpFault(400, f"x-innkeep-patience is a number of seconds, not {said!r}", "bad_request")
+    return seconds
+
+
+def _client(headers: Mapping[bytes, bytes]) -> str:
+    """The product's name of the user agent."""
+    agent = headers.get(b"user-agent", b"").decode("latin-1")
+    return f"http {agent.split()[0][:60]}" if agent.strip() else "http"

@@ -1,0 +1,201 @@
+"""One request that runs a model: held while it waits, then the engine's answer passed on under the lease.
+
+Until the first byte of an answer nothing is decided: the request may still go to another candidate. A client that
+streams is told meanwhile, every ten seconds, that somebody is there; after that a failure can only be told in-band.
+"""
+
+from datetime import datetime, timezone, UTC
+
+import anyio
+import msgspec
+
+from innkeepd.chat import Failure, Journey, Lease, Request, Result, Told
+from innkeepd.inbound.http.asked import Asked
+from innkeepd.inbound.http.derived import Derived
+from innkeepd.inbound.http.errors import HttpFault, error_record, fault_of
+from innkeepd.inbound.http.measure import refuse_overflow
+from innkeepd.inbound.http.reply import Reply
+from innkeepd.inbound.http.stream import Renamed, Tail, error_in
+from innkeepd.outbound.backend import BackendFault
+from innkeepd.outbound.http import Answer
+from innkeepd.outbound.ollama_wire import error_text
+from innkeepd.policy.attempt import classify
+
+HEARTBEAT = 10.0
+"""Seconds between two signs of life to a client that streams and has no answer yet."""
+SLOWEST = 4.0
+"""Tokens a second that a whole answer is given time for, until its model's own speed has been learned."""
+
+_ENCODE = msgspec.json.Encoder().encode
+_SENT = {"content-type": "application/json"}
+_STREAM_TYPES = {"native": b"application/x-ndjson"}
+
+
+class Passing:
+    """A request on its way through. ``request`` is set by whoever begins its journey."""
+
+    def __init__(self, asked: Asked, reply: Reply, journey: Journey, derived: Derived) -> None:
+        self.request: Request | None = None
+        self._asked = asked
+        self._reply = reply
+        self._journey = journey
+        self._derived = derived
+        self._news = ""
+        self._held = anyio.CancelScope()
+        self._ended = False
+
+    def __repr__(self) -> str:
+        return f"<Passing {self._asked.endpoint.path} {self._asked.name}>"
+
+    # ---- while it waits ----
+
+    async def tell(self, told: Told) -> None:
+        """What the next heartbeat may say."""
+        self._news = f"{told.model} is loading" if told.kind == "loading" else f"waiting for {told.model}"
+
+    async def hold(self) -> None:
+        """Give signs of life until the first byte of an answer."""
+        with self._held:
+            while True:
+                await anyio.sleep(HEARTBEAT)
+                if not self._reply.begun:
+                    await self._head(200, [(b"content-type", self._stream_type)])
+                await self._reply.chunk(self._heartbeat())
+
+    @property
+    def _stream_type(self) -> bytes:
+        return _STREAM_TYPES.get(self._asked.api, b"text/event-stream")
+
+    def _heartbeat(self) -> bytes:
+        """An empty record in the endpoint's own shape: a blank line breaks some clients."""
+        if self._asked.api != "native":
+            return b": " + self._news.encode("ascii", "replace") + b"\n\n"
+        return _ENCODE(empty_record(self._asked, self._asked.name)) + b"\n"
+
+    async def _head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        """The head, with what has been decided by now."""
+        request = self.request
+        if request is not None:
+            headers.append((b"x-innkeep-role", request.direction.role.encode()))
+            if request.model is not None:
+                headers.append((b"x-innkeep-model", request.model.encode("ascii", "replace")))
+        await self._reply.head(status, headers)
+
+    # ---- under the lease ----
+
+    async def work(self, lease: Lease) -> Result:
+        """Pass the request on and its answer back. Raises ``BackendFault`` for whatever goes wrong there."""
+        asked, old = self._asked, self._asked.spelled(lease)
+        model = self._journey.keeper.catalog.find(lease.candidate.name)
+        is_fixed = not asked.endpoint.is_native and lease.context is not None and model is not None
+        if is_fixed and model is not None:
+            await refuse_overflow(asked, lease)
+            old = await self._derived.name_for(lease, model)
+        if not asked.stream:
+            lease.pace.whole((lease.context or 0) / self._speed(lease))
+        renamed = Renamed(old, asked.name) if old != asked.name else None
+        try:
+            async with lease.backend.forward("POST", asked.endpoint.path, asked.body_for(lease, old), _SENT) as answer:
+                if answer.status >= 400:
+                    raise await _fault(answer)
+                result = await self._pass_on(answer, lease, renamed)
+        except BackendFault as fault:
+            if is_fixed and fault.code == "unknown_model":
+                self._derived.forget(old)
+            raise
+        if is_fixed:
+            await _renew(lease)
+        return result
+
+    async def _pass_on(self, answer: Answer, lease: Lease, renamed: Renamed | None) -> Result:
+        asked, reply, pace, tail = self._asked, self._reply, lease.pace, Tail()
+        async for chunk in answer.chunks():
+            broken = error_in(asked.api, chunk) if asked.stream else None
+            data = chunk if broken is None else broken[0]
+            if renamed is not None:
+                data = renamed.feed(data)
+            if data:
+                if pace.first_token is None:
+                    self._held.cancel()
+                    if not reply.begun:
+                        await self._head(answer.status, _passed_headers(answer, keep_length=renamed is None))
+                pace.went_on()
+                tail.feed(data)
+                if reply.is_full():
+                    pace.pause()
+                await reply.chunk(data)
+                pace.went_on()
+            if broken is not None:
+                raise broken[1]
+        if asked.stream and not tail.is_whole(asked.api):
+            raise BackendFault("backend_error", "the answer broke off: Ollama closed it without its last record")
+        await self._rest(answer, lease, renamed, tail)
+        return tail.result()
+
+    async def _rest(self, answer: Answer, lease: Lease, renamed: Renamed | None, tail: Tail) -> None:
+        """What has no line's end of its own: an answer in one piece."""
+        rest = renamed.end() if renamed is not None else b""
+        if not self._reply.begun:
+            self._held.cancel()
+            await self._head(answer.status, _passed_headers(answer, keep_length=renamed is None))
+        lease.pace.went_on()
+        if rest:
+            tail.feed(rest)
+            await self._reply.chunk(rest)
+
+    def _speed(self, lease: Lease) -> float:
+        learned = self._journey.keeper.catalog.estimates.of(lease.candidate.weights).decode
+        return max(learned.value / 2, 0.5) if learned else SLOWEST
+
+    # ---- the end ----
+
+    async def finish(self) -> None:
+        """The whole answer has been passed on."""
+        self._ended = True
+        await self._reply.end()
+
+    async def fail(self, failure: Failure) -> None:
+        """Tell a failure: as an answer, or as the last record of one that has begun."""
+        self._held.cancel()
+        if self._ended:
+            return
+        self._ended = True
+        fault = told_fault(failure, self._asked)
+        if self._reply.begun:
+            await self._reply.end(error_record(self._asked.api, fault) if self._asked.stream else b"")
+        else:
+            await self._reply.fault(self._asked.api, fault)
+
+
+def told_fault(failure: Failure, asked: Asked) -> HttpFault:
+    """A failure as HTTP has it; an unknown model in Ollama's own words, which clients look for."""
+    if failure.code == "unknown_model":
+        return HttpFault(404, f"model '{asked.name}' not found", failure.code)
+    return fault_of(failure.code, failure.message)
+
+
+def empty_record(asked: Asked, name: str) -> dict[str, object]:
+    """A record of ``/api/chat`` or ``/api/generate`` that says nothing yet."""
+    stamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    head: dict[str, object] = {"model": name, "created_at": stamp}
+    if asked.endpoint.path == "/api/chat":
+        return head | {"message": {"role": "assistant", "content": ""}, "done": False}
+    return head | {"response": "", "done": False}
+
+
+async def _fault(answer: Answer) -> BackendFault:
+    text = error_text(await answer.read())
+    return BackendFault(classify(answer.status, text), text, status=answer.status)
+
+
+def _passed_headers(answer: Answer, *, keep_length: bool) -> list[tuple[bytes, bytes]]:
+    names = ("content-type", "content-length") if keep_length else ("content-type",)
+    return [(name.encode(), answer.headers[name].encode("latin-1")) for name in names if name in answer.headers]
+
+
+async def _renew(lease: Lease) -> None:
+    """``/v1`` has set the model's stay back to Ollama's five minutes."""
+    try:
+        await lease.backend.load(lease.model, context=lease.context or 0, keep_alive=lease.keep_alive)
+    except BackendFault:
+        return  # the next look at /api/ps tells what became of it

@@ -1,0 +1,105 @@
+"""The HTTP port on real sockets, inside the daemon's own event loop. asyncio only.
+
+Uvicorn's protocol does the HTTP. Its server is left out: it would take over the signals, tick ten times a second and
+wait when it stops, and a daemon that sleeps most of the day wants none of that.
+"""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import anyio
+
+from innkeepd.chat import Journey
+from innkeepd.config import HttpConfig
+from innkeepd.inbound.http.app import App
+from innkeepd.inbound.http.reply import FULL
+from innkeepd.keeper import Keeper
+from innkeepd.policy.address import is_loopback
+
+KEEP_ALIVE = 75
+"""Seconds that a client's connection is kept between two requests."""
+LAST_WORDS = 1.0
+"""Seconds for requests to end once the port is closed."""
+
+
+async def serve_http(
+    config: HttpConfig, journey: Journey, keeper: Keeper, *, warn: Callable[[str], object] = print
+) -> None:
+    """Serve until cancelled. A port that cannot be had is a warning, and the control socket serves on."""
+    if not is_loopback(config.host) and not config.token:
+        warn(f"the HTTP port stays closed: {config.host} can be reached from elsewhere and [http] token is not set")
+        return
+    try:
+        async with serving(App(config, journey, keeper, warn=warn), config.host, config.port):
+            await anyio.sleep_forever()
+    except OSError as error:
+        warn(f"the HTTP port stays closed: {config.host}:{config.port}: {error.strerror or error}")
+
+
+@asynccontextmanager
+async def serving(app: App, host: str, port: int) -> AsyncIterator[int]:
+    """Serve an app and give its port; port 0 takes a free one. Raises ``OSError`` where the port cannot be had.
+
+    Leaving the context, or cancelling it, closes the port and ends what is still being answered.
+    """
+    family, _, _, _, address = (await anyio.to_thread.run_sync(_resolve, host, port))[0]
+    listener = socket.create_server(cast("Any", address[:2]), family=cast("Any", family))
+    try:
+        protocol, state = await anyio.to_thread.run_sync(_protocol, app)
+        server = await asyncio.get_running_loop().create_server(protocol, sock=listener)
+    except BaseException:
+        listener.close()
+        raise
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        server.close()
+        with anyio.CancelScope(shield=True):
+            await _cut(state)
+
+
+def _resolve(host: str, port: int) -> list[Any]:
+    return list(socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM))
+
+
+def _protocol(app: App) -> tuple[Callable[[], asyncio.Protocol], Any]:
+    """Uvicorn's protocol for this app; its import is slow and so happens in a thread."""
+    import uvicorn
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+    from uvicorn.server import ServerState
+
+    class TellingProtocol(HttpToolsProtocol):
+        """Lets the application see whether its client reads."""
+
+        def on_message_begin(self) -> None:
+            super().on_message_begin()
+            scope = cast("dict[str, Any]", self.scope)
+            scope["extensions"] = {FULL: lambda: self.flow.write_paused}
+
+    config = uvicorn.Config(
+        cast("Any", app),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        timeout_keep_alive=KEEP_ALIVE,
+    )
+    config.load()
+    state = ServerState()
+    return lambda: TellingProtocol(config, state, {}), state
+
+
+async def _cut(state: Any) -> None:
+    """End every connection and wait until nothing runs for it any more."""
+    for connection in list(state.connections):
+        connection.transport.abort()
+    running = list(state.tasks)
+    if running:
+        _, stubborn = await asyncio.wait(running, timeout=LAST_WORDS)
+        for task in stubborn:
+            task.cancel()
+    await asyncio.sleep(0)
