@@ -150,9 +150,11 @@ class _PrivateFile(logging.handlers.RotatingFileHandler):
             os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8"
         )
 
-    def shouldRollover(self, record: logging.LogRecord) -> bool:
-        """Once it is full; the standard one looks at the disk and formats the line once more, for every line."""
-        return self.maxBytes > 0 and self.stream is not None and self.stream.tell() >= self.maxBytes
+    def shouldRollover(self, record: logging.LogRecord) -> bool:  # noqa: N802 (logging's name)
+        """Whether the line would not fit; the standard one looks at the disk as well, for every line."""
+        if self.maxBytes <= 0 or self.stream is None or not (size := self.stream.tell()):
+            return False
+        return size + len(self.format(record).encode()) + 1 > self.maxBytes
 
     def handleError(self, record: logging.LogRecord) -> None:
         if not self._told:

@@ -14,7 +14,7 @@ from innkeepd.history import History, MemoryHistory
 
 
 def record(number, **more):
-    return {"request": f"r{number:04}", "at": time.time(), "number": number} | more
+    return {"id": f"r{number:04}", "asked_at": time.time(), "number": number} | more
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_a_running_daemon_prunes_too(opened, path):
 
 def test_old_records_go(opened):
     kept = opened()
-    kept.record(record(1) | {"at": time.time() - 40 * 86400})
+    kept.record(record(1) | {"asked_at": time.time() - 40 * 86400})
     kept.record(record(2))
     kept.close()
     assert numbers(ask(opened(days=30).recent, 5)) == [2]
@@ -263,12 +263,12 @@ def test_what_was_written_survives_kill_9(path):
         "from innkeepd.history import History\n"
         "kept = History.open(Path(sys.argv[1]))\n"
         "for n in range(100):\n"
-        "    kept.record({'request': f'r{n:04}', 'at': time.time(), 'number': n})\n"
+        "    kept.record({'id': f'r{n:04}', 'asked_at': time.time(), 'number': n})\n"
         "kept.put('selected', 'big:latest')\n"
         "anyio.run(kept.recent, 1)\n"
         "print('written', flush=True)\n"
         "while True:\n"
-        "    kept.record({'request': 'last', 'at': time.time(), 'number': -1})\n"
+        "    kept.record({'id': 'last', 'asked_at': time.time(), 'number': -1})\n"
     )
     child = subprocess.Popen(
         [sys.executable, "-c", code, str(path)],
