@@ -1,0 +1,82 @@
+"""A chat's way through the whole daemon, where nothing goes wrong."""
+
+import anyio
+import pytest
+
+from innkeep import wire
+from support.house import DEEPSEEK, LLAMA8, LLAMA70, QWEN, config, open_house
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_coding_question_loads_the_coder_and_streams_its_answer():
+    async with open_house() as house:
+        guest = house.connect()
+        number = await guest.chat("debug this function please")
+        done = await guest.end(number)
+        assert isinstance(done, wire.Done), done
+        assert (done.model, done.role) == (QWEN, "coding")
+        assert guest.text(number).startswith(f"(A simulated answer of {QWEN}.)")
+        assert guest.kinds(number)[:1] == ["Routed"]
+        assert guest.kinds(number)[-3:] == ["Started", "Delta", "Done"]
+        assert "Loading" in guest.kinds(number)
+        assert house.is_quiet()
+        assert [record["outcome"] for record in house.records] == ["answered"]
+
+
+async def test_the_other_role_swaps_and_never_do_two_heavy_ones_stand_together():
+    async with open_house() as house:
+        guest = house.connect()
+        for text in ("debug this function", "why is the sky blue", "fix the bug in my code"):
+            assert isinstance(await guest.told(text), wire.Done)
+        assert house.loads() == [QWEN, DEEPSEEK, QWEN]
+        assert house.simulator.journal.most_heavy == 1
+        assert house.simulator.violations == []
+
+
+async def test_general_passes_the_70b_over_without_asking_ollama_for_it():
+    async with open_house() as house:
+        guest = house.connect()
+        done = await guest.told("hello there")
+        assert done.model == LLAMA8
+        assert [(each.model, each.outcome, each.code) for each in done.attempts] == [
+            (LLAMA70, "passed_over", "never_fits"),
+            (LLAMA8, "answered", None),
+        ]
+        assert house.asked("/api/generate", LLAMA70) == []
+        assert house.asked("/api/chat", LLAMA70) == []
+
+
+async def test_a_whole_answer_comes_at_once_where_it_is_not_streamed():
+    async with open_house() as house:
+        guest = house.connect()
+        number = await guest.chat("왜 하늘은 파란가?", stream=False)
+        done = await guest.end(number)
+        assert done.model == DEEPSEEK
+        assert "시뮬레이션" in done.text
+        assert done.thinking
+        assert guest.text(number) == ""
+
+
+async def test_who_waits_is_told_the_place_in_line_and_the_load():
+    async with open_house(config(schedule={"gate": 1})) as house:
+        first, second = house.connect(), house.connect()
+        one = await first.chat("debug this function")
+        await first.until(one, wire.Started)
+        two = await second.chat("why is the sky blue")
+        waiting = await second.until(two, wire.Waiting)
+        assert (waiting.model, waiting.position, waiting.resident) == (DEEPSEEK, 1, [QWEN])
+        assert f"{QWEN} is answering" in waiting.reason
+        loading = await second.until(two, wire.Loading)
+        assert (loading.model, loading.unloading) == (DEEPSEEK, [QWEN])
+        assert isinstance(await second.end(two), wire.Done)
+
+
+async def test_an_idle_model_leaves_after_five_minutes():
+    async with open_house() as house:
+        guest = house.connect()
+        await guest.told("debug this function")
+        await anyio.sleep(290)
+        assert house.simulator.resident == [QWEN]
+        await anyio.sleep(20)
+        assert house.simulator.resident == []
