@@ -12,10 +12,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from innkeepd.outbound import openai_native as native
 from innkeepd.outbound.backend import Ask, BackendFault, Finish, Piece, Running
 from innkeepd.outbound.bearer import BearerTransport
 from innkeepd.outbound.http import Answer, Transport, Unreachable
 from innkeepd.outbound.openai_ask import chat_body
+from innkeepd.outbound.openai_native import CHATS, EMBEDDINGS
 from innkeepd.outbound.openai_wire import AnswerEvents, Embedded, Listed, fault_of
 from innkeepd.outbound.reply import Forwarded, Reply, unreachable
 from innkeepd.policy.model import Model
@@ -69,14 +71,7 @@ class OpenAIBackend:
             silent = (ask.extra or {}).get("think") is False
             yield Reply(answer.chunks(), AnswerEvents(streamed=streamed, silent=silent, secret=self._token))
 
-    async def embed(
-        self,
-        name: str,
-        texts: list[str],
-        *,
-        context: int | None,  # noqa: ARG002 - the engine's own affair, like keep_alive
-        keep_alive: float,  # noqa: ARG002
-    ) -> list[list[float]]:
+    async def embed(self, name: str, texts: list[str], **_ours: object) -> list[list[float]]:
         """One vector for each text."""
         body = {"model": name, "input": texts, "encoding_format": "float"}
         vectors = (await self._ask("POST", "/embeddings", body, Embedded)).vectors()
@@ -88,30 +83,45 @@ class OpenAIBackend:
     async def forward(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> AsyncGenerator[Answer]:
-        """Pass a ``/v1`` request through with our token; error statuses are the caller's to read.
+        """Pass a ``/v1`` request through with our token; Ollama's own are put into its words, and the answer back.
 
-        But for those that speak of our token: a client must not take them for its own, so they are a fault.
+        An error answer is a fault: of the engine's words only those about the request are for its client.
         """
-        if not path.startswith("/v1/"):
+        if path in CHATS:
+            body_read = native.read(body)
+            async with self.chat(native.ask_of(path, body_read)) as pieces:
+                records = native.Records(path, str(body_read.get("model", "")))
+                if body_read.get("stream", True):
+                    yield native.NativeAnswer(items=pieces, records=records)
+                else:
+                    yield native.NativeAnswer(await records.whole(pieces))
+        elif path in EMBEDDINGS:
+            asked = native.read(body)
+            model = str(asked.get("model", ""))
+            vectors = await self.embed(model, native.texts_of(asked), context=None, keep_alive=0.0)
+            yield native.NativeAnswer(native.vectors_body(path, model, vectors))
+        elif path.startswith("/v1/"):
+            async with self._sent(method, path.removeprefix("/v1"), body, headers or {}) as answer:
+                yield answer
+        else:
             raise BackendFault("unsupported", f"{self.url} speaks the OpenAI API only: there is no {path}")
-        try:
-            async with self._transport.request(method, self._base + path.removeprefix("/v1"), body, headers) as answer:
-                if answer.status in (401, 403):
-                    raise fault_of(answer.status, b"", self.url)
-                yield Forwarded(answer)
-        except Unreachable as broken:
-            raise unreachable(broken) from None
 
     async def aclose(self) -> None:
         """Close kept connections."""
         await self._transport.aclose()
 
     @asynccontextmanager
-    async def _sent(self, method: str, path: str, body: bytes | None) -> AsyncGenerator[Answer]:
-        async with self.forward(method, f"/v1{path}", body, _JSON) as answer:
-            if answer.status >= 400:
-                raise fault_of(answer.status, await answer.read(), self.url, secret=self._token)
-            yield answer
+    async def _sent(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str] = _JSON
+    ) -> AsyncGenerator[Answer]:
+        try:
+            async with self._transport.request(method, self._base + path, body, headers) as answer:
+                forwarded = Forwarded(answer)
+                if answer.status >= 400:
+                    raise fault_of(answer.status, await forwarded.read(), self.url, path=path, secret=self._token)
+                yield forwarded
+        except Unreachable as broken:
+            raise unreachable(broken) from None
 
     async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None, kind: type[T]) -> T:
         """One request whose answer is one JSON object."""

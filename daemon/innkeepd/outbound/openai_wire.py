@@ -19,6 +19,9 @@ from innkeepd.policy.attempt import classify
 _REASONS = {"tool_calls": "stop", "function_call": "stop"}
 """How Ollama calls the ends of an answer; the others are called the same."""
 
+EVERYWHERE = frozenset({"/chat/completions", "/models"})
+"""What every engine of this kind has."""
+
 TOO_LONG = "the engine sent a part of its answer that has over 4 MiB"
 
 _SIGN_OF_LIFE = Piece("")
@@ -115,10 +118,9 @@ class _Assembly:
             self.text.append(str(call.function.arguments))
 
     def finished(self, index: int) -> dict[str, Any]:
-        """As Ollama tells it. Raises ``ValueError`` where the arguments are no JSON object."""
-        arguments = self.whole if self.whole is not None else msgspec.json.decode("".join(self.text).strip() or "{}")
-        if not isinstance(arguments, dict):
-            raise ValueError(self.name)  # noqa: TRY004 - a value of the model's, like text that is no JSON
+        """As Ollama tells it. Raises ``MsgspecError`` where the arguments are no JSON object."""
+        text = "".join(self.text).strip() or "{}"
+        arguments = self.whole if self.whole is not None else msgspec.json.decode(text, type=dict[str, Any])
         function = {"index": index, "name": self.name, "arguments": arguments}
         return {"id": self.id, "function": function} if self.id else {"function": function}
 
@@ -221,7 +223,7 @@ class AnswerEvents:
         if self._calls:
             try:
                 calls = [call.finished(place) for place, (_, call) in enumerate(sorted(self._calls.items()))]
-            except (ValueError, msgspec.MsgspecError):
+            except msgspec.MsgspecError:
                 self._fail(out, "backend_error", "the model called a tool with arguments that are no JSON object")
                 return
             out.append(Piece(tool_calls=calls))
@@ -253,13 +255,18 @@ def code_of(status: int | None, words: str) -> str:
     return "unsupported" if code == "bad_request" else code
 
 
-def fault_of(status: int, body: bytes, url: str, *, secret: str = "") -> BackendFault:
-    """An error answer as a fault; what it says of a token is not passed on."""
+def fault_of(status: int, body: bytes, url: str, *, path: str = "/chat/completions", secret: str = "") -> BackendFault:
+    """An error answer as a fault; what it says of a token is not passed on.
+
+    A page that many engines lack (``/responses``, ``/messages``) is no sign that the engine is unwell.
+    """
     if status in (401, 403):
         text = f"{url} refuses us with HTTP {status}: it wants another token; see this backend's token_file"
         return BackendFault("backend_error", text, status=status)
     words = _without(error_text(body), secret)
     code = code_of(status, words)
+    if status in (404, 405) and code == "backend_error" and path not in EVERYWHERE:
+        return BackendFault("unsupported", f"{url} does not support {path}", status=status)
     if status == 404 and code == "backend_error":
         words = f"{url} has no such page (HTTP 404): is this the API's address? It said: {words}"
     return BackendFault(code, words, status=status)

@@ -165,20 +165,28 @@ class Attempts:
         self._tried.append(Attempt(model, "answered", None, seconds))
 
     def failed(
-        self, model: str, code: str, message: str, *, told: bool, seconds: float = 0.0, context: int | None = None
+        self,
+        model: str,
+        code: str,
+        message: str,
+        *,
+        told: bool,
+        seconds: float = 0.0,
+        context: int | None = None,
+        again: bool = True,
     ) -> Step:
         """What follows a failure; ``told``: a first token was passed on; ``context``: what the model was loaded with.
 
-        An unreachable backend is asked again twice, then the next candidate (a remote engine may serve where the local
-        one is down). A prompt over the context grows it once for each candidate. Both counts begin anew with another
-        candidate.
+        An unreachable backend is asked again twice (unless ``again`` is false: it was slow to say so), then the next
+        candidate (a remote engine may serve where the local one is down). A prompt over the context grows it once for
+        each candidate. Both counts begin anew with another candidate.
         """
         outcome = "cancelled" if code == "cancelled" else "failed"
         self._tried.append(Attempt(model, outcome, code, seconds, message))
         if told:
             self._partial = True
             return Stop(code, partial=True)
-        if code == "backend_unreachable" and self._retries < len(RETRY_DELAYS):
+        if code == "backend_unreachable" and again and self._retries < len(RETRY_DELAYS):
             self._retries += 1
             return RetrySame(RETRY_DELAYS[self._retries - 1])
         if code == "context_overflow":

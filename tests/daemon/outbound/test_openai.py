@@ -124,23 +124,62 @@ async def test_an_answer_that_is_not_the_apis_is_a_fault(engine, backend):
     assert "did not answer as the OpenAI API does" in (await fault(backend.pulled())).message
 
 
-async def forwarded(backend, path):
-    async with backend.forward("POST", path, b'{"model":"x"}', {"Authorization": "Bearer theirs"}) as reply:
-        return reply.status, b"".join([chunk async for chunk in reply.chunks()])
+async def forwarded(backend, path, **body):
+    sent = json.dumps({"model": "x", **body}).encode()
+    async with backend.forward("POST", path, sent, {"Authorization": "Bearer theirs"}) as reply:
+        assert reply.status == 200
+        return b"".join([chunk async for chunk in reply.chunks()])
 
 
 async def test_requests_are_passed_through_with_our_token_in_place_of_the_clients(engine, backend):
-    engine.refuse(404, "model x not found")
-    status, body = await forwarded(backend, "/v1/chat/completions")
-    assert (status, json.loads(body)["error"]["message"]) == (404, "model x not found")
-    assert engine.asked[0][3] == {"authorization": f"Bearer {TOKEN}"}
+    assert await forwarded(backend, "/v1/chat/completions", odd=1) == b"".join(answer("from ", "the ", "cluster"))
+    assert engine.asked[0][2:] == ({"model": "x", "odd": 1}, {"authorization": f"Bearer {TOKEN}"})
 
 
-async def test_a_client_does_not_take_our_refused_token_for_its_own(engine, backend):
-    engine.refuse(401, "no")
-    assert "token_file" in (await fault(forwarded(backend, "/v1/chat/completions"))).message
+@pytest.mark.parametrize(
+    ("path", "refusal", "code"),
+    [
+        ("/v1/chat/completions", (401, "no"), "backend_error"),
+        ("/v1/chat/completions", (404, "model x not found"), "unknown_model"),
+        ("/v1/responses", (404, "Not Found"), "unsupported"),
+        ("/v1/messages", (405, "Method Not Allowed"), "unsupported"),
+    ],
+)
+async def test_error_answers_are_faults_a_client_does_not_take_our_refused_token_for_its_own(
+    engine, backend, path, refusal, code
+):
+    engine.refuse(*refusal)
+    assert (await fault(forwarded(backend, path))).code == code
 
 
 async def test_a_line_that_breaks_while_passing_through_is_a_fault(engine, backend):
     engine.chunks = [Unreachable("broke")]
     assert (await fault(forwarded(backend, "/v1/responses"))).code == "backend_unreachable"
+
+
+async def test_ollamas_own_chat_is_put_into_the_engines_words_and_back(engine, backend):
+    lines = [json.loads(line) for line in (await forwarded(backend, "/api/chat", messages=[])).splitlines()]
+    assert "".join(line["message"]["content"] for line in lines) == "from the cluster"
+    assert [line["done"] for line in lines] == [False, False, False, True]
+    assert engine.chats[0]["model"] == "x"
+
+
+async def test_ollamas_own_completion_in_one_piece(engine, backend):
+    told = json.loads(await forwarded(backend, "/api/generate", prompt="hi", system="be brief", stream=False))
+    assert (told["response"], told["done"], told["eval_count"]) == ("from the cluster", True, 3)
+    assert [message["role"] for message in engine.chats[0]["messages"]] == ["system", "user"]
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("/api/embed", {"model": "x", "embeddings": [[1.0]]}), ("/api/embeddings", {"embedding": [1.0]})],
+)
+async def test_ollamas_own_embeddings(engine, backend, path, expected):
+    engine.pages["/v1/embeddings"] = (200, b'{"data":[{"embedding":[1]}]}')
+    assert json.loads(await forwarded(backend, path, input="a")) == expected
+
+
+async def test_what_has_no_word_there_is_unsupported(engine, backend):
+    assert (await fault(forwarded(backend, "/api/pull"))).code == "unsupported"
+    assert (await fault(forwarded(backend, "/api/generate", prompt="a", raw=True))).code == "unsupported"
+    assert engine.asked == []

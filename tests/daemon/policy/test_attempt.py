@@ -204,3 +204,10 @@ def test_a_first_token_may_take_as_long_as_the_prompt_is_read():
     assert first_token_limit(120, 9000, 90) == 220
     assert first_token_limit(120, 9000, 0) == 345
     assert first_token_limit(120, 0) == 120
+
+
+def test_an_engine_that_was_slow_to_be_unreachable_is_not_asked_again_at_once():
+    attempts = Attempts()
+    assert attempts.failed("far/x", "backend_unreachable", "no connection in time", told=False, again=False) == (
+        NextCandidate()
+    )
