@@ -178,7 +178,8 @@ def _fish(commands: Sequence[Command]) -> str:
 
 def _fish_line(command: Command, argument: Argument) -> str:
     flags = "".join(f" -l {flag[2:]}" if flag.startswith("--") else f" -s {flag[1:]}" for flag in argument.flags)
-    needs = " -r" if argument.flags and argument.value else ""
+    takes_value = bool(argument.flags and argument.value)
+    needs = "" if not takes_value else " -r" if argument.value in FILES else " -x"  # -x: a value, and never a file
     if argument.choices:
         needs += f" -a {_fish_quote(' '.join(argument.choices))}"
     elif argument.value == "MODEL":
