@@ -117,7 +117,7 @@ class Session:
                         detail=failure.detail,
                     )
                 )
-            except Exception as error:  # noqa: BLE001 - our fault: told, logged by the verb's owner, and the daemon lives on
+            except Exception as error:
                 self.send(wire.Error(id=request.id, code="internal", message=f"a fault of innkeepd itself: {error!r}"))
         if scope.cancelled_caught:
             self.send(wire.Error(id=request.id, code="cancelled", message="the request was cancelled"))
@@ -143,6 +143,10 @@ class Session:
     async def room(self) -> None:
         """Wait until the peer has read enough of what it was told."""
         await self._outbox.room()
+
+    async def told(self) -> None:
+        """Wait until everything is on its way, or the peer is gone."""
+        await self._outbox.drained()
 
     @property
     def is_full(self) -> bool:
