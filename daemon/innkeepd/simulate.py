@@ -32,9 +32,9 @@ def main(argv: Sequence[str]) -> int:
         if told.plot is not None:
             _write(told.plot, draw(report, f"{told.trace.name}, policy {told.policy}"))
     except (TraceError, ConfigError) as error:
-        print(f"innkeepd simulate: {error}", file=sys.stderr)  # noqa: T201 - the one line of a wrong input
+        print(f"innkeepd simulate: {error}", file=sys.stderr)  # noqa: T201 - what the verb says
         return WRONG
-    print(json.dumps(as_json(report)) if told.json else as_text(report))  # noqa: T201 - the answer
+    print(json.dumps(as_json(report)) if told.json else as_text(report))  # noqa: T201 - what the verb says
     return 0
 
 

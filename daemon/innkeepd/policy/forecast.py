@@ -12,6 +12,7 @@ from msgspec import Struct, field
 
 from innkeepd.policy import events as ev
 from innkeepd.policy.inn import Inn
+from innkeepd.policy.line import Waiter
 from innkeepd.policy.residency import LOADING, UNLOADING
 
 PLAYED = 64
@@ -62,10 +63,9 @@ class _Play:
         for at, event in _under_way(self._twin.inn, self._now):
             self._push(at, event)
         self._step(ev.Woke())
-        silent = 0
-        for _ in range(STEPS):
-            if not len(self._twin.inn.line) or silent > SILENT:
-                break
+        steps = silent = 0
+        while len(self._twin.inn.line) and steps < STEPS and silent <= SILENT:
+            steps += 1
             if self._heap and (self._wake is None or self._heap[0][0] <= self._wake):
                 self._now, _, event = heappop(self._heap)
                 silent = 0
@@ -96,8 +96,8 @@ class _Play:
                     self._push(_after(self._now, _service_s(self._twin.inn, weights)), ev.Released(ticket))
                 case ev.WakeAt(at):
                     self._wake = at
-                case ev.Refuse():
-                    pass
+                case _:
+                    pass  # a refusal ends a ticket: nothing follows from it
 
 
 def _under_way(inn: Inn, now: float) -> list[tuple[float | None, ev.Event]]:
@@ -114,29 +114,31 @@ def _under_way(inn: Inn, now: float) -> list[tuple[float | None, ev.Event]]:
 
 
 def _summed(inn: Inn, now: float) -> dict[str, float]:
-    """Each waits for what is under way, then for everybody ahead, and for a swap where the model changes."""
+    """Model by model in the order of the line: what is under way, then a swap where one is needed, then the answers."""
     ends = [at for at, _ in _under_way(inn, now)]
     known = [at for at in ends if at is not None]
-    at = max(known, default=now)
     grants: dict[str, float] = {}
     if len(known) < len(ends):
         return grants
-    before = ""
+    at = max(known, default=now)
+    unload: float | None = 0.0
+    queues: dict[str, list[Waiter]] = {}
     for waiter in inn.ordered(now):
-        spec = inn.house.specs.get(waiter.wants)
-        swap = 0.0
-        if waiter.wants != before and not inn.has(waiter):
-            unload = _unload_s(inn, before) if before else 0.0
+        queues.setdefault(waiter.wants, []).append(waiter)
+    for weights, waiters in queues.items():
+        spec = inn.house.specs.get(weights)
+        if not all(inn.has(waiter) or inn.house.is_coming(weights, waiter.ticket.need) for waiter in waiters):
             load = spec.load_s if spec else None
             if load is None or unload is None:
+                break
+            at += unload + load
+        for waiter in waiters:
+            grants[waiter.ticket.id] = at
+            service = _service_s(inn, weights)
+            if service is None:
                 return grants
-            swap = load + unload
-        at += swap
-        grants[waiter.ticket.id] = at
-        service = _service_s(inn, waiter.wants)
-        if service is None:
-            return grants
-        at, before = at + service / inn.house.slots(waiter.wants), waiter.wants
+            at += service / inn.house.slots(weights)
+        unload = _unload_s(inn, weights)
     return grants
 
 

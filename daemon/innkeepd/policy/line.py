@@ -58,8 +58,8 @@ class Line:
     def twin(self) -> "Line":
         """A copy that shares nothing that changes."""
         twin = copy(self)
-        twin._waiters = {name: structs.replace(w, passed=list(w.passed)) for name, w in self._waiters.items()}  # noqa: SLF001 - its own class
-        twin._served = dict(self._served)  # noqa: SLF001 - its own class
+        copies = {name: structs.replace(waiter, passed=list(waiter.passed)) for name, waiter in self._waiters.items()}
+        twin._waiters, twin._served = copies, dict(self._served)  # noqa: SLF001 - its own class
         return twin
 
     def join(self, ticket: Ticket, now: float) -> Waiter:

@@ -209,8 +209,8 @@ class Scheduler:
 
     def _take_smaller(self, draining: set[str], now: float) -> None:
         """A waiter out of patience starts on a smaller model of its chain that is in memory and free."""
-        if self.held_until is not None or self.rules.order == "fifo":
-            return
+        if self._is_twin or self.held_until is not None or self.rules.order == "fifo":
+            return  # a twin foretells the wait for the better model
         for waiter in [waiter for waiter in self.line if waiter.ticket.patience is not None]:
             smaller = self._smaller(waiter, draining, now)
             if smaller is not None and self._is_out_of_patience(waiter.ticket, waiter.asked, now):
@@ -229,7 +229,7 @@ class Scheduler:
         return None
 
     def _is_out_of_patience(self, ticket: ev.Ticket, asked: float, now: float) -> bool:
-        ahead = None if self._is_twin else self.expected(ticket.id, now)
+        ahead = self.expected(ticket.id, now)
         return ticket.patience is not None and now - asked + (ahead or 0.0) >= ticket.patience
 
     def _set_timer(self, now: float) -> None:

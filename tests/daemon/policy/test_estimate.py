@@ -1,0 +1,50 @@
+import json
+import math
+
+import pytest
+
+from innkeepd.policy.estimate import Average, Estimates
+
+
+def test_the_first_observations_count_alike_and_later_ones_decay():
+    average = Average(10.0, 1)
+    assert average.joined(20.0) == Average(15.0, 2)
+    assert Average(10.0, 50).joined(20.0) == Average(12.0, 51)
+
+
+def test_durations_are_none_until_learned():
+    estimates = Estimates()
+    assert estimates.durations("a") == {"load_s": None, "unload_s": None, "service_s": None}
+    assert (estimates.prefill("a"), estimates.view("a")) == (None, None)
+    estimates.learned_load("a", 12.0)
+    estimates.learned_unload("a", 1.0)
+    estimates.learned_answer("a", service=30.0, decode=13.0, prefill=300.0)
+    assert estimates.durations("a") == {"load_s": 12.0, "unload_s": 1.0, "service_s": 30.0}
+    assert estimates.prefill("a") == 300.0
+    assert repr(estimates) == "Estimates(['a'])"
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, math.nan, math.inf])
+def test_what_is_no_positive_number_teaches_nothing(seconds):
+    estimates = Estimates()
+    estimates.learned_load("a", seconds)
+    estimates.learned_footprint("a", 4096, -1)
+    assert estimates.to_dict() == {}
+
+
+def test_the_newest_footprint_wins_and_is_counted():
+    estimates = Estimates()
+    estimates.learned_footprint("a", 4096, 20)
+    estimates.learned_footprint("a", 4096, 22)
+    assert estimates.footprints == {("a", 4096): 22}
+    assert estimates.view("a")["footprints"] == {"4096": {"value": 22, "count": 2}}
+
+
+def test_estimates_survive_a_restart_through_json_and_forget_what_cannot_be_read():
+    estimates = Estimates()
+    estimates.learned_load("a", 12.0)
+    estimates.learned_footprint("a", 4096, 20)
+    kept = json.loads(json.dumps(estimates.to_dict()))
+    assert Estimates.from_dict(kept).to_dict() == estimates.to_dict()
+    bad = {"b": 5, "c": {"footprints": {"many": {"value": 1, "count": 1}}}, "d": {"load": {"value": "x"}}}
+    assert Estimates.from_dict(bad).to_dict() == {}
