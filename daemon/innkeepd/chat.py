@@ -30,8 +30,11 @@ from innkeepd.policy.attempt import (
 )
 from innkeepd.policy.route import Route, Router
 
+LEFT = "the request ended before its answer was whole"
 SESSIONS = 256
 """How many sessions' roles are remembered, so that "and now in Rust" stays with the coder."""
+PULLED_EVERY = 30.0
+"""Seconds after which a role's model that was not pulled is looked for again."""
 TOLD_EVERY = 1.0
 """Seconds between two words to whoever waits."""
 
@@ -306,11 +309,11 @@ class Journey:
             if wish.deadline is None:
                 yield request
             else:
-                with anyio.fail_after(wish.deadline):
+                with anyio.move_on_after(wish.deadline) as scope:
                     yield request
-        except TimeoutError:
-            outcome, code, message = "failed", "deadline_exceeded", f"no answer within {wish.deadline:g} s"
-            raise Failure(code, message, {"partial": True} if request.told else {}) from None
+                if scope.cancelled_caught:
+                    text = f"no answer within {wish.deadline:g} s"
+                    raise Failure("deadline_exceeded", text, {"partial": True} if request.told else {})
         except Failure as failure:
             outcome, code, message = "failed", failure.code, failure.message
             raise
@@ -357,14 +360,15 @@ class Journey:
             self.keeper.counts.fallbacks += 1
             above = step.above if isinstance(step, NextCandidate) else 0
             need = above + 1 if above else 0
-            chain = chain[chain.index(candidate) + 1 :]
+            chain = _rest(chain, candidate, grant)
         raise self._failure(request, None)
 
     async def _candidates(self, request: Request) -> list[Candidate]:
         """Names that exist. A name that is new to us may just have been pulled: look once more before it is refused."""
         catalog, wish = self.keeper.catalog, request.wish
         chain = request.direction.candidates
-        if any(not catalog.is_known(candidate) for candidate in chain) and (wish.model or not catalog.models):
+        is_news = wish.model or not catalog.models or self.keeper.knows_for() > PULLED_EVERY
+        if is_news and any(not catalog.is_known(candidate) for candidate in chain):
             await self.keeper.ready.wait()
             reachable = await self.keeper.refresh()
             chain = tuple(dict.fromkeys(catalog.candidate(candidate.name) for candidate in chain))
@@ -448,6 +452,10 @@ class Journey:
             except Revoked as revoked:
                 request.attempts.failed(candidate.name, "cancelled", revoked.message, told=request.told)
                 raise Failure(revoked.code, revoked.message, {"partial": True} if request.told else {}) from None
+            except anyio.get_cancelled_exc_class():
+                seconds = anyio.current_time() - began
+                request.attempts.failed(candidate.name, "cancelled", LEFT, told=request.told, seconds=seconds)
+                raise
             except BackendFault as fault:
                 step = self._failed(request, candidate, grant, fault, anyio.current_time() - began)
                 if isinstance(step, RetrySame):
@@ -587,6 +595,13 @@ class Journey:
 def _after(attempts: Attempts) -> tuple[str, str, str] | None:
     last = attempts.last_failure
     return (last.model, last.code or "", last.message or "") if last else None
+
+
+def _rest(chain: list[Candidate], failed: Candidate, grant: ev.Grant) -> list[Candidate]:
+    """What is left to try: all behind the one that failed, and better ones that were only too slow to wait for."""
+    waited_for = {entry.weights for entry in grant.passed if entry.code == "patience"}
+    behind = chain[chain.index(failed) + 1 :]
+    return [candidate for candidate in chain if candidate in behind or candidate.weights in waited_for]
 
 
 def _is_news(told: Told, news: Told) -> bool:

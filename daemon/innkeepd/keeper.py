@@ -34,6 +34,8 @@ KEEP_ALIVE = 1800.0
 """Seconds that Ollama is told to keep a model: longer than our own idle time; a dead daemon leaves nothing for ever."""
 RENEW_BEFORE = 900.0
 """A stay that is to go on is renewed when it has less than this many seconds left."""
+READ_WITHIN = 30.0
+"""Seconds for the list of what is pulled: an Ollama that accepts and never answers must not keep everybody waiting."""
 FRESH = 2.0
 """Seconds that an observation is good for: somebody else may have loaded a model since."""
 
@@ -139,6 +141,10 @@ class Keeper:
         self._rearm = anyio.Event()
         self._wake_at: float | None = None
         self._clients = 0
+        self._strangers: set[str] = set()
+        self._learning = False
+        self._renewing: set[str] = set()
+        self._read_at = float("-inf")
         self._measured: ev.Measured | None = None
 
     def __repr__(self) -> str:
@@ -219,7 +225,18 @@ class Keeper:
         for_whom = action.wanted_by if isinstance(action, ev.Unload) else action.weights
         if for_whom is not None:
             self._swaps.setdefault(for_whom, self.now())
-        self._tasks.start_soon(_run, move)
+        self._tasks.start_soon(self._perform, action, move)
+
+    async def _perform(self, action: ev.Load | ev.Unload, move: Coroutine[Any, Any, None]) -> None:
+        """Whatever happens in there, the move comes to its end: the scheduler would wait for it for ever."""
+        try:
+            await move
+        except Exception as error:
+            self._moving.pop(action.weights, None)
+            self._swaps.pop(action.weights, None)
+            self.tell("log", "a fault of innkeepd itself", {"error": repr(error)})
+            ended = ev.LoadEnded if isinstance(action, ev.Load) else ev.UnloadEnded
+            self.post(ended(action.op, "load_failed", f"a fault of innkeepd itself: {error!r}"))
 
     # ---- performing ----
 
@@ -306,15 +323,18 @@ class Keeper:
         """Know what holds before deciding: a model that somebody else threw out must not be granted."""
         seen = self.observation
         if seen is None or anyio.current_time() - seen.sent > FRESH:
+            self.measure()
             await self.watch.observe_now()
 
     async def take_out(self, leaving: tuple[str, ...]) -> None:
         """Unload these once their answers have ended. Raises ``BackendFault`` ``load_failed`` where one stays."""
+        going = [resident for weights in leaving if (resident := self._resident(weights)) is not None]
         self.post(ev.UnloadAsked(leaving))
         self.attend()
-        while any((resident := self._resident(weights)) is not None and resident.leaving for weights in leaving):
+        while any(resident.leaving and self._resident(resident.weights) is resident for resident in going):
             await self.changed()
-        staying = [self.name_of(weights) for weights in leaving if self._resident(weights) is not None]
+        # One that somebody waits for may be on its way back already: that is another stay.
+        staying = [self.name_of(one.weights) for one in going if self._resident(one.weights) is one]
         if staying:
             raise BackendFault(
                 "load_failed", f"{', '.join(staying)} did not leave memory; is another program using it?"
@@ -408,12 +428,48 @@ class Keeper:
             self.catalog.remember(missing)
             self.post(ev.Known(self.catalog.specs()))
 
+    def judge(self, candidate: Candidate, code: str | None = None, message: str = "") -> None:
+        """What a model elsewhere showed (``code`` None: it answered). Out of reach is an engine with all its models."""
+        cooling, specs = self.scheduler.cooling, self.scheduler.house.specs.values()
+        for weights in [spec.weights for spec in specs if spec.engine == candidate.backend]:
+            before = cooling.get(weights)
+            known = (before.code if before else None) if code is None else code
+            if weights == candidate.weights or known == "backend_unreachable":
+                self.post(ev.Judged(weights, code, message))
+            after = cooling.get(weights)
+            if (before is None) != (after is None):
+                what = "answers again" if after is None else "failed"
+                self.tell("backend", what, {"model": weights, "code": code, "message": message})
+
+    def look_anew(self) -> None:
+        """Somebody changed what is pulled: read it soon."""
+        if not self._learning:
+            self._learning = True
+            self._tasks.start_soon(self._learn, set[str]())
+
+    async def _learn(self, names: set[str]) -> None:
+        """Find out what stands behind new names in ``/api/ps``; until then they are left out of account."""
+        try:
+            if await self.refresh():
+                self._strangers |= {name for name in names if not self.catalog.find(name)}
+                self.watch.hurry(0.0)
+        except Exception as error:
+            self.tell("log", "a fault of innkeepd itself", {"error": repr(error)})
+        finally:
+            self._learning = False
+
+    def knows_for(self) -> float:
+        """Seconds since what is pulled was read."""
+        return anyio.current_time() - self._read_at
+
     async def refresh(self) -> bool:
         """Read what is pulled. False where the backend does not answer."""
         try:
-            self.catalog.update(await self.backend.pulled())
-        except BackendFault:
+            with anyio.fail_after(READ_WITHIN):
+                self.catalog.update(await self.backend.pulled())
+        except (BackendFault, TimeoutError):
             return False
+        self._read_at = anyio.current_time()
         self.post(ev.Known(self.catalog.specs()))
         for name in self.pins:
             self.post(ev.PinSet(self.weights_of(name)))
@@ -425,6 +481,7 @@ class Keeper:
         self.scheduler.house.heavy_limit = self.catalog.config.residency.heavy_limit
         self._moves.load_timeout = self.catalog.config.timeouts.load
         self._measured = None
+        self.post(ev.Known(self.catalog.specs()))
         self.measure()
 
     def _free_now(self) -> int | None:
@@ -447,6 +504,7 @@ class Keeper:
         self.post(ev.Measured(budget.bytes, held_free(budget, reading.free_now), pressure))
 
     def _observe(self, seen: Observation) -> None:
+        self._notice_sleep()
         before = self.observation
         self.observation = seen
         if before is None or before.reachable != seen.reachable:
@@ -456,13 +514,18 @@ class Keeper:
                 {"url": self.backend.url, "fault": seen.fault},
             )
         if seen.running is not None:
-            if any(not self.catalog.find(line.name) for line in seen.running) or not self.catalog.models:
-                self._tasks.start_soon(self.refresh)
+            if not self.catalog.models:
+                self.look_anew()
             self._proved(seen.sent, seen.running)
         self.ready.set()
 
     def _proved(self, sent: float, running: list[Running]) -> None:
-        lines = tuple(ev.Seen(self.weights_of(r.name), r.size, r.context, r.expires) for r in running)
+        unknown = {line.name for line in running if not self.catalog.find(line.name)} - self._strangers
+        if unknown and not self._learning:
+            self._learning = True
+            self._tasks.start_soon(self._learn, unknown)
+        told = [line for line in running if line.name not in unknown]
+        lines = tuple(ev.Seen(self.weights_of(r.name), r.size, r.context, r.expires) for r in told)
         known = set(self.scheduler.house.residents)
         self.post(ev.Observed(sent + self._slept, lines))
         for weights, resident in self.scheduler.house.residents.items():
@@ -472,7 +535,7 @@ class Keeper:
 
     def tell(self, kind: str, what: str, data: dict[str, Any]) -> None:
         """Let watchers know."""
-        for listener in self.on_event:
+        for listener in list(self.on_event):
             listener(kind, what, data)
 
     # ---- running ----
@@ -516,19 +579,20 @@ class Keeper:
         for resident in self.scheduler.house.residents.values():
             stays = forever or resident.weights in self.scheduler.house.pins
             ends = resident.expires is not None and resident.expires < soon
-            if stays and ends and resident.is_resident and not self.scheduler.leases.count(resident.weights):
+            is_free = not self.scheduler.leases.count(resident.weights) and resident.weights not in self._renewing
+            if stays and ends and resident.is_resident and is_free:
+                self._renewing.add(resident.weights)
                 self._tasks.start_soon(self._stay, resident.weights, resident.context)
 
     async def _stay(self, weights: str, context: int) -> None:
         """Renew under a lease, so that nobody unloads in between."""
         ticket = ev.Ticket(f"renew {weights}", (weights,), "batch")
-        async with self.line(ticket) as place:
-            if isinstance(place.settled, ev.Grant):
-                await self._moves.renew(self.name_of(weights), context=context, keep_alive=self.keep_alive())
-
-
-async def _run(move: Coroutine[Any, Any, None]) -> None:
-    await move
+        try:
+            async with self.line(ticket) as place:
+                if isinstance(place.settled, ev.Grant):
+                    await self._moves.renew(self.name_of(weights), context=context, keep_alive=self.keep_alive())
+        finally:
+            self._renewing.discard(weights)
 
 
 def _rules(catalog: Catalog) -> Rules:

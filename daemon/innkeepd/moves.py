@@ -6,6 +6,7 @@ and on Metal it does not wait for memory before its next load. So a load is prov
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import anyio
 from msgspec import Struct
@@ -17,6 +18,8 @@ GONE_WITHIN = 30.0
 """Seconds for a model to leave ``/api/ps``."""
 BACK_WITHIN = 5.0
 """Seconds more for its memory to come back."""
+GIVEN_UP_WITHIN = 5.0
+"""Seconds for Ollama to take the word that a load is no longer wanted."""
 THERE_WITHIN = 5.0
 """Seconds for a loaded model to stand in ``/api/ps``."""
 BACK_SHARE = 0.8
@@ -63,7 +66,7 @@ class Moves:
                 await self._load(name, context, keep_alive)
             line = await self._listed(weights)
         except TimeoutError:
-            await self._give_up(name)
+            await self._give_up(weights, name)
             return Outcome("load_failed", f"{name} did not load within {self.load_timeout:g} s")
         except BackendFault as fault:
             code = fault.code if fault.code in LOAD_CODES else "load_failed"
@@ -91,10 +94,11 @@ class Moves:
 
     async def renew(self, name: str, *, context: int, keep_alive: float) -> None:
         """Move the end of a model's stay; the same context, or Ollama would reload it."""
-        try:
-            await self._backend.load(name, context=context, keep_alive=keep_alive)
-        except BackendFault:
-            return  # the next look at /api/ps tells what became of it
+        with anyio.move_on_after(self.load_timeout):
+            try:
+                await self._backend.load(name, context=context, keep_alive=keep_alive)
+            except BackendFault:
+                return  # the next look at /api/ps tells what became of it
 
     async def _load(self, name: str, context: int, keep_alive: float) -> None:
         for delay in RETRY_DELAYS:
@@ -108,13 +112,11 @@ class Moves:
                 return
         await self._backend.load(name, context=context, keep_alive=keep_alive)
 
-    async def _give_up(self, name: str) -> None:
-        """A load that hangs must not finish later, unseen, on top of another."""
-        with anyio.move_on_after(5.0, shield=True):
-            try:
-                await self._backend.unload(name)
-            except BackendFault:
-                return
+    async def _give_up(self, weights: str, name: str) -> None:
+        """A load that hangs must not finish later, unseen, on top of another: wait until it is gone."""
+        with anyio.move_on_after(GIVEN_UP_WITHIN), suppress(BackendFault):
+            await self._backend.unload(name)
+        await self._until(GONE_WITHIN, lambda running: weights not in self._weights(running))
 
     async def _listed(self, weights: str) -> Running | None:
         found: list[Running] = []

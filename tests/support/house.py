@@ -112,7 +112,7 @@ def wires(room: int = 65536) -> tuple[Wire, Wire]:
 
 
 class Guest:
-    """A client. Every reply is checked against the protocol's legal order and kept with the instant at which it came."""
+    """A client. Every reply is checked against the protocol's legal order and kept, with its instant."""
 
     def __init__(self, stream: Wire, tasks: TaskGroup) -> None:
         self.stream = stream
@@ -319,6 +319,7 @@ async def open_house(
         house.records = lines
         tasks.start_soon(rooms.keeper.run)
         tasks.start_soon(rooms.keep_learned)
+        tasks.start_soon(rooms.elsewhere.run)
         yield house
         tasks.cancel_scope.cancel()
 
