@@ -26,6 +26,7 @@ ROOMS = {
     "moves": "keeper",
     "chat": "chat",
     "snapshot": "chat",
+    "elsewhere": "chat",
     "inbound": "inbound",
     "main": "main",
     "run": "main",

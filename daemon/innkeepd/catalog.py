@@ -9,7 +9,7 @@ from innkeepd.policy.budget import Budget, MemoryPolicy
 from innkeepd.policy.context import choose_contexts, footprints, is_heavy, next_context, steps, takes
 from innkeepd.policy.estimate import Estimates
 from innkeepd.policy.events import Spec
-from innkeepd.policy.model import Model, canonical
+from innkeepd.policy.model import DERIVED_PREFIX, Model, canonical, is_derived_from
 
 
 class Candidate(Struct, frozen=True):
@@ -64,7 +64,9 @@ class Catalog:
         return self._models
 
     def find(self, name: str) -> Model | None:
-        """The pulled model of this name."""
+        """The pulled model of this name; of one that we derived, its parent."""
+        if name.startswith(DERIVED_PREFIX):
+            return next((model for model in self._models.values() if is_derived_from(name, model)), None)
         return self._models.get(canonical(name))
 
     def candidate(self, name: str) -> Candidate:
@@ -147,7 +149,11 @@ class Catalog:
             for name in (*names, *sorted(self._elsewhere))
             if (backend := self.config.backend_of(name)) is not None
         }
-        return [Spec(name, name, ((0, 0),), context=0, parallel=b.limit, remote=True) for name, b in found.items()]
+        return [self._elsewhere_spec(name, backend.name, backend.limit) for name, backend in found.items()]
+
+    def _elsewhere_spec(self, name: str, engine: str, limit: int) -> Spec:
+        service = self.estimates.durations(name)["service_s"]
+        return Spec(name, name, ((0, 0),), 0, parallel=limit, remote=True, engine=engine, service_s=service)
 
     def smallest_context(self, weights: str) -> int:
         """The least that these weights are ever loaded with."""

@@ -33,6 +33,8 @@ from innkeepd.policy.route import Route, Router
 LEFT = "the request ended before its answer was whole"
 SESSIONS = 256
 """How many sessions' roles are remembered, so that "and now in Rust" stays with the coder."""
+SLOW_TO_FAIL = 1.0
+"""An engine elsewhere that takes so many seconds to be unreachable is not tried again at once: nobody is there."""
 PULLED_EVERY = 30.0
 """Seconds after which a role's model that was not pulled is looked for again."""
 TOLD_EVERY = 1.0
@@ -482,14 +484,27 @@ class Journey:
     def _failed(
         self, request: Request, candidate: Candidate, grant: ev.Grant, fault: BackendFault, seconds: float
     ) -> NextCandidate | RetrySame | GrowContext | Stop:
+        again = candidate.backend is None or seconds < SLOW_TO_FAIL
+        step = request.attempts.failed(
+            candidate.name,
+            fault.code,
+            fault.message,
+            told=request.told,
+            seconds=seconds,
+            context=grant.context,
+            again=again,
+        )
         if candidate.backend is None:
             self.keeper.watch.hurry()
-        return request.attempts.failed(
-            candidate.name, fault.code, fault.message, told=request.told, seconds=seconds, context=grant.context
-        )
+        elif not request.told and not isinstance(step, RetrySame):
+            # In mid-answer one replica may have died: if the others did too, the next request finds out in time.
+            self.keeper.judge(candidate, fault.code, fault.message)
+        return step
 
     def _answered(self, request: Request, candidate: Candidate, seconds: float) -> None:
         request.attempts.answered(candidate.name, seconds)
+        if candidate.backend is not None and request.wish.kind != "load":
+            self.keeper.judge(candidate)
         result = request.result
         if result is None or request.wish.kind != "chat":
             return

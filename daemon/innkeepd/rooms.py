@@ -15,16 +15,19 @@ from innkeep import paths
 from innkeepd import log
 from innkeepd.catalog import Catalog
 from innkeepd.chat import Journey
-from innkeepd.config import Config
+from innkeepd.config import BackendConfig, Config
+from innkeepd.elsewhere import Elsewhere
 from innkeepd.history import History, Records
 from innkeepd.inbound.control import Control
 from innkeepd.inbound.session import Verb
 from innkeepd.keeper import Keeper
 from innkeepd.outbound.aiohttp_transport import AiohttpTransport
 from innkeepd.outbound.backend import Backend
+from innkeepd.outbound.bearer import BearerTransport
 from innkeepd.outbound.clock import SleepWatch
 from innkeepd.outbound.memory import MemoryDoor, machine_memory
 from innkeepd.outbound.ollama import OllamaBackend
+from innkeepd.outbound.openai import OpenAIBackend
 from innkeepd.outbound.power import Awake, power_door
 from innkeepd.policy.estimate import Estimates
 from innkeepd.state import State
@@ -76,6 +79,7 @@ class Rooms:
         self._kept = anyio.Event()
         self.keeper.pins = self.state.pins()
         self.journey = Journey(self.keeper, config, backends, records, log=log_request)
+        self.elsewhere = Elsewhere(self.keeper, backends, warn=lambda text: self.log().warning(text))
         self.journey.selected, self.journey.selected_roles = self.state.selection()
         self._control = Control(self.keeper, self.journey, self.state, simulated=simulated, stop=self.leave)
 
@@ -157,6 +161,7 @@ async def open_rooms(
 ) -> AsyncIterator[Rooms]:
     """The rooms around the real world (or the simulated one)."""
     transport = AiohttpTransport(config.ollama.url, connect_timeout=config.timeouts.connect)
+    backends = {said.name: backend_elsewhere(said) for said in config.backends}
     memory = machine_memory() if simulator is None else _simulated_memory(simulator.simulator)
     records = History.open(
         _history_path(config, home),
@@ -168,7 +173,7 @@ async def open_rooms(
         config,
         tasks=tasks,
         backend=OllamaBackend(transport),
-        backends={},
+        backends=backends,
         memory=memory,
         records=records,
         awake=Awake(power_door()),
@@ -182,7 +187,17 @@ async def open_rooms(
     finally:
         with anyio.CancelScope(shield=True):
             await transport.aclose()
+            for backend in backends.values():
+                await backend.aclose()
             records.close()
+
+
+def backend_elsewhere(said: BackendConfig) -> Backend:
+    """The engine of a ``[[backends]]`` table; nothing is sent yet."""
+    transport = AiohttpTransport(said.url, connect_timeout=said.timeouts.connect)
+    if said.api == "ollama":
+        return OllamaBackend(BearerTransport(transport, said.token), elsewhere=True)
+    return OpenAIBackend(transport, token=said.token)
 
 
 def _history_path(config: Config, home: Path) -> Path:

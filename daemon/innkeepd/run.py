@@ -171,6 +171,7 @@ class Daemon:
         await self._rooms.warm_up()
         self._tasks.start_soon(self._rooms.keeper.run)
         self._tasks.start_soon(self._rooms.keep_learned)
+        self._tasks.start_soon(self._rooms.elsewhere.run)
         self._tasks.start_soon(self._rooms.serve_http)
         self._rooms.log().info("started", version=__version__, pid=os.getpid(), ollama=self._rooms.config.ollama.url)
 

@@ -85,8 +85,22 @@ def models(keeper: Keeper, config: Config) -> list[dict[str, Any]]:
     """Every model that is pulled or that a role names, with its verdict now."""
     pulled = keeper.catalog.models
     named = dict.fromkeys(name for role in config.roles.values() for name in role.chain)
+    named |= dict.fromkeys(f"{backend.name}/{model}" for backend in config.backends for model in backend.models)
     names = [*named, *(name for name in pulled if name not in named)]
     return [_model(keeper, config, name, pulled.get(name)) for name in names]
+
+
+def engines_away(keeper: Keeper) -> list[str]:
+    """What a person should know of models elsewhere that failed and are left alone for now."""
+    told = [_elsewhere(keeper, name) for name in keeper.scheduler.cooling]
+    return [each["reason"] for each in told if each["fit"] == "missing"]
+
+
+def _elsewhere(keeper: Keeper, name: str) -> dict[str, str]:
+    cooling, now = keeper.scheduler.cooling.get(name), keeper.now()
+    if cooling is None or cooling.until <= now or not keeper.scheduler.house.is_remote(name):
+        return {"fit": "fits", "reason": "runs elsewhere: takes no memory of this machine"}
+    return {"fit": "missing", "reason": f"{name} is not used for {cooling.until - now:.0f} s: {cooling.message}"}
 
 
 def _roles(config: Config, name: str) -> list[str]:
@@ -96,7 +110,7 @@ def _roles(config: Config, name: str) -> list[str]:
 def _model(keeper: Keeper, config: Config, name: str, model: Model | None) -> dict[str, Any]:
     base = {"name": name, "roles": _roles(config, name), "size": 0, "parameters": 0, "quantization": "", "footprint": 0}
     if config.backend_of(name) is not None:
-        return base | {"weight": "light", "fit": "fits", "reason": "runs elsewhere: takes no memory of this machine"}
+        return base | {"weight": "light"} | _elsewhere(keeper, name)
     budget, house = keeper.catalog.budget, keeper.scheduler.house
     if model is None or budget is None:
         return base | {"weight": "light", "fit": "missing", "reason": missing(name).reason}

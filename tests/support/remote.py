@@ -72,7 +72,8 @@ class RemoteAnswer:
 class RemoteEngine:
     """Set ``status`` and ``chunks`` for what a chat gets; ``down`` for the seconds until no connection was made.
 
-    ``asked`` keeps (method, path, JSON body, headers); ``most`` is how many were answered at once.
+    ``asked`` keeps (method, path, JSON body, headers); ``open`` counts the answers under way that are no ``pages``,
+    ``most`` is how many those were at once.
     """
 
     def __init__(self, url: str = "http://cluster.test:8000") -> None:
@@ -98,7 +99,7 @@ class RemoteEngine:
         await anyio.sleep(self.down or 0)
         if self.down is not None:
             raise Unreachable(f"{self.url}: connection refused")
-        self.open += 1
+        self.open += path not in self.pages
         self.most = max(self.most, self.open)
         try:
             if path in self.pages:
@@ -107,7 +108,7 @@ class RemoteEngine:
             else:
                 yield RemoteAnswer(self.status, self.headers, self.chunks, self.gap)
         finally:
-            self.open -= 1
+            self.open -= path not in self.pages
 
     @property
     def chats(self) -> list[Any]:

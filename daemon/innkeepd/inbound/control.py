@@ -60,8 +60,11 @@ class Control:
             "daemon": __version__,
             "pid": os.getpid(),
         }
-        found |= {"uptime": self._keeper.now() - self._began, "warnings": self._state.warnings()}
+        found |= {"uptime": self._keeper.now() - self._began, "warnings": self._warnings()}
         return convert(found, wire.Status)
+
+    def _warnings(self) -> list[str]:
+        return [*self._state.warnings(), *snapshot.engines_away(self._keeper)]
 
     async def watch(self, session: Session, asked: wire.Watch) -> None:
         """A snapshot, then every event, until it is cancelled."""
@@ -185,6 +188,7 @@ class Control:
         """Drain and leave."""
         drain = self._config.timeouts.drain if asked.drain is None else asked.drain
         session.send(wire.Stopping(id=asked.id, drain=drain))
+        await session.told()  # with nothing to drain the daemon is gone before the next turn of the event loop
         self._stop(drain)
 
     async def _known(self, name: str) -> str:

@@ -49,10 +49,15 @@ T = TypeVar("T")
 
 
 class OllamaBackend:
-    """Speaks Ollama's own API over a transport. Raises ``BackendFault`` only."""
+    """Speaks Ollama's own API over a transport. Raises ``BackendFault`` only.
 
-    def __init__(self, transport: Transport) -> None:
+    ``elsewhere``: an Ollama or innkeep of another machine, whose memory is its own affair: nothing is said of how long
+    it keeps a model or at which context.
+    """
+
+    def __init__(self, transport: Transport, *, elsewhere: bool = False) -> None:
         self._transport = transport
+        self._elsewhere = elsewhere
         self._shown: dict[str, Shown] = {}
 
     def __repr__(self) -> str:
@@ -105,7 +110,7 @@ class OllamaBackend:
     @asynccontextmanager
     async def chat(self, ask: Ask) -> AsyncGenerator[AsyncIterator[Piece | Finish]]:
         """Stream an answer. Ollama sends the head with the first piece, so entering already waits for the prompt."""
-        async with self.forward("POST", "/api/chat", _ENCODE(_chat_body(ask)), _JSON) as answer:
+        async with self.forward("POST", "/api/chat", self._body(_chat_body(ask)), _JSON) as answer:
             await _refuse_errors(answer)
             yield Reply(answer.chunks(), AnswerLines())
 
@@ -119,6 +124,8 @@ class OllamaBackend:
             "keep_alive": _seconds(keep_alive),
             "options": options,
         }
+        if self._elsewhere:
+            del body["keep_alive"]
         return (await self._ask("POST", "/api/embed", body, Embedded)).embeddings
 
     @asynccontextmanager
@@ -135,6 +142,9 @@ class OllamaBackend:
     async def aclose(self) -> None:
         """Close kept connections."""
         await self._transport.aclose()
+
+    def _body(self, chat: dict[str, Any]) -> bytes:
+        return _ENCODE({key: value for key, value in chat.items() if key != "keep_alive"} if self._elsewhere else chat)
 
     async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None, kind: type[T]) -> T:
         """One request whose answer is one JSON object."""

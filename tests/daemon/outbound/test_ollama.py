@@ -92,6 +92,17 @@ async def test_a_load_is_a_promptless_generate_with_context_and_keep_alive():
     assert [body["keep_alive"] for body in bodies] == [1800, -1, 0.5]
 
 
+async def test_an_ollama_elsewhere_is_told_nothing_of_how_long_it_keeps_a_model():
+    transport = ScriptedTransport(
+        {"/api/chat": "chat_unloaded_midstream", "/api/embed": (200, b'{"embeddings":[[1]]}')}
+    )
+    far = OllamaBackend(transport, elsewhere=True)
+    await told(far, ask(context=None))
+    await far.embed("big", ["a"], context=None, keep_alive=60)
+    bodies = [body for _, _, body in transport.asked]
+    assert [("keep_alive" in body, body["options"]) for body in bodies] == [(False, {}), (False, {})]
+
+
 async def test_an_embedding_model_is_loaded_by_embedding_nothing():
     refusal = (400, b'{"error":"\\"nomic\\" does not support generate"}')
     ollama, transport = backend(generate=refusal, embed=(200, b'{"model":"nomic","embeddings":[]}'))

@@ -1,0 +1,257 @@
+"""Engines on other machines in a role's chain: first where they answer, never in the way where they don't."""
+
+import anyio
+import pytest
+
+from innkeep import wire
+from innkeepd.config import BackendConfig, BackendTimeouts, RoleConfig, default_roles
+from innkeepd.outbound.http import Unreachable
+from innkeepd.outbound.openai import OpenAIBackend
+from innkeepd.simulator.catalog import LLAMA8 as LLAMA8_PULLED
+from innkeepd.simulator.engine import Simulator
+from support.house import LLAMA8, LLAMA70, QWEN, config, open_house
+from support.remote import RemoteEngine, answer, delta
+
+pytestmark = pytest.mark.anyio
+
+FAR = "cluster/llama3.3"
+TOKEN = "sk-very-secret"
+CODE = "debug this function"
+
+
+def said(*fallbacks, limit=4, **timeouts):
+    """A general role whose first choice lives on the cluster."""
+    chain = RoleConfig(primary=FAR, fallbacks=fallbacks or (LLAMA8,))
+    cluster = BackendConfig(
+        name="cluster",
+        url="http://cluster.test:8000",
+        token=TOKEN,
+        models=("llama3.3",),
+        limit=limit,
+        timeouts=BackendTimeouts(**timeouts),
+    )
+    return config(roles=default_roles() | {"general": chain}, backends=(cluster,))
+
+
+def far(engine):
+    return {"cluster": OpenAIBackend(engine, token=TOKEN)}
+
+
+def turns(end):
+    if isinstance(end, wire.Done):
+        return [(each.model, each.code) for each in end.attempts]
+    return [(each["model"], each["code"]) for each in end.detail["attempts"]]
+
+
+async def test_a_70b_that_never_fits_here_is_first_in_the_chain_and_evicts_nobody():
+    engine = RemoteEngine()
+    async with open_house(said(), backends=far(engine)) as house:
+        guest = house.connect()
+        await guest.told(CODE)
+        number = await guest.chat("hello there")
+        done = await guest.end(number)
+        assert (done.model, guest.text(number)) == (FAR, "from the cluster")
+        assert (done.usage.prompt_tokens, done.usage.completion_tokens) == (5, 3)
+        assert house.loads() == [QWEN]
+        assert [resident.name for resident in (await guest.status()).resident] == [QWEN]
+        assert engine.chats[0]["model"] == "llama3.3"
+
+
+async def test_what_never_fits_here_falls_over_to_the_cluster():
+    engine = RemoteEngine()
+    async with open_house(said(), backends=far(engine)) as house:
+        done = await house.connect().told("hi", model=LLAMA70, fallbacks=[FAR])
+        assert turns(done) == [(LLAMA70, "never_fits"), (FAR, None)]
+        assert house.loads() == []
+
+
+async def test_an_ollama_that_is_down_falls_over_to_the_cluster():
+    engine = RemoteEngine()
+    async with open_house(said(), backends=far(engine)) as house:
+        await anyio.sleep(1)
+        house.simulator.stop()
+        done = await house.connect().told("hi", model=QWEN, fallbacks=[FAR])
+        assert done.model == FAR
+        assert {code for _, code in turns(done)} == {"backend_unreachable", None}
+
+
+async def test_a_cluster_that_is_away_from_the_start_costs_no_request_its_connect_timeout():
+    engine = RemoteEngine()
+    engine.down = 3.0
+    async with open_house(said(), backends=far(engine)) as house:
+        await anyio.sleep(5)
+        guest = house.connect()
+        await guest.told("hi")
+        asked = anyio.current_time()
+        done = await guest.told("hi again")
+        assert (done.model, anyio.current_time() - asked < 3) == (LLAMA8, True)
+        assert turns(done)[0] == (FAR, "backend_unreachable")
+        assert engine.chats == []
+
+
+async def test_a_cluster_that_goes_away_is_left_alone_and_serves_the_moment_it_is_back():
+    engine = RemoteEngine()
+    async with open_house(said(), backends=far(engine)) as house:
+        guest = house.connect()
+        assert (await guest.told("hi")).model == FAR
+        engine.down = 0.0
+        done = await guest.told("hi")
+        assert done.model == LLAMA8
+        assert turns(done) == [(FAR, "backend_unreachable")] * 3 + [(LLAMA8, None)]
+        assert turns(await guest.told("hi")) == [(FAR, "backend_unreachable"), (LLAMA8, None)]
+        assert len(engine.chats) == 4
+        status = await guest.status()
+        assert [FAR in text and "connection refused" in text for text in status.warnings] == [True]
+        engine.down = None
+        await anyio.sleep(16)
+        assert (await guest.told("hi")).model == FAR
+        assert (await guest.status()).warnings == []
+
+
+async def test_one_that_is_slow_to_be_unreachable_is_not_waited_for_three_times():
+    engine = RemoteEngine()
+    async with open_house(said(), backends=far(engine)) as house:
+        await anyio.sleep(1)
+        engine.down = 3.0
+        done = await house.connect().told("hi")
+        assert turns(done) == [(FAR, "backend_unreachable"), (LLAMA8, None)]
+
+
+@pytest.mark.parametrize(
+    ("chunks", "code"),
+    [
+        ([Unreachable("the connection broke")], "backend_unreachable"),
+        ([delta(role="assistant", content=""), b""], "backend_error"),
+        ([b'data: {"error": {"message": "the replica died"}}\n\n'], "backend_error"),
+        ([200], "first_token_timeout"),
+    ],
+)
+async def test_one_that_dies_before_its_first_token_is_followed_by_the_local_model(chunks, code):
+    engine = RemoteEngine()
+    engine.chunks = chunks
+    async with open_house(said(first_token=30.0), backends=far(engine)) as house:
+        guest = house.connect()
+        number = await guest.chat("hi")
+        done = await guest.end(number)
+        assert done.model == LLAMA8
+        assert turns(done)[0] == (FAR, code)
+        assert guest.text(number).startswith(f"(A simulated answer of {LLAMA8}.)")
+
+
+@pytest.mark.parametrize(
+    ("last", "code"),
+    [
+        (Unreachable("the connection broke in mid-answer"), "backend_unreachable"),
+        (100, "stalled"),
+        (b"", "backend_error"),
+    ],
+)
+async def test_one_that_dies_in_mid_answer_is_told_honestly_and_may_serve_the_next(last, code):
+    engine = RemoteEngine()
+    engine.chunks = [*answer("half ", "an ")[:3], last]
+    async with open_house(said(stall=20.0), backends=far(engine)) as house:
+        guest = house.connect()
+        number = await guest.chat("hi")
+        error = await guest.end(number)
+        assert (error.code, error.detail["partial"], guest.text(number)) == (code, True, "half an ")
+        assert house.loads() == []
+        engine.chunks = answer("whole")
+        assert (await guest.told("hi")).model == FAR
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "code", "cools"),
+    [
+        (401, "no such key", "backend_error", True),
+        (404, "The model `llama3.3` does not exist", "unknown_model", True),
+        (429, "too many requests", "queue_full", False),
+        (400, "maximum context length is 4096 tokens", "context_overflow", False),
+        (500, "Internal Server Error", "backend_error", True),
+    ],
+)
+async def test_refusals_go_on_to_the_local_model(status, text, code, cools):
+    engine = RemoteEngine()
+    async with open_house(said(), backends=far(engine)) as house:
+        guest = house.connect()
+        engine.refuse(status, text)
+        done = await guest.told("hi")
+        assert (done.model, turns(done)[0]) == (LLAMA8, (FAR, code))
+        await guest.told("hi")
+        assert len(engine.chats) == (1 if cools else 2)
+
+
+async def test_no_more_than_its_limit_are_asked_at_once_and_the_others_wait():
+    engine = RemoteEngine()
+    engine.chunks = answer("one", "two", "three")
+    engine.gap = 2.0
+    async with open_house(said(limit=2), backends=far(engine)) as house:
+        guests = [house.connect() for _ in range(5)]
+        asked = [await guest.chat("hi") for guest in guests]
+        ends = [await guest.end(number) for guest, number in zip(guests, asked, strict=True)]
+        assert {end.model for end in ends} == {FAR}
+        assert engine.most == 2
+        assert house.loads() == []
+
+
+async def test_while_the_memory_is_on_hold_the_cluster_serves():
+    engine = RemoteEngine()
+    async with open_house(said(), backends=far(engine)) as house:
+        guest = house.connect()
+        await guest.answer(wire.Hold(id=0, seconds=600))
+        assert (await guest.told("hi")).model == FAR
+        assert (await guest.told("hi", model=LLAMA8, fallbacks=[FAR])).model == FAR
+        assert house.loads() == []
+
+
+async def test_a_client_that_leaves_frees_its_place_on_the_cluster():
+    engine = RemoteEngine()
+    engine.gap = 5.0
+    async with open_house(said(limit=1), backends=far(engine)) as house:
+        guest = house.connect()
+        number = await guest.chat("hi")
+        await guest.until(number, wire.Started)
+        await guest.cancel(number)
+        await anyio.sleep(0.1)
+        assert engine.open == 0
+        assert house.is_quiet()
+
+
+async def test_models_tell_of_the_cluster_and_why_it_is_not_used():
+    engine = RemoteEngine()
+    async with open_house(said(), backends=far(engine)) as house:
+        guest = house.connect()
+        await guest.told("hi")
+        (model,) = [each for each in (await guest.answer(wire.ModelsAsk(id=0))).models if each.name == FAR]
+        assert (model.fit, model.footprint, model.roles) == ("fits", 0, ["general"])
+        engine.refuse(500, "boom")
+        await guest.told("hi")
+        (model,) = [each for each in (await guest.answer(wire.ModelsAsk(id=0))).models if each.name == FAR]
+        assert (model.fit, model.reason) == ("missing", f"{FAR} is not used for 55 s: boom")  # a load took five
+        assert (await guest.answer(wire.RouteAsk(id=0, text="hi"))).model == LLAMA8
+
+
+async def test_without_a_pulled_model_the_cluster_alone_is_enough():
+    engine = RemoteEngine()
+    async with open_house(said(), backends=far(engine), simulator=Simulator(models=[])) as house:
+        assert (await house.connect().told("hi")).model == FAR
+
+
+async def test_embeddings_come_from_the_cluster_too():
+    engine = RemoteEngine()
+    engine.pages["/v1/embeddings"] = (200, b'{"data":[{"embedding":[1,2]}]}')
+    async with open_house(said(), backends=far(engine)) as house:
+        found = await house.connect().answer(wire.Embed(id=0, model="cluster/e5", input="a"))
+        assert (found.model, found.embeddings) == ("cluster/e5", [[1.0, 2.0]])
+
+
+async def test_the_token_is_in_no_record_reply_or_repr():
+    engine = RemoteEngine()
+    backends = far(engine)
+    async with open_house(said(), backends=backends, simulator=Simulator(models=[LLAMA8_PULLED])) as house:
+        guest = house.connect()
+        engine.refuse(500, f"Received API key {TOKEN}")
+        done = await guest.told("hi")
+        status = await guest.status()
+        shown = repr([house.records, done, status, house.rooms.config, backends, house.keeper, guest.heard])
+        assert "Received API key ***" in shown
+        assert TOKEN not in shown
