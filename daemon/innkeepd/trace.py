@@ -94,6 +94,8 @@ def read_trace(lines: Iterable[str], origin: str) -> list[TraceRequest]:
             raise TraceError(f"{origin}, line {number}: {why}")
         seen.add(request.id)
         requests.append(request)
+    if not requests:
+        raise TraceError(f"{origin}: no request in it")
     _check_followers(requests, seen, origin)
     return requests
 

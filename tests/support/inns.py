@@ -19,7 +19,7 @@ MODELS = {
     "l": ev.Spec("l", "l:8b", ((4096, 6), (8192, 7)), load_s=4, unload_s=1, service_s=10),
     "m": ev.Spec("m", "m:3b", ((4096, 3),)),
     "h": ev.Spec("h", "h:70b", ((4096, 42),), heavy=True),
-    "r": ev.Spec("r", "far/r", ((0, 0),), context=0, parallel=2, remote=True),
+    "r": ev.Spec("r", "far/r", ((0, 0),), context=0, parallel=2, remote=True, engine="far"),
 }
 NAMES = ("a", "b", *MODELS, "unknown")
 
@@ -203,8 +203,10 @@ def random_event(life: Life, dice: random.Random, *, foreign: bool) -> None:
         life.step(ev.Measured(dice.choice([27, 27, 27, 30, 24, 8, 60]), dice.choice([None, None, 30, 5]), pressure))
     elif roll < 0.95:
         life.step(ev.Known(tuple(s for s in MODELS.values() if dice.random() < 0.9)))
-    elif roll < 0.97:
+    elif roll < 0.96:
         stale(life, dice)
+    elif roll < 0.97:
+        life.step(ev.Judged(dice.choice(["r", "a"]), dice.choice([None, "backend_unreachable", "stalled"]), "text"))
     elif foreign:
         meddle(life, dice)
     else:
