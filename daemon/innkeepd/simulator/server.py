@@ -5,7 +5,6 @@ wait when it stops, and the daemon wants none of that.
 """
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -40,11 +39,11 @@ async def serve(simulator: Simulator, host: str = "127.0.0.1", port: int = 0) ->
     )  # fmt: skip
     config.load()
     state = ServerState()
-    listener = socket.create_server((host, port))
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: CuttableProtocol(config, state, {}), sock=listener)
+    # Not a socket of our own: asyncio sets TCP_NODELAY only on those that it has made, and 40 ms hang on it.
+    server = await loop.create_server(lambda: CuttableProtocol(config, state, {}), host, port)
     try:
-        yield f"http://{host}:{listener.getsockname()[1]}"
+        yield f"http://{host}:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
         with anyio.CancelScope(shield=True):

@@ -75,7 +75,7 @@ class App:
             await self._answer(scope["method"], path, headers, receive, reply)
         except HttpFault as fault:
             await reply.fault(api, fault)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - our own fault: told, and the daemon lives on
             self._warn(f"a fault of innkeepd itself at {path}: {error!r}")
             if not reply.begun:
                 await reply.fault(api, HttpFault(500, f"a fault of innkeepd itself: {error!r}", "internal"))
@@ -136,7 +136,7 @@ class App:
             await passing.fail(failure)
         except HttpFault as fault:
             await reply.fault(asked.api, fault)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - our own fault: told, and the daemon lives on
             self._warn(f"a fault of innkeepd itself at {asked.endpoint.path}: {error!r}")
             await passing.fail(Failure("internal", f"a fault of innkeepd itself: {error!r}"))
 

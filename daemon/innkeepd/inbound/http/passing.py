@@ -4,7 +4,7 @@ Until the first byte of an answer nothing is decided: the request may still go t
 streams is told meanwhile, every ten seconds, that somebody is there; after that a failure can only be told in-band.
 """
 
-from datetime import datetime, timezone, UTC
+from datetime import UTC, datetime
 
 import anyio
 import msgspec

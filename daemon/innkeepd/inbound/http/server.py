@@ -5,7 +5,6 @@ wait when it stops, and a daemon that sleeps most of the day wants none of that.
 """
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -45,31 +44,22 @@ async def serving(app: App, host: str, port: int) -> AsyncIterator[int]:
 
     Leaving the context, or cancelling it, closes the port and ends what is still being answered.
     """
-    family, _, _, _, address = (await anyio.to_thread.run_sync(_resolve, host, port))[0]
-    listener = socket.create_server(cast("Any", address[:2]), family=cast("Any", family))
+    protocol, state = await anyio.to_thread.run_sync(_protocol, app)
+    # Not a socket of our own: asyncio sets TCP_NODELAY only on those that it has made, and 40 ms hang on it.
+    server = await asyncio.get_running_loop().create_server(protocol, host.strip("[]"), port)
     try:
-        protocol, state = await anyio.to_thread.run_sync(_protocol, app)
-        server = await asyncio.get_running_loop().create_server(protocol, sock=listener)
-    except BaseException:
-        listener.close()
-        raise
-    try:
-        yield listener.getsockname()[1]
+        yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
         with anyio.CancelScope(shield=True):
             await _cut(state)
 
 
-def _resolve(host: str, port: int) -> list[Any]:
-    return list(socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM))
-
-
 def _protocol(app: App) -> tuple[Callable[[], asyncio.Protocol], Any]:
     """Uvicorn's protocol for this app; its import is slow and so happens in a thread."""
-    import uvicorn
-    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-    from uvicorn.server import ServerState
+    import uvicorn  # noqa: PLC0415 - see above
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol  # noqa: PLC0415
+    from uvicorn.server import ServerState  # noqa: PLC0415
 
     class TellingProtocol(HttpToolsProtocol):
         """Lets the application see whether its client reads."""

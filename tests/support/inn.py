@@ -1,0 +1,37 @@
+"""The HTTP port in memory, in front of the whole daemon in memory."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from innkeepd.inbound.http.app import App
+from support.asgi import AsgiClient, asgi_client
+from support.house import House, config, open_house
+
+
+class Inn:
+    """A daemon (``house``), its HTTP port (``app``), a client of it (``http``) and what it warned of."""
+
+    def __init__(self, house: House, app: App, http: AsgiClient, warnings: list[str]) -> None:
+        self.house = house
+        self.app = app
+        self.http = http
+        self.warnings = warnings
+
+    def chat(self, model: str = "llama3.1:8b", text: str = "hello there", **more: Any) -> Any:
+        """Start a native chat."""
+        body = {"model": model, "messages": [{"role": "user", "content": text}], **more}
+        return self.http.start("POST", "/api/chat", body)
+
+
+@asynccontextmanager
+async def open_inn(*, simulator: Any = None, **tables: Any) -> AsyncIterator[Inn]:
+    """Open the port; nothing of the daemon's own may fail. ``tables`` as ``support.house.config`` takes them."""
+    said = config(**tables)
+    async with open_house(said, simulator=simulator) as house:
+        await house.keeper.ready.wait()
+        warnings: list[str] = []
+        app = App(said.http, house.rooms.journey, house.keeper, warn=warnings.append)
+        async with asgi_client(app) as http:
+            yield Inn(house, app, http, warnings)
+        assert warnings == []
