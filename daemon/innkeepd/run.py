@@ -163,7 +163,8 @@ class Daemon:
     async def listen(self, listener: socket) -> None:
         """Serve one control socket."""
         rooms = self._rooms
-        await listen(listener, rooms.verbs(), stuck=rooms.config.timeouts.stall, attend=rooms.keeper.attend)
+        stall, attend = rooms.config.timeouts.stall, rooms.keeper.attend
+        await listen(listener, rooms.verbs(), stuck=stall, attend=attend, warn=lambda text: rooms.log().error(text))
 
     async def work(self) -> None:
         """What runs besides the control socket; what is slow to import comes after the socket listens."""

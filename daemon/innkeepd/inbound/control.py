@@ -112,6 +112,7 @@ class Control:
     async def history(self, session: Session, asked: wire.HistoryAsk) -> None:
         """Decision records."""
         found = await (self._state.find(asked.request) if asked.request else self._state.recent(asked.limit))
+        await session.room()
         session.send(wire.History(id=asked.id, records=found))
 
     # ---- changes ----

@@ -16,6 +16,8 @@ from innkeep.framing import encode
 from innkeepd.errors import DaemonError
 from innkeepd.inbound.session import Session, Verb
 
+BREATH = 0.1
+"""Seconds until the next try where no connection can be accepted."""
 SOL_LOCAL, LOCAL_PEERCRED, XUCRED = 0, 1, "=IIh2x16I"
 """macOS: ``getsockopt(SOL_LOCAL, LOCAL_PEERCRED)`` gives ``struct xucred``, 76 bytes, the uid at offset 4.
 
@@ -71,22 +73,44 @@ async def listen(
     stuck: float,
     attend: Callable[[int], None],
     owner: int | None = None,
+    warn: Callable[[str], object] = lambda _text: None,
 ) -> None:
-    """Serve every connection until cancelled. ``attend`` is told how many there are."""
-    door = Door(verbs, stuck=stuck, attend=attend, owner=os.getuid() if owner is None else owner)
+    """Serve every connection until cancelled. ``attend`` is told how many there are, ``warn`` of our own faults."""
+    door = Door(verbs, stuck=stuck, attend=attend, owner=os.getuid() if owner is None else owner, warn=warn)
     listener = await SocketListener.from_socket(raw)
     async with listener:
-        await listener.serve(door.welcome)
+        await _accept(listener, door)
+
+
+async def _accept(listener: anyio.abc.SocketListener, door: "Door") -> None:
+    """For ever. A process that is out of descriptors waits for one instead of falling over."""
+    async with anyio.create_task_group() as tasks:
+        while True:
+            try:
+                stream = await listener.accept()
+            except (OSError, anyio.BrokenResourceError):
+                await anyio.sleep(BREATH)
+            else:
+                tasks.start_soon(door.welcome, stream)
 
 
 class Door:
     """Lets the owner in and counts who is there."""
 
-    def __init__(self, verbs: Mapping[type, Verb], *, stuck: float, attend: Callable[[int], None], owner: int) -> None:
+    def __init__(
+        self,
+        verbs: Mapping[type, Verb],
+        *,
+        stuck: float,
+        attend: Callable[[int], None],
+        owner: int,
+        warn: Callable[[str], object] = lambda _text: None,
+    ) -> None:
         self._verbs = verbs
         self._stuck = stuck
         self._attend = attend
         self._owner = owner
+        self._warn = warn
         self._inside = 0
 
     async def welcome(self, stream: ByteStream) -> None:
@@ -99,6 +123,8 @@ class Door:
         self._attend(self._inside)
         try:
             await Session(stream, self._verbs, stuck=self._stuck).run()
+        except Exception as error:
+            self._warn(f"a fault of innkeepd itself on a connection: {error!r}")
         finally:
             self._inside -= 1
             self._attend(self._inside)

@@ -7,6 +7,7 @@ peer that reads nothing for ``stuck`` seconds is cut off.
 
 import select
 import socket
+from contextlib import suppress
 
 import anyio
 from anyio import CancelScope
@@ -14,10 +15,16 @@ from anyio.abc import ByteStream, SocketAttribute, TaskGroup
 
 HIGH = 256 * 1024
 """Bytes kept for a slow reader before ``room`` waits."""
+FLOODED = 4 * HIGH
+"""Bytes kept before nothing more is read from a peer: one that asks and asks and never reads is not even heard."""
+LAST_WORDS = 1.0
+"""Seconds that a connection which is being ended has for what is still to be told."""
 LATER = 0.002
 """Seconds that news of no hurry wait for company."""
 LOW = 64 * 1024
 """Bytes left when it goes on."""
+SLICE = 16 * 1024
+"""Bytes sent at a time: a peer is stuck when it does not take so many in time, not when it reads slowly."""
 
 
 class Outbox:
@@ -33,6 +40,7 @@ class Outbox:
         self._urgent = anyio.Event()
         self._emptied = anyio.Event()
         self._broken = False
+        self._pen = CancelScope(shield=True)
 
     def __repr__(self) -> str:
         return f"<Outbox {len(self._kept)} bytes kept>"
@@ -59,31 +67,45 @@ class Outbox:
         while self.is_full:
             await self._emptied.wait()
 
+    async def ebb(self) -> None:
+        """Wait while so much is kept that the peer should not ask for more."""
+        while len(self._kept) > FLOODED and not self._broken:
+            await self._emptied.wait()
+
     async def drained(self) -> None:
         """Wait until everything is written."""
         while (self._kept or self._writing) and not self._broken:
             await self._emptied.wait()
 
+    async def finish(self) -> None:
+        """Write what is kept although the connection is being ended, and stop: errors of a stop are told, too."""
+        with anyio.move_on_after(LAST_WORDS, shield=True):
+            await self.drained()
+        self._pen.cancel()
+
     async def _write(self, connection: CancelScope) -> None:
-        try:
+        with self._pen, suppress(TimeoutError, anyio.BrokenResourceError, anyio.ClosedResourceError):
             while not self._broken:
-                if not self._kept:
-                    self._filled, self._urgent = anyio.Event(), anyio.Event()
-                    await self._filled.wait()
-                if not self._urgent.is_set():
-                    with anyio.move_on_after(LATER):
-                        await self._urgent.wait()
-                chunk, self._kept = self._kept, bytearray()
+                await self._something()
+                chunk, self._kept = bytes(self._kept), bytearray()
                 self._writing = True
-                with anyio.fail_after(self._stuck):
-                    await self._stream.send(bytes(chunk))
+                for start in range(0, len(chunk), SLICE):
+                    with anyio.fail_after(self._stuck):
+                        await self._stream.send(chunk[start : start + SLICE])
                 self._writing = False
                 self._turn()
-        except (TimeoutError, anyio.BrokenResourceError, anyio.ClosedResourceError):
-            pass
         self._broken = True
         self._turn()
         connection.cancel()
+
+    async def _something(self) -> None:
+        """Wait for something to tell, and a little longer where it has no hurry."""
+        if not self._kept:
+            self._filled, self._urgent = anyio.Event(), anyio.Event()
+            await self._filled.wait()
+        if not self._urgent.is_set():
+            with anyio.move_on_after(LATER):
+                await self._urgent.wait()
 
     def _turn(self) -> None:
         if len(self._kept) <= LOW or self._broken:

@@ -17,6 +17,8 @@ from innkeepd.chat import Failure
 from innkeepd.inbound.outbox import Outbox
 
 READ = 65_536
+MOST_OPEN = 1024
+"""Requests that may be open on one connection."""
 MID_FRAME = 30.0
 """Seconds that a peer may be silent in the middle of a frame."""
 STUCK = 60.0
@@ -52,15 +54,18 @@ class Session:
         try:
             async with anyio.create_task_group() as tasks:
                 self._outbox.start(tasks, tasks.cancel_scope)
-                await self._read(tasks)
-                await self._finish_answers()
-                await self._outbox.drained()
+                try:
+                    await self._read(tasks)
+                    await self._finish_answers()
+                    await self._outbox.drained()
+                finally:
+                    await self._outbox.finish()
                 tasks.cancel_scope.cancel()
         finally:
             await self._outbox.aclose()
 
     async def _read(self, tasks: TaskGroup) -> None:
-        """Take requests until the peer asks no more; a fault of the framing or a peer that is gone ends what is open."""
+        """Take requests until the peer asks no more; broken framing or a peer that is gone ends what is open."""
         try:
             while (data := await self._receive()) is not None:
                 for body in self._framer.feed(data):
@@ -78,6 +83,7 @@ class Session:
 
     async def _receive(self) -> bytes | None:
         """The next bytes; None at the end of input. Raises ``TimeoutError`` in the middle of a frame."""
+        await self._outbox.ebb()
         try:
             if not self._framer.mid_frame:
                 return await self._stream.receive(READ)
@@ -97,6 +103,10 @@ class Session:
         if request.id in self._open:
             text = f"id {request.id} is still open on this connection; choose another"
             self.send(wire.Error(id=request.id, code="bad_request", message=text, detail={"field": "id"}))
+            return
+        if len(self._open) >= MOST_OPEN:
+            text = f"{MOST_OPEN} requests are open on this connection; wait for some of them to end"
+            self.send(wire.Error(id=request.id, code="queue_full", message=text, retryable=True))
             return
         self._open[request.id] = anyio.CancelScope()
         tasks.start_soon(self._serve, request)

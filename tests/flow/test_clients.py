@@ -1,0 +1,153 @@
+"""Clients that cancel, die, read slowly or close one side, at every stage of a request."""
+
+import anyio
+import pytest
+
+from innkeep import wire
+from innkeepd.inbound import outbox, session
+from support.house import DEEPSEEK, LLAMA8, QWEN, config, open_house
+
+pytestmark = pytest.mark.anyio
+CODE = "debug this function"
+LONG = f"{CODE} [simulate tokens 2000]"
+
+
+async def at_stage(house, guest, stage):
+    """A chat that has come so far; returns its id."""
+    if stage == "waiting":
+        other = house.connect()
+        busy = await other.chat("why [simulate tokens 3000]", model=DEEPSEEK)
+        await other.until(busy, wire.Delta)
+    number = await guest.chat(LONG)
+    await guest.until(number, {"waiting": wire.Waiting, "loading": wire.Loading, "streaming": wire.Delta}[stage])
+    return number
+
+
+@pytest.mark.parametrize("stage", ["waiting", "loading", "streaming"])
+async def test_a_cancel_frees_everything_within_a_second(stage):
+    async with open_house() as house:
+        guest = house.connect()
+        number = await at_stage(house, guest, stage)
+        began = anyio.current_time()
+        assert (await guest.cancel(number)).found
+        error = guest.heard[number][-1]
+        assert (error.code, anyio.current_time() - began < 1.0) == ("cancelled", True)
+        mine = [place for place in house.keeper.places() if place.ticket.chain[0] == house.keeper.weights_of(QWEN)]
+        assert mine == []
+        record = house.records[-1]
+        assert (record["outcome"], record["code"]) == ("cancelled", "cancelled")
+        if stage == "streaming":
+            await anyio.sleep(0.5)
+            assert list(house.simulator.journal.left) == [QWEN]
+            assert record["attempts"][-1]["outcome"] == "cancelled"
+
+
+async def test_who_cancels_while_waiting_causes_no_load():
+    async with open_house() as house:
+        guest = house.connect()
+        number = await at_stage(house, guest, "waiting")
+        await guest.cancel(number)
+        await anyio.sleep(600)
+        assert house.loads() == [DEEPSEEK]
+
+
+async def test_who_cancels_while_the_old_model_is_unloading_causes_no_load():
+    async with open_house() as house:
+        guest = house.connect()
+        await guest.told("why", model=DEEPSEEK)
+        house.simulator.fail("unload_stuck", DEEPSEEK, seconds=4.0)
+        number = await guest.chat(CODE)
+        await guest.until(number, wire.Loading)
+        await guest.cancel(number)
+        await anyio.sleep(60)
+        assert house.loads() == [DEEPSEEK]
+        assert house.simulator.resident == []
+
+
+async def test_a_cancel_of_what_is_not_open_finds_nothing():
+    async with open_house() as house:
+        guest = house.connect()
+        assert not (await guest.answer(wire.Cancel(id=0, target=77))).found
+
+
+@pytest.mark.parametrize("stage", ["waiting", "loading", "streaming"])
+async def test_a_client_that_dies_frees_everything_and_others_go_on(stage):
+    async with open_house() as house:
+        guest = house.connect()
+        await at_stage(house, guest, stage)
+        before = len(house.keeper.places())
+        await guest.leave()
+        await anyio.sleep(0.9)
+        assert len(house.keeper.places()) == before - 1
+        assert house.records[-1]["outcome"] == "cancelled"
+        assert isinstance(await house.connect().told("hi", model=LLAMA8), wire.Done)
+
+
+async def test_a_slow_reader_stops_its_own_model_in_bounded_memory_and_is_cut_off(monkeypatch):
+    """A kernel's buffer of 2 KB and bounds of a few KB: the same rules, sooner."""
+    monkeypatch.setattr(outbox, "HIGH", 4096)
+    monkeypatch.setattr(outbox, "LOW", 1024)
+    monkeypatch.setattr(outbox, "SLICE", 256)
+    async with open_house(config(timeouts={"stall": 30.0})) as house:
+        slow, other = house.wire(room=2048), house.connect()
+        await slow.send(
+            b'{"type":"chat","id":1,"model":"%s","messages":[{"role":"user","content":"[simulate tokens 90000]"}]}\n'
+            % LLAMA8.encode()
+        )
+        # The model is read from until the buffers are full, and then no more.
+        await anyio.sleep(25)
+        status = await other.status()
+        assert [each.leases for each in status.resident] == [1]
+        for _ in range(40):  # a reader that reads a little now and then is no stuck one
+            await slow.receive(512)
+            await anyio.sleep(10)
+        assert len(house.keeper.places()) == 1
+        await anyio.sleep(35)
+        assert house.keeper.places() == []
+        assert house.records[-1]["outcome"] == "cancelled"
+        assert isinstance(await other.told("hi", model=LLAMA8), wire.Done)
+
+
+async def test_who_asks_and_asks_and_never_reads_is_not_heard_any_more(monkeypatch):
+    monkeypatch.setattr(outbox, "FLOODED", 20_000)
+    async with open_house() as house:
+        flood = house.wire(room=4096)
+        sent = 0
+        with anyio.move_on_after(30):
+            while True:
+                await flood.send(b'{"type":"status","id":%d}\n' % sent)
+                sent += 1
+        assert sent < 400
+        await anyio.sleep(60)
+        with pytest.raises(anyio.BrokenResourceError):
+            await flood.send(b'{"type":"status","id":0}\n' * 1000)
+
+
+async def test_too_many_open_requests_on_one_connection_are_refused(monkeypatch):
+    monkeypatch.setattr(session, "MOST_OPEN", 3)
+    async with open_house() as house:
+        guest = house.connect()
+        for _ in range(3):
+            await guest.ask(wire.Watch(id=0))
+        assert (await guest.answer(wire.StatusAsk(id=0))).code == "queue_full"
+
+
+async def test_many_requests_on_one_connection_are_answered_each_under_its_id():
+    async with open_house() as house:
+        guest = house.connect()
+        numbers = [await guest.chat(f"hello {each}", model=LLAMA8) for each in range(12)]
+        for number in numbers:
+            assert isinstance(await guest.end(number), wire.Done)
+        assert house.is_quiet()
+
+
+async def test_fifty_who_wait_are_told_their_place_and_a_full_line_refuses_the_next():
+    async with open_house(config(schedule={"queue_limit": 50})) as house:
+        guest = house.connect()
+        busy = await guest.chat(LONG)
+        await guest.until(busy, wire.Delta)
+        waiting = [await guest.chat(CODE) for _ in range(50)]
+        assert (await guest.until(waiting[-1], wire.Waiting)).position == 50
+        refused = await guest.told(CODE)
+        assert refused.code == "queue_full"
+        assert "schedule.queue_limit" in refused.message
