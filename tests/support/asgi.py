@@ -19,6 +19,8 @@ class Response:
         self.chunks: list[tuple[float, bytes]] = []
         self.is_over = False
         self.is_full = False
+        self.seconds = 0.0
+        """How long the client takes to read a part."""
         self._moved = anyio.Event()
         self._left = anyio.Event()
 
@@ -70,7 +72,7 @@ class Response:
         self._moved = anyio.Event()
 
     async def send(self, message: Mapping[str, Any]) -> None:
-        await anyio.lowlevel.checkpoint()
+        await anyio.sleep(self.seconds)
         assert not self.is_over, "something was sent after the end"
         if message["type"] == "http.response.start":
             assert self.status == 0, "two heads"

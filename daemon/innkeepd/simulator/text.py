@@ -89,7 +89,8 @@ def _content(asked: Asked, model: Pulled, dice: random.Random, *, korean: bool) 
     if asked.format:
         return pieces(json.dumps(_conforming(asked.format), ensure_ascii=False))
     kind = "code" if CODE.search(asked.text.lower()) else "plain"
-    label = f"({model.name} 시뮬레이션 응답입니다.) " if korean else f"(A simulated answer of {model.name}.) "
+    name = model.parent or model.name
+    label = f"({name} 시뮬레이션 응답입니다.) " if korean else f"(A simulated answer of {name}.) "
     text = label + dice.choice((KOREAN if korean else ENGLISH)[kind])
     order = LONG.search(asked.text)
     if order is None:

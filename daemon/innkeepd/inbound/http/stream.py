@@ -11,7 +11,7 @@ import msgspec
 from innkeepd.chat import Result
 from innkeepd.inbound.http.errors import Api
 from innkeepd.outbound.backend import BackendFault
-from innkeepd.outbound.ollama_wire import error_text
+from innkeepd.outbound.ollama_wire import error_text, error_words
 from innkeepd.policy.attempt import classify
 
 TAIL = 2048
@@ -20,13 +20,13 @@ TAIL = 2048
 _ERRORS: dict[Api, tuple[bytes, ...]] = {
     "native": (b'{"error":',),
     "openai": (b'data: {"error":',),
-    "responses": (b"event: error", b'data: {"error":'),
+    "responses": (b"event: response.failed", b"event: error", b'data: {"error":'),
     "messages": (b"event: error",),
 }
 _ENDS: dict[Api, tuple[bytes, ...]] = {
     "native": (b'"total_duration":', b'"done":true'),
     "openai": (b"data: [DONE]",),
-    "responses": (b"event: response.completed", b"event: response.incomplete", b"event: response.failed"),
+    "responses": (b"event: response.completed", b"event: response.incomplete"),
     "messages": (b"event: message_stop",),
 }
 _NUMBERS = re.compile(
@@ -42,10 +42,20 @@ def error_in(api: Api, chunk: bytes) -> tuple[bytes, BackendFault] | None:
     for mark in _ERRORS[api]:
         at = 0 if chunk.startswith(mark) else chunk.find(b"\n" + mark) + 1
         if at or chunk.startswith(mark):
-            record = chunk[at:]
-            text = error_text(record[record.find(b"{") :].strip().partition(b"\n")[0])
+            text = _words(chunk[at:])
             return chunk[:at], BackendFault(classify(None, text), text)
     return None
+
+
+def _words(record: bytes) -> str:
+    """What an error record says; that of ``responses`` lies one level deeper."""
+    data = record[record.find(b"{") :].strip().partition(b"\n")[0]
+    try:
+        told = msgspec.json.decode(data)
+        deeper = told["response"]["error"]
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return error_text(data)
+    return error_words(deeper)
 
 
 class Tail:
