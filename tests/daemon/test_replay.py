@@ -2,6 +2,7 @@
 
 import json
 import random
+import sys
 import time
 from pathlib import Path
 
@@ -41,7 +42,8 @@ def test_a_replay_is_deterministic_and_two_hundred_requests_take_less_than_two_s
     requests = trace("t09_batch200")
     began = time.process_time()
     first = replay(requests, MACHINE)
-    assert time.process_time() - began < 2
+    # 0.3 s on a quick core; the measuring of coverage alone takes four times as long as the run.
+    assert time.process_time() - began < (2 if sys.gettrace() is None else 10)
     assert first == replay(requests, MACHINE)
 
 

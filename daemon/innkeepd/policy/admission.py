@@ -5,7 +5,7 @@ from copy import copy
 
 from innkeepd.policy.events import Passed, Pressure, Spec
 from innkeepd.policy.model import GIB
-from innkeepd.policy.residency import LOADING, UNLOADING, Cooling, Residency
+from innkeepd.policy.residency import LOADING, RESIDENT, UNLOADING, Cooling, Residency
 
 GATE = 0.8
 """Beside others, Ollama admits a model only if its prediction is at most this part of what it holds free (2026-08
@@ -77,7 +77,9 @@ class House:
     def has(self, weights: str, need: int) -> bool:
         """Whether it can work now with at least ``need`` tokens of context."""
         resident = self.residents.get(weights)
-        return self.is_remote(weights) or (resident is not None and resident.is_resident and resident.context >= need)
+        if resident is not None and resident.state == RESIDENT and resident.context >= need:
+            return True
+        return self.is_remote(weights)
 
     def is_coming(self, weights: str, need: int) -> bool:
         """Whether it is being loaded with at least ``need`` tokens of context."""

@@ -15,10 +15,8 @@ from innkeepd.policy.inn import Inn
 from innkeepd.policy.line import Waiter
 from innkeepd.policy.residency import LOADING, UNLOADING
 
-PLAYED = 64
-"""Waiters that a play can hold; it then takes some 20 ms on a slow core, once an event at most, and only if somebody
-asks.
-"""
+PLAYED = 32
+"""Waiters that a play can hold: it takes 5 ms on a slow core then, once an event at most, and only if somebody asks."""
 STEPS = 400
 """Events of one play at most."""
 SILENT = 8

@@ -5,8 +5,6 @@ model that did not go when told rests for a while (``Residency.stay``): an engin
 without end.
 """
 
-from collections.abc import Iterator
-
 from innkeepd.policy.inn import Inn
 from innkeepd.policy.residency import Residency
 
@@ -55,12 +53,3 @@ def idled_out(inn: Inn, now: float) -> list[Residency]:
 
 def _unwanted(inn: Inn, now: float) -> list[Residency]:
     return [r for r in inn.house.evictable() if r.rest_until <= now and not inn.waiting_for(r)]
-
-
-def timers(inn: Inn) -> Iterator[float]:
-    """When a resident may leave though nothing else happens."""
-    for resident in inn.house.residents.values():
-        yield resident.rest_until
-        idle = inn.idle_at(resident)
-        if idle is not None and not inn.is_busy(resident.weights):
-            yield idle

@@ -12,8 +12,6 @@ twin ahead in time. After every event ``_advance`` goes through the same numbere
 most, grants, the next timer.
 """
 
-from collections.abc import Iterable
-
 from innkeepd.policy import events as ev
 from innkeepd.policy import housekeeping
 from innkeepd.policy.admission import House, beside_pinned, fits, victims_for
@@ -23,8 +21,10 @@ from innkeepd.policy.inn import Inn
 from innkeepd.policy.lease import Lease, Leases
 from innkeepd.policy.line import Line, Waiter
 from innkeepd.policy.outlook import Outlook, look_out
+from innkeepd.policy.patience import smaller_for
 from innkeepd.policy.residency import Cooling, Residency
 from innkeepd.policy.rules import Rules
+from innkeepd.policy.timers import next_timer
 from innkeepd.policy.turns import yields
 from innkeepd.policy.wishes import settle
 
@@ -201,8 +201,11 @@ class Scheduler:
 
     def _grant_free_slots(self, draining: set[str], now: float) -> None:
         """3. Free slots of residents that keep their place, in the one order."""
+        shut = set(draining)
         for waiter in self.inn.ordered(now):
-            if self.inn.has(waiter) and self.inn.has_slot(waiter.wants) and waiter.wants not in draining:
+            if waiter.wants not in shut and not self.inn.has_slot(waiter.wants):
+                shut.add(waiter.wants)
+            if waiter.wants not in shut and self.inn.has(waiter):
                 self._grant(waiter, waiter.wants, now)
             elif self.rules.order == "fifo":
                 return
@@ -212,21 +215,11 @@ class Scheduler:
         if self._is_twin or self.held_until is not None or self.rules.order == "fifo":
             return  # a twin foretells the wait for the better model
         for waiter in [waiter for waiter in self.line if waiter.ticket.patience is not None]:
-            smaller = self._smaller(waiter, draining, now)
+            smaller = smaller_for(self.inn, waiter, draining, now)
             if smaller is not None and self._is_out_of_patience(waiter.ticket, waiter.asked, now):
                 text = f"patience of {waiter.ticket.patience:g} s would run out"
                 waiter.passed.append(ev.Passed(waiter.wants, "patience", text))
                 self._grant(waiter, smaller, now)
-
-    def _smaller(self, waiter: Waiter, draining: set[str], now: float) -> str | None:
-        """Whatever stands free will do for one who waits for an engine elsewhere."""
-        passed = {entry.weights for entry in waiter.passed}
-        for weights in waiter.ticket.chain:
-            is_smaller = self.house.is_remote(waiter.wants) or self.house.size(weights) < self.house.size(waiter.wants)
-            is_here = self.inn.is_ready(weights, waiter.ticket.need, now) and weights not in draining
-            if is_smaller and is_here and weights not in passed and self.inn.has_slot(weights):
-                return weights
-        return None
 
     def _is_out_of_patience(self, ticket: ev.Ticket, asked: float, now: float) -> bool:
         ahead = self.expected(ticket.id, now)
@@ -234,25 +227,8 @@ class Scheduler:
 
     def _set_timer(self, now: float) -> None:
         """4. The earliest instant at which something may be decided otherwise without an event."""
-        times = [at for at in self._timers(now) if now < at < float("inf")]
-        if times:
-            self._actions.append(ev.WakeAt(min(times)))
-
-    def _timers(self, now: float) -> Iterable[float]:
-        if self.inn.is_closing:
-            return
-        yield from housekeeping.timers(self.inn)
-        if self.held_until is not None:
-            yield self.held_until
-            yield from (self.inn.bears_hold_until(waiter) for waiter in self.line)
-        elif len(self.line):
-            dues = self.inn.dues(now)
-            yield from (resident.session_until for resident in self.house.residents.values())
-            for waiter in self.line:
-                if not self.inn.has(waiter):
-                    yield dues[waiter.wants, waiter.ticket.priority]
-                if waiter.ticket.patience is not None:
-                    yield waiter.asked + waiter.ticket.patience
+        if (at := next_timer(self.inn, now)) is not None:
+            self._actions.append(ev.WakeAt(at))
 
     # ---- acts ----
 

@@ -58,8 +58,6 @@ def test_pressure_and_idleness_spare_what_rests_what_is_pinned_and_what_is_wante
     assert [r.weights for r in housekeeping.idled_out(inn, 301)] == ["l"]
     inn.house.residents["l"].rest_until = 400
     assert housekeeping.idled_out(inn, 301) == []
-    inn.house.pins["a"] = True
-    assert sorted(housekeeping.timers(inn)) == [0.0, 301.0, 400]
     assert housekeeping.idled_out(inn, 999)[0].weights == "l"
 
 
