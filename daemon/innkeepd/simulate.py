@@ -5,6 +5,7 @@ For trying other settings on one's own history (``innkeep history --trace``), an
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from math import ceil
@@ -34,7 +35,10 @@ def main(argv: Sequence[str]) -> int:
     except (TraceError, ConfigError) as error:
         print(f"innkeepd simulate: {error}", file=sys.stderr)  # noqa: T201 - what the verb says
         return WRONG
-    print(json.dumps(as_json(report)) if told.json else as_text(report))  # noqa: T201 - what the verb says
+    try:
+        print(json.dumps(as_json(report)) if told.json else as_text(report), flush=True)  # noqa: T201 - the answer
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has seen enough
     return 0
 
 

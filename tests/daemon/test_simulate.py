@@ -1,5 +1,8 @@
 import io
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,7 @@ from innkeepd.simulate import main
 DATA = Path(__file__).parents[1] / "data" / "scheduling"
 TRACE = str(DATA / "traces" / "t01_abab.jsonl")
 MODELS = str(DATA / "models.json")
+PATH = os.pathsep.join(sys.path)
 
 
 def test_json_has_totals_and_every_request_in_the_order_of_the_trace(capsys):
@@ -85,3 +89,10 @@ def test_a_wrong_option_is_usage(capsys):
         main([TRACE, "--policy", "luck"])
     assert left.value.code == 2
     assert "invalid choice: 'luck'" in capsys.readouterr().err
+
+
+def test_a_reader_that_leaves_early_is_no_error():
+    command = f"{sys.executable} -c 'import sys; from innkeepd.simulate import main; sys.exit(main(sys.argv[1:]))'"
+    script = f"({command} {TRACE} --json; echo $? >&2) | true"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, env={"PYTHONPATH": PATH}, timeout=60)
+    assert done.stderr.split() == ["0"]
