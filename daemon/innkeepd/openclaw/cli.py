@@ -126,7 +126,7 @@ def _export(wanted: argparse.Namespace, env: Mapping[str, str]) -> int:
     if after == found.content:
         sys.stdout.write(f"{path}: points at {way.url} already\n")
         return 0
-    backup = document.write(found, after)
+    backup = document.write(path, after)
     if found.has_comments and backup:
         _tell(f"comments of {path.name} are in {backup.name} only: OpenClaw, too, rewrites the file without them")
     kept = f" (as it was: {backup.name})" if backup else ""

@@ -52,10 +52,9 @@ def read(path: Path) -> Document:
     return Document(None if str(path) == "-" else path, content, has_comments=not plain)
 
 
-def write(document: Document, content: Json) -> Path | None:
+def write(place: Path, content: Json) -> Path | None:
     """Bring the file to ``content``; the backup of what was there, if anything was. Raises DaemonError."""
-    assert document.path is not None  # noqa: S101  # the command line refuses to write to standard input
-    path = document.path.resolve()  # a link from a folder of dotfiles stays a link
+    path = place.resolve()  # a link from a folder of dotfiles stays a link
     try:
         backup, mode = keep_copy(path)
         write_whole(path, (json.dumps(content, ensure_ascii=False, indent=2) + "\n").encode(), mode)

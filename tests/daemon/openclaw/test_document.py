@@ -56,7 +56,7 @@ def test_a_file_that_is_not_there_or_not_readable_is_said(file):
 def test_writing_keeps_a_copy_and_the_files_mode(file):
     file.write_text("{}")
     file.chmod(0o640)
-    backup = write(read(file), {"왜": 1})
+    backup = write(file, {"왜": 1})
     assert backup == file.with_name("openclaw.json.bak")
     assert backup.read_text() == "{}"
     assert file.read_text() == '{\n  "왜": 1\n}\n'
@@ -64,7 +64,7 @@ def test_writing_keeps_a_copy_and_the_files_mode(file):
 
 
 def test_a_new_file_is_private_and_has_no_copy(file):
-    assert write(Document(file, {}), {}) is None
+    assert write(file, {}) is None
     assert file.stat().st_mode & 0o777 == 0o600
 
 
@@ -77,7 +77,7 @@ def test_a_link_stays_a_link(file, tmp_path):
     file.write_text("{}")
     link = tmp_path / "link.json"
     link.symlink_to(file)
-    write(read(link), {"a": 1})
+    write(link, {"a": 1})
     assert link.is_symlink()
     assert json.loads(file.read_text()) == {"a": 1}
 
@@ -85,7 +85,7 @@ def test_a_link_stays_a_link(file, tmp_path):
 def test_a_folder_that_is_none_is_said(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DaemonError, match="can't be written"):
-        write(Document(tmp_path / "file" / "openclaw.json", {}), {})
+        write(tmp_path / "file" / "openclaw.json", {})
 
 
 @pytest.mark.parametrize(
