@@ -34,7 +34,7 @@ KEEP_ALIVE = 1800.0
 """Seconds that Ollama is told to keep a model: longer than our own idle time; a dead daemon leaves nothing for ever."""
 RENEW_BEFORE = 900.0
 """A stay that is to go on is renewed when it has less than this many seconds left."""
-READ_WITHIN = 30.0
+READ_WITHIN = 10.0
 """Seconds for the list of what is pulled: an Ollama that accepts and never answers must not keep everybody waiting."""
 FRESH = 2.0
 """Seconds that an observation is good for: somebody else may have loaded a model since."""

@@ -89,6 +89,7 @@ class Control:
     async def models(self, session: Session, asked: wire.ModelsAsk) -> None:
         """Every model, after a fresh look at what is pulled."""
         await self._keeper.refresh()
+        await self._keeper.ready.wait()
         found = convert(snapshot.models(self._keeper, self._config), list[wire.ModelState])
         session.send(wire.Models(id=asked.id, models=found, selected=self._journey.selected))
 
