@@ -56,8 +56,12 @@ def ask(question: str, socket: Path) -> bool:
     """Ask through the bundled client and print everything that it is told, as it comes; whether it was answered."""
     print(f'$ innkeep ask "{question}"', flush=True)
     with Client(socket) as client:
+        thinking = False
         try:
             for reply in client.chat(question).replies():
+                if thinking and isinstance(reply, wire.Delta) and reply.text:
+                    print("\n  ", end="")
+                thinking = isinstance(reply, wire.Delta) and bool(reply.thinking)
                 show(reply)
         except InnkeepError as error:
             print(f"\n  failed: {error.code}: {error}")
@@ -131,9 +135,8 @@ def main() -> int:
     if real:
         say(f"a real Ollama answers at {real}: innkeepd keeps it")
     else:
-        say(
-            f"no Ollama answers here: a SIMULATED one on a simulated 36 GB Mac, {SPEED} times as fast; every answer says so"
-        )
+        simulated = f"a SIMULATED one on a simulated 36 GB Mac, {SPEED} times as fast; every answer says so"
+        say(f"no Ollama answers here: {simulated}")
     print(f"$ INNKEEP_HOME={home} innkeepd {' '.join(str(word) for word in command[1:])}", flush=True)
     daemon = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL)
     try:
@@ -141,9 +144,8 @@ def main() -> int:
         failed = tour(env)
         if sys.stdout.isatty() and sys.stdin.isatty():
             say("innkeepd stays up. In another terminal:")
-            print(
-                f"export INNKEEP_HOME={home}\n{BIN / 'innkeep'} chat        # or: ask, status, watch, hold 10m, models list"
-            )
+            print(f"export INNKEEP_HOME={home}")
+            print(f"{BIN / 'innkeep'} chat        # or: ask, status, watch, hold 10m, models list")
             say("Ctrl-C stops it.")
             with contextlib.suppress(KeyboardInterrupt):
                 daemon.wait()
