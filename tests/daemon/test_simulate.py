@@ -94,5 +94,5 @@ def test_a_wrong_option_is_usage(capsys):
 def test_a_reader_that_leaves_early_is_no_error():
     command = f"{sys.executable} -c 'import sys; from innkeepd.simulate import main; sys.exit(main(sys.argv[1:]))'"
     script = f"({command} {TRACE} --json; echo $? >&2) | true"
-    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, env={"PYTHONPATH": PATH}, timeout=60)
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False, env={"PYTHONPATH": PATH})
     assert done.stderr.split() == ["0"]
