@@ -79,8 +79,18 @@ class Catalog:
         return Candidate(spelled, model.weights if model else spelled)
 
     def is_known(self, candidate: Candidate) -> bool:
-        """Whether it is pulled, or lives elsewhere."""
-        return candidate.backend is not None or candidate.name in self._models
+        """Whether it is pulled, or one that the engine elsewhere is said to have."""
+        if candidate.backend is None:
+            return candidate.name in self._models
+        said = self.config.backend_of(candidate.name)
+        return said is not None and (not said.models or candidate.name.partition("/")[2] in said.models)
+
+    def how_to_get(self, candidate: Candidate) -> str:
+        """What to do about one that is not known."""
+        said = self.config.backend_of(candidate.name)
+        if said is None:
+            return f"{candidate.name} is not pulled; `ollama pull {candidate.name.removesuffix(':latest')}`"
+        return f"{candidate.name} is not among the models of the backend {said.name}: {', '.join(said.models)}"
 
     def remember(self, candidates: Iterable[Candidate]) -> None:
         """Know remote models that no role names, because somebody asked for them."""

@@ -381,7 +381,7 @@ class Journey:
         for candidate in chain:
             if not catalog.is_known(candidate):
                 code = "unknown_model" if wish.model else "model_missing"
-                text = f"{candidate.name} is not pulled; `ollama pull {candidate.name.removesuffix(':latest')}`"
+                text = catalog.how_to_get(candidate)
                 request.attempts.passed_over(candidate.name, code, text)
         known = [candidate for candidate in chain if catalog.is_known(candidate)]
         able = [candidate for candidate in known if self._is_able(candidate, wish.needs)]

@@ -6,11 +6,13 @@ import pytest
 from innkeep import wire
 from innkeepd.config import BackendConfig, BackendTimeouts, RoleConfig, default_roles
 from innkeepd.outbound.http import Unreachable
+from innkeepd.outbound.ollama import OllamaBackend
 from innkeepd.outbound.openai import OpenAIBackend
 from innkeepd.simulator.catalog import LLAMA8 as LLAMA8_PULLED
 from innkeepd.simulator.engine import Simulator
 from support.house import LLAMA8, LLAMA70, QWEN, config, open_house
 from support.remote import RemoteEngine, answer, delta
+from support.transport import MemoryTransport
 
 pytestmark = pytest.mark.anyio
 
@@ -236,12 +238,38 @@ async def test_without_a_pulled_model_the_cluster_alone_is_enough():
         assert (await house.connect().told("hi")).model == FAR
 
 
+async def test_a_model_that_the_backend_is_not_said_to_have_is_unknown_and_says_which_it_has():
+    engine = RemoteEngine()
+    async with open_house(said(), backends=far(engine)) as house:
+        error = await house.connect().told("hi", model="cluster/mistral")
+        assert error.code == "unknown_model"
+        assert error.message == "cluster/mistral is not among the models of the backend cluster: llama3.3"
+        assert engine.chats == []
+
+
+async def test_another_macs_ollama_serves_by_its_own_api_and_keeps_its_models_as_it_likes():
+    studio = Simulator()
+    backends = {"cluster": OllamaBackend(MemoryTransport(studio), elsewhere=True)}
+    chain = RoleConfig(primary="cluster/llama3.1:8b", fallbacks=(LLAMA8,))
+    both = config(roles=default_roles() | {"general": chain}, backends=(BackendConfig(name="cluster", url="http://s"),))
+    async with open_house(both, backends=backends) as house:
+        guest = house.connect()
+        number = await guest.chat("hi")
+        done = await guest.end(number)
+        assert (done.model, house.loads()) == ("cluster/llama3.1:8b", [])
+        assert guest.text(number).startswith(f"(A simulated answer of {LLAMA8}.)")
+        (sent,) = [each.body for each in studio.requests if each.path == "/api/chat"]
+        assert ("keep_alive" in sent, sent["options"]) == (False, {})
+        studio.stop()
+        assert (await guest.told("hi")).model == LLAMA8
+
+
 async def test_embeddings_come_from_the_cluster_too():
     engine = RemoteEngine()
     engine.pages["/v1/embeddings"] = (200, b'{"data":[{"embedding":[1,2]}]}')
     async with open_house(said(), backends=far(engine)) as house:
-        found = await house.connect().answer(wire.Embed(id=0, model="cluster/e5", input="a"))
-        assert (found.model, found.embeddings) == ("cluster/e5", [[1.0, 2.0]])
+        found = await house.connect().answer(wire.Embed(id=0, model=FAR, input="a"))
+        assert (found.model, found.embeddings) == (FAR, [[1.0, 2.0]])
 
 
 async def test_the_token_is_in_no_record_reply_or_repr():

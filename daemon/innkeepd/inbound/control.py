@@ -199,7 +199,7 @@ class Control:
         if not self._keeper.catalog.is_known(candidate) and not await self._keeper.refresh():
             raise Failure("backend_unreachable", f"Ollama does not answer at {self._keeper.backend.url}")
         if not self._keeper.catalog.is_known(candidate):
-            raise Failure("unknown_model", f"{candidate.name} is not pulled; `ollama pull {candidate.name}` gets it")
+            raise Failure("unknown_model", self._keeper.catalog.how_to_get(candidate))
         return candidate.name
 
     def verbs(self) -> dict[type, Verb]:
