@@ -231,7 +231,7 @@ class Keeper:
         """Whatever happens in there, the move comes to its end: the scheduler would wait for it for ever."""
         try:
             await move
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             self._moving.pop(action.weights, None)
             self._swaps.pop(action.weights, None)
             self.tell("log", "a fault of innkeepd itself", {"error": repr(error)})
@@ -287,8 +287,12 @@ class Keeper:
         self._moving.pop(action.weights, None)
         self.post(ev.UnloadEnded(action.op, outcome.code, outcome.message))
 
-    def _has_learned(self) -> None:
+    def know_again(self) -> None:
+        """Tell the scheduler what is known of models by now."""
         self.post(ev.Known(self.catalog.specs()))
+
+    def _has_learned(self) -> None:
+        self.know_again()
         self._learned()
 
     def learned_answer(self, weights: str, **figures: float) -> None:
@@ -453,7 +457,7 @@ class Keeper:
             if await self.refresh():
                 self._strangers |= {name for name in names if not self.catalog.find(name)}
                 self.watch.hurry(0.0)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             self.tell("log", "a fault of innkeepd itself", {"error": repr(error)})
         finally:
             self._learning = False

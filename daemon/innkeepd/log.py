@@ -43,7 +43,7 @@ def configure(config: LogConfig, *, foreground: bool, folder: Path, terminal: IO
     ``folder`` is used where the configuration names no path. May be called again, after the configuration was re-read.
     Raises OSError where the file can't be opened.
     """
-    import structlog
+    import structlog  # noqa: PLC0415
 
     path = Path(config.path).expanduser() if config.path else folder / FILE_NAME
     outputs: list[logging.Handler] = [_file(path, config)]
@@ -67,7 +67,7 @@ def configure(config: LogConfig, *, foreground: bool, folder: Path, terminal: IO
 
 def get() -> "FilteringBoundLogger":
     """The daemon's logger: ``get().info("loaded", model=name)``."""
-    import structlog
+    import structlog  # noqa: PLC0415
 
     logger: FilteringBoundLogger = structlog.get_logger(_LOGGER)
     return logger
@@ -156,14 +156,14 @@ class _PrivateFile(logging.handlers.RotatingFileHandler):
             return False
         return size + len(self.format(record).encode()) + 1 > self.maxBytes
 
-    def handleError(self, record: logging.LogRecord) -> None:
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         if not self._told:
             self._told = True
-            print(f"innkeepd: the log can't be written: {sys.exception()} ({record.name})", file=sys.stderr)
+            print(f"innkeepd: the log can't be written: {sys.exception()} ({record.name})", file=sys.stderr)  # noqa: T201
 
 
 def _file(path: Path, config: LogConfig) -> logging.Handler:
-    import structlog
+    import structlog  # noqa: PLC0415
 
     path.parent.mkdir(parents=True, exist_ok=True)
     if not config.path:
@@ -190,7 +190,7 @@ def _file(path: Path, config: LogConfig) -> logging.Handler:
 
 
 def _terminal(stream: IO[str]) -> logging.Handler:
-    import structlog
+    import structlog  # noqa: PLC0415
 
     handler = logging.StreamHandler(stream)
     handler.setFormatter(

@@ -11,8 +11,8 @@ import anyio
 from innkeepd.catalog import memory_policy
 from innkeepd.config_file import load
 from innkeepd.errors import ConfigError
-from innkeepd.outbound.aiohttp_transport import AiohttpTransport
 from innkeepd.outbound.backend import BackendFault
+from innkeepd.outbound.http_transport import HttpTransport
 from innkeepd.outbound.ollama import OllamaBackend
 from innkeepd.report import Seen, memory_report
 
@@ -51,7 +51,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 async def _ask(url: str) -> Seen | None:
-    backend = OllamaBackend(AiohttpTransport(url, connect_timeout=ASK_WITHIN))
+    backend = OllamaBackend(HttpTransport(url, connect_timeout=ASK_WITHIN))
     try:
         with anyio.fail_after(ASK_WITHIN):
             return Seen(await backend.pulled(), [(line.name, line.size) for line in await backend.running()])

@@ -155,7 +155,7 @@ class Moves:
         if fall is None or before is None:
             return
         with anyio.move_on_after(BACK_WITHIN):
-            while (now := self._free()) is not None and now < before + BACK_SHARE * fall:
+            while (now := self._free()) is not None and now < before + BACK_SHARE * fall:  # noqa: ASYNC110
                 await anyio.sleep(0.1)
 
     def _weights(self, running: Sequence[Running]) -> set[str]:

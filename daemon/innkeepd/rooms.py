@@ -21,10 +21,10 @@ from innkeepd.history import History, Records
 from innkeepd.inbound.control import Control
 from innkeepd.inbound.session import Verb
 from innkeepd.keeper import Keeper
-from innkeepd.outbound.aiohttp_transport import AiohttpTransport
 from innkeepd.outbound.backend import Backend
 from innkeepd.outbound.bearer import BearerTransport
 from innkeepd.outbound.clock import SleepWatch
+from innkeepd.outbound.http_transport import HttpTransport
 from innkeepd.outbound.memory import MemoryDoor, machine_memory
 from innkeepd.outbound.ollama import OllamaBackend
 from innkeepd.outbound.openai import OpenAIBackend
@@ -94,6 +94,7 @@ class Rooms:
                 self._kept = anyio.Event()
                 await anyio.sleep(KEEP_EVERY)
                 self.state.put_learned(self.keeper.catalog.estimates.to_dict())
+                self.keeper.know_again()
         finally:
             self.state.put_learned(self.keeper.catalog.estimates.to_dict())
 
@@ -160,7 +161,7 @@ async def open_rooms(
     config: Config, tasks: TaskGroup, *, simulator: Any, journal: Path | None, home: Path
 ) -> AsyncIterator[Rooms]:
     """The rooms around the real world (or the simulated one)."""
-    transport = AiohttpTransport(config.ollama.url, connect_timeout=config.timeouts.connect)
+    transport = HttpTransport(config.ollama.url, connect_timeout=config.timeouts.connect)
     backends = {said.name: backend_elsewhere(said) for said in config.backends}
     memory = machine_memory() if simulator is None else _simulated_memory(simulator.simulator)
     records = History.open(
@@ -194,7 +195,7 @@ async def open_rooms(
 
 def backend_elsewhere(said: BackendConfig) -> Backend:
     """The engine of a ``[[backends]]`` table; nothing is sent yet."""
-    transport = AiohttpTransport(said.url, connect_timeout=said.timeouts.connect)
+    transport = HttpTransport(said.url, connect_timeout=said.timeouts.connect)
     if said.api == "ollama":
         return OllamaBackend(BearerTransport(transport, said.token), elsewhere=True)
     return OpenAIBackend(transport, token=said.token)

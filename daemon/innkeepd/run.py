@@ -97,7 +97,7 @@ def _speed(text: str) -> float:
 
 
 def _complain(text: str) -> None:
-    print(f"innkeepd: {text}", file=sys.stderr)
+    print(f"innkeepd: {text}", file=sys.stderr)  # noqa: T201
 
 
 async def _serve(
@@ -133,8 +133,8 @@ async def _mended(config_file: Path | None, listeners: list[socket]) -> Config |
 
 @asynccontextmanager
 async def _simulated(options: argparse.Namespace) -> AsyncIterator[Any]:
-    from innkeepd.simulator.engine import Simulator
-    from innkeepd.simulator.server import serve
+    from innkeepd.simulator.engine import Simulator  # noqa: PLC0415
+    from innkeepd.simulator.server import serve  # noqa: PLC0415
 
     simulator = Simulator(speed=options.speed)
     async with serve(simulator) as url:

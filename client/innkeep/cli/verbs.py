@@ -41,7 +41,7 @@ DELEGATED: dict[str, tuple[str, ...]] = {
     "config": ("check", "path", "show"),
     "service": ("install", "uninstall", "start", "stop", "restart", "status", "logs", "print"),
     "doctor": (),
-    "openclaw": (),
+    "openclaw": ("import", "export"),
 }
 """Verbs of the daemon package and the words that may follow, for completion: they live beside what they configure."""
 

@@ -30,7 +30,7 @@ async def serve_bad_config(
             tasks.start_soon(state.answer, raw.dup())
 
         async def look() -> None:
-            while not state.is_mended(found):
+            while not state.is_mended(found):  # noqa: ASYNC110
                 await anyio.sleep(LOOK_EVERY)
             tasks.cancel_scope.cancel()
 

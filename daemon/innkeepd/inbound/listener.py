@@ -123,7 +123,7 @@ class Door:
         self._attend(self._inside)
         try:
             await Session(stream, self._verbs, stuck=self._stuck).run()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             self._warn(f"a fault of innkeepd itself on a connection: {error!r}")
         finally:
             self._inside -= 1

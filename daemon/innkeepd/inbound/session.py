@@ -127,7 +127,7 @@ class Session:
                         detail=failure.detail,
                     )
                 )
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001
                 self.send(wire.Error(id=request.id, code="internal", message=f"a fault of innkeepd itself: {error!r}"))
         if scope.cancelled_caught:
             self.send(wire.Error(id=request.id, code="cancelled", message="the request was cancelled"))

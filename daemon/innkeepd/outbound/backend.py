@@ -1,6 +1,6 @@
 """What the daemon needs of an engine that runs models, whoever it is.
 
-Implemented by ``ollama.py`` (this machine's Ollama, whose memory the daemon owns) and ``openai.py`` (engines elsewhere).
+Implemented by ``ollama.py`` (this machine's Ollama, whose memory the daemon owns) and ``openai.py`` (those elsewhere).
 Every method raises ``BackendFault`` and nothing else for whatever goes wrong out there.
 """
 
@@ -35,7 +35,7 @@ class Running(Struct, frozen=True):
 
 
 class Ask(Struct, frozen=True):
-    """A chat as the engine gets it. ``extra`` is laid over the body as it is (``tools``, ``format``, ``think``, ...)."""
+    """A chat as the engine gets it; ``extra`` is laid over the body as it is (``tools``, ``format``, ``think``)."""
 
     model: str
     messages: list[dict[str, Any]]
@@ -76,7 +76,7 @@ class Backend(Protocol):
         ...
 
     async def pulled(self) -> list[Model]:
-        """Every model on its disk, with shapes and weights (``/api/tags`` and ``/api/show``, the latter kept by digest)."""
+        """Every model on its disk, with shapes and weights (``/api/tags``, and ``/api/show`` kept by digest)."""
         ...
 
     async def running(self) -> list[Running]:
@@ -84,7 +84,7 @@ class Backend(Protocol):
         ...
 
     async def load(self, name: str, *, context: int, keep_alive: float) -> None:
-        """Bring a model into memory; returns once the engine says that it is loaded. ``keep_alive`` in seconds."""
+        """Bring a model into memory; returns once the engine says that it is there; ``keep_alive`` in seconds."""
         ...
 
     async def unload(self, name: str) -> None:
@@ -92,7 +92,7 @@ class Backend(Protocol):
         ...
 
     def chat(self, ask: Ask) -> AbstractAsyncContextManager[AsyncIterator[Piece | Finish]]:
-        """Stream an answer; the context is entered once the engine has taken the request; the last item is a ``Finish``."""
+        """Stream an answer; the context is entered once the engine has taken it; the last item is a ``Finish``."""
         ...
 
     async def embed(self, name: str, texts: list[str], *, context: int | None, keep_alive: float) -> list[list[float]]:

@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 
-class Unreachable(Exception):  # noqa: N818 (a state of the world, named as it is spoken of)
+class Unreachable(Exception):
     """No connection could be made, or it broke; ``str()`` says how in one line."""
 
 

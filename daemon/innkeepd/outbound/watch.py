@@ -124,7 +124,7 @@ class Watch:
         return last is None or (seen.sent >= last.sent and (seen.reachable or last.reachable))
 
     async def _pause(self) -> None:
-        """Until the next question is due; a change of pace moves that instant, and asks at once only what is overdue."""
+        """Until the next question is due; a change of pace moves that instant, and asks at once what is overdue."""
         asked = anyio.current_time()
         due = False
         while not self._at_once and not due:

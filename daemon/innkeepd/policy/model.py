@@ -1,7 +1,7 @@
 """Names, weights, footprints: what is known of a model.
 
-A *model* is what a name stands for; *weights* are what stands in memory. Names with the same weights share one runner of
-Ollama's, and ``/api/ps`` lists only the name that was loaded first, so everything that happens to memory is keyed by weights.
+A *model* is what a name stands for; *weights* are what stands in memory. Names with the same weights share one runner
+of Ollama's, and ``/api/ps`` lists only the name that was loaded first, so what happens to memory is keyed by weights.
 """
 
 import re
@@ -37,8 +37,8 @@ _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 class Model(Struct, frozen=True):
     """What the backend tells of a pulled model.
 
-    ``weights`` identifies the file in memory; ``size`` is its bytes on disk, close to what it takes loaded; the shape fields are
-    ``/api/show``'s ``model_info`` and 0 where unknown.
+    ``weights`` identifies the file in memory; ``size`` is its bytes on disk, close to what it takes loaded; the shape
+    fields are ``/api/show``'s ``model_info`` and 0 where unknown.
     """
 
     name: str
@@ -67,7 +67,7 @@ def kv_bytes(model: Model, context: int, *, parallel: int = 1, cache_type: str =
 def footprint(model: Model, context: int, *, parallel: int = 1, cache_type: str = "f16") -> int:
     """Estimated bytes in memory: weights + KV cache + compute buffers (5 % of the weights, at most 1 GiB).
 
-    Measured: 379 MB of weights at 4096 tokens make 479 MB in all, 101 of them KV. A footprint learned from ``/api/ps`` is better.
+    Measured: 379 MB of weights at 4096 tokens make 479 MB in all, 101 of them KV. One told by ``/api/ps`` is better.
     """
     buffers = min(model.size // 20, GIB)
     return model.size + kv_bytes(model, context, parallel=parallel, cache_type=cache_type) + buffers

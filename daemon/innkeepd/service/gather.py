@@ -15,8 +15,8 @@ import msgspec
 from innkeepd.config import Config, OllamaConfig
 from innkeepd.config_file import load
 from innkeepd.errors import ConfigError, DaemonError
-from innkeepd.outbound.aiohttp_transport import AiohttpTransport
 from innkeepd.outbound.backend import Backend, BackendFault
+from innkeepd.outbound.http_transport import HttpTransport
 from innkeepd.outbound.memory import MemoryDoor, machine_memory
 from innkeepd.outbound.ollama import OllamaBackend
 from innkeepd.policy.address import OLLAMA_PORT, is_loopback
@@ -54,7 +54,7 @@ T = TypeVar("T")
 
 def connect(config: Config) -> Backend:
     """This machine's Ollama."""
-    return OllamaBackend(AiohttpTransport(config.ollama.url, connect_timeout=config.timeouts.connect))
+    return OllamaBackend(HttpTransport(config.ollama.url, connect_timeout=config.timeouts.connect))
 
 
 def gather(

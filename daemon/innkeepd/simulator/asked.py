@@ -76,7 +76,7 @@ def native(body: dict[str, Any], *, chat: bool) -> Asked:
         num_predict=_whole(options.get("num_predict")),
         truncate=body.get("truncate") is not False,
         think=think if think is None else bool(think),
-        tools=body.get("tools") or [],
+        tools=_offered(body),
         format=body.get("format") or None,
         logprobs=int(body.get("top_logprobs") or 0) if body.get("logprobs") else None,
     )
@@ -97,7 +97,7 @@ def openai(body: dict[str, Any], *, chat: bool) -> Asked:
             body.get("max_completion_tokens") or body.get("max_tokens") or body.get("max_output_tokens")
         ),
         think=False if body.get("reasoning_effort") == "none" else None,
-        tools=body.get("tools") or [],
+        tools=_offered(body),
         format=schema or ("json" if shape.get("type") == "json_object" else None),
         usage=bool((body.get("stream_options") or {}).get("include_usage")),
     )
@@ -123,6 +123,13 @@ def _text(content: Any) -> str:
     if isinstance(content, list):
         return "\n".join(part if isinstance(part, str) else str(part.get("text") or "") for part in content)
     return "" if content is None else str(content)
+
+
+def _offered(body: dict[str, Any]) -> list[Any]:
+    """The tools, until one of them has answered: an agent would go round for ever with a model that calls again."""
+    messages = body.get("messages") or []
+    has_answered = any(isinstance(message, dict) and message.get("role") == "tool" for message in messages)
+    return [] if has_answered else body.get("tools") or []
 
 
 def _last(said: list[tuple[str, str]]) -> str:

@@ -27,7 +27,7 @@ UNEXPECTED_EOF = "an error was encountered while running the model: unexpected E
 TOO_LONG = "the input length exceeds the context length"
 
 
-class Refusal(Exception):  # noqa: N818 (an answer, not an accident)
+class Refusal(Exception):
     """The request ends with this status and Ollama's text."""
 
     def __init__(self, status: int, text: str) -> None:

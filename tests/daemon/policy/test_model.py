@@ -1,0 +1,51 @@
+"""Names, weights, footprints."""
+
+import pytest
+
+from innkeepd.policy.model import GIB, Model, canonical, footprint, kv_bytes
+
+CODER = Model("qwen2.5-coder:32b", "c", 19_851_349_898, layers=64, kv_heads=8, key_length=128, value_length=128)
+SMALL = Model("llama3.1:8b", "s", 4_920_753_328, layers=32, kv_heads=8, key_length=128, value_length=128)
+
+
+@pytest.mark.parametrize(
+    ("spelled", "name"),
+    [
+        ("big", "big:latest"),
+        ("big:latest", "big:latest"),
+        (" big:7b ", "big:7b"),
+        ("ollama/qwen2.5-coder:32b", "qwen2.5-coder:32b"),
+        ("library/big", "big:latest"),
+        ("registry.ollama.ai/library/big:7b", "big:7b"),
+        ("example.org:5000/team/big", "example.org:5000/team/big:latest"),
+    ],
+)
+def test_a_name_has_one_spelling(spelled, name):
+    assert canonical(spelled) == name
+    assert canonical(canonical(spelled)) == name
+
+
+def test_a_token_of_a_32b_takes_256_kib_and_one_of_an_8b_128():
+    assert kv_bytes(CODER, 1) == 256 * 1024
+    assert kv_bytes(SMALL, 1) == 128 * 1024
+
+
+def test_slots_multiply_the_cache_and_q8_halves_it():
+    assert kv_bytes(CODER, 4096, parallel=2) == 2 * kv_bytes(CODER, 4096)
+    assert kv_bytes(CODER, 4096, cache_type="q8_0") == kv_bytes(CODER, 4096) // 2
+    assert kv_bytes(CODER, 4096, cache_type="unheard of") == kv_bytes(CODER, 4096)
+
+
+def test_a_footprint_is_weights_and_cache_and_buffers():
+    assert footprint(CODER, 8192) == CODER.size + 2 * GIB + CODER.size // 20
+    assert footprint(SMALL, 4096) == SMALL.size + GIB // 2 + SMALL.size // 20
+
+
+def test_buffers_are_a_gibibyte_at_most():
+    huge = Model("huge", "h", 400 * GIB)
+    assert footprint(huge, 4096) == 401 * GIB
+
+
+def test_the_measured_model_of_379_mb_comes_out_within_a_tenth():
+    measured = Model("big", "b", 378_682_694, layers=12, kv_heads=8, key_length=64, value_length=64)
+    assert footprint(measured, 4096) == pytest.approx(478_793_728, rel=0.1)
