@@ -376,7 +376,7 @@ class Journey:
             chain = tuple(dict.fromkeys(catalog.candidate(candidate.name) for candidate in chain))
             if not reachable and not any(catalog.is_known(candidate) for candidate in chain):
                 fault = self.keeper.observation.fault if self.keeper.observation else None
-                text = f"Ollama does not answer at {self.keeper.backend.url}: {fault or 'no connection'}"
+                text = f"Ollama does not answer: {fault or self.keeper.backend.url}"
                 raise Failure("backend_unreachable", f"{text}. Start it with `ollama serve` or the Ollama app")
         for candidate in chain:
             if not catalog.is_known(candidate):

@@ -1,14 +1,16 @@
 """The command ``innkeepd``: which verb, and who answers it. Exit status: 0 well, 1 not, 2 usage, 78 config."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from pathlib import Path
 
 from innkeepd import __version__
 
 EX_CONFIG = 78
+INTERRUPTED, READER_LEFT = 130, 141
+"""As a shell would say it of SIGINT and SIGPIPE."""
 
 VERBS: dict[str, tuple[str, str]] = {
     "run": ("innkeepd.run", "be the daemon, in the foreground"),
@@ -33,8 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb; returns the exit status. Only the chosen verb's module is imported."""
     told = list(sys.argv[1:] if argv is None else argv)
     if told and told[0] in VERBS:
-        verb: Callable[[Sequence[str]], int] = import_module(VERBS[told[0]][0]).main
-        return verb(told[1:])
+        return _say(import_module(VERBS[told[0]][0]).main, told[1:])
     parser = argparse.ArgumentParser(
         prog="innkeepd",
         description="The daemon that owns which model is in memory.",
@@ -49,9 +50,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def config_path(given: str | None) -> Path | None:
-    """``--config`` as a path."""
-    return Path(given).expanduser() if given else None
+def _say(verb: Callable[[Sequence[str]], int], told: Sequence[str]) -> int:
+    """Run it to the end of what it prints; whoever stops it or stops reading has seen enough, and sees no traceback."""
+    try:
+        status = verb(told)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left would fail again at the exit
+        return READER_LEFT
+    return status
 
 
 if __name__ == "__main__":

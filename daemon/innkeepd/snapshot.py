@@ -113,7 +113,9 @@ def _model(keeper: Keeper, config: Config, name: str, model: Model | None) -> di
         return base | {"weight": "light"} | _elsewhere(keeper, name)
     budget, house = keeper.catalog.budget, keeper.scheduler.house
     if model is None or budget is None:
-        return base | {"weight": "light", "fit": "missing", "reason": missing(name).reason}
+        fault = keeper.observation.fault if keeper.observation and not keeper.catalog.models else None
+        reason = f"Ollama does not answer, so it can't be told: {fault}" if fault else missing(name).reason
+        return base | {"weight": "light", "fit": "missing", "reason": reason}
     context = keeper.catalog.context_of(model.weights)
     size = takes(model, context, keeper.catalog.policy, keeper.catalog.estimates.footprints)
     heavy = is_heavy(model, budget.bytes, keeper.catalog.policy)

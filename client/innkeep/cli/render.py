@@ -17,7 +17,7 @@ FIT_WORDS = {
     "tight": "tight",
     "after_eviction": "after eviction",
     "never": "never fits",
-    "missing": "not pulled",
+    "missing": "missing",
 }
 MEMORY_WORDS = {"normal": "normal", "warning": "short of memory", "critical": "critically short of memory"}
 

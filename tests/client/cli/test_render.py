@@ -79,9 +79,9 @@ def test_models_are_a_table_with_fit_and_reason():
         selected=QWEN,
     )
     assert render.models_text(models).splitlines() == [
-        "MODEL                ROLES   WEIGHT     SIZE    MEMORY  FIT         WHY",
-        "* qwen2.5-coder:32b  coding  heavy   19.9 GB  21.0 GiB  in memory   in memory",
-        "  llama3.3:latest    -       heavy         -         -  not pulled  not pulled: `ollama pull llama3.3`",
+        "MODEL                ROLES   WEIGHT     SIZE    MEMORY  FIT        WHY",
+        "* qwen2.5-coder:32b  coding  heavy   19.9 GB  21.0 GiB  in memory  in memory",
+        "  llama3.3:latest    -       heavy         -         -  missing    not pulled: `ollama pull llama3.3`",
         "",
         "chats: all to qwen2.5-coder:32b (`innkeep models set auto` ends that)",
     ]
