@@ -107,7 +107,11 @@ class Asked(Struct):
 
     def _needs(self) -> frozenset[str]:
         body = self.body
-        wanted = {"tools": body.get("tools"), "thinking": body.get("think") not in (None, False)}
+        wanted = {
+            "tools": body.get("tools"),
+            "thinking": body.get("think") not in (None, False),
+            "vision": body.get("images") or any(map(_shows_an_image, _list(body.get("messages")))),
+        }
         return frozenset(name for name, is_wanted in wanted.items() if is_wanted)
 
     def body_for(self, lease: Lease, model: str | None = None) -> bytes:
@@ -191,6 +195,13 @@ def _part_text(part: Any) -> str:
         return ""
     said = part.get("text")
     return said if isinstance(said, str) else text_of(part.get("content"))
+
+
+def _shows_an_image(message: Any) -> bool:
+    if not isinstance(message, dict):
+        return False
+    parts = (part.get("type") for part in _list(message.get("content")) if isinstance(part, dict))
+    return bool(message.get("images")) or any(kind in {"image_url", "image", "input_image"} for kind in parts)
 
 
 def _turns(said: list[tuple[str, str]]) -> tuple[str, ...]:
