@@ -181,6 +181,7 @@ async def test_a_fault_of_ours_on_a_connection_ends_that_one_alone(monkeypatch):
             victim = house.wire()
             await victim.send(b'{"type":"status","id":1}\n')
             assert await lines_of(victim) == []
+            await anyio.sleep(1)
         assert "a bug" in warned[0]
         assert isinstance(await guest.status(), wire.Status)
 
