@@ -45,7 +45,8 @@ async def _words(text: str) -> AsyncIterator[str]:
     yield "data: [DONE]\n\n"
 
 
-@serve.deployment(num_replicas=2, max_ongoing_requests=8, ray_actor_options={"num_cpus": 0.1})
+# Two at once on each: four at once need both.
+@serve.deployment(num_replicas=2, max_ongoing_requests=2, ray_actor_options={"num_cpus": 0.1})
 @serve.ingress(app)
 class Engine:
     """One replica."""
