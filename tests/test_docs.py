@@ -83,12 +83,15 @@ def test_the_chains_and_keywords_shown_are_the_defaults(tmp_path):
     assert load(file, {}).roles == config.default_roles()
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda page: page.name)
 def test_every_piece_of_configuration_on_a_page_is_accepted(page, tmp_path):
     file = tmp_path / "config.toml"
     for shown in re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        for named in re.findall(r'^token_file = "(?:~/)?([^"]+)"', shown, re.MULTILINE):
+            (tmp_path / named).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / named).write_text("a-token\n")
         file.write_text(shown, encoding="utf-8")
-        assert load(file, {}).sources
+        assert load(file, {"HOME": str(tmp_path)}).sources
 
 
 def test_the_table_of_what_fits_is_computed_from_real_sizes():

@@ -207,7 +207,7 @@ def test_every_json_shown_is_json(name):
 
 
 @pytest.mark.parametrize(
-    "name", [path.relative_to(ROOT).as_posix() for path in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])]
+    "name", [path.relative_to(ROOT).as_posix() for path in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])]
 )
 def test_every_link_leads_to_a_file(name):
     bare = re.sub(r"^```.*?^```", "", page(name), flags=re.DOTALL | re.MULTILINE)
