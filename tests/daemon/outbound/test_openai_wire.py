@@ -70,7 +70,7 @@ def test_who_asked_for_no_thinking_is_told_none_but_that_it_goes_on():
 
 def test_nothing_comes_after_the_end():
     events = AnswerEvents()
-    assert len(events.feed(b"".join(answer("a")))) == 2
+    assert len(events.feed(b"".join([*answer("a"), *answer("b")]))) == 2
     assert (events.feed(b"data: more\n\n"), events.end(), events.over) == ([], [], True)
     assert "over=True" in repr(events)
 
