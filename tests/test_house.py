@@ -54,7 +54,7 @@ CLIENT_OF_DAEMON = ("innkeep.wire", "innkeep.framing", "innkeep.errors")
 """What the daemon's ``inbound`` may use of the client package: the contract, never its faces."""
 
 REAL_SLEEPS: dict[str, str] = {
-    "tests/daemon/outbound/test_aiohttp_transport.py": "the kernel's socket buffers fill in real time; no event tells",
+    "tests/daemon/outbound/test_http_transport.py": "the kernel's socket buffers fill in real time; no event tells",
     "tests/support/remote.py": "on the clock of the test that uses it: a mock clock, or for no time at all",
 }
 """Test modules that may sleep for a real while, and why."""

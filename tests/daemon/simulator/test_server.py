@@ -5,8 +5,8 @@ import socket
 import anyio
 import pytest
 
-from innkeepd.outbound.aiohttp_transport import AiohttpTransport
 from innkeepd.outbound.http import Unreachable
+from innkeepd.outbound.http_transport import HttpTransport
 from innkeepd.simulator.engine import Simulator
 from innkeepd.simulator.server import serve
 from support.transport import fetch
@@ -35,7 +35,7 @@ def simulator():
 @pytest.fixture
 async def transport(simulator):
     async with serve(simulator) as url:
-        transport = AiohttpTransport(url, connect_timeout=3.0)
+        transport = HttpTransport(url, connect_timeout=3.0)
         yield transport
         await transport.aclose()
 
@@ -71,7 +71,7 @@ async def test_leaving_the_context_cuts_what_is_still_being_answered():
     ended = []
     async with anyio.create_task_group() as tasks:
         async with serve(simulator) as url:
-            transport = AiohttpTransport(url, connect_timeout=3.0)
+            transport = HttpTransport(url, connect_timeout=3.0)
 
             async def talk():
                 with pytest.raises(Unreachable):

@@ -1,14 +1,19 @@
+import asyncio
 import gzip
+import socket
+import ssl
 import subprocess
-import sys
 from contextlib import asynccontextmanager, suppress
+from errno import ECONNREFUSED
 
 import anyio
 import pytest
 from anyio.abc import SocketAttribute
 
-from innkeepd.outbound.aiohttp_transport import MAX_BODY, READ_AHEAD, AiohttpTransport
+from innkeepd.outbound import http_transport
 from innkeepd.outbound.http import Unreachable
+from innkeepd.outbound.http_connection import READ_AHEAD
+from innkeepd.outbound.http_transport import MAX_BODY, HttpTransport
 
 pytestmark = pytest.mark.anyio
 
@@ -62,7 +67,7 @@ async def serving(talk, path=""):
     async with listener, anyio.create_task_group() as group:
         group.start_soon(listener.serve, serve)
         server.url = f"http://127.0.0.1:{listener.extra(SocketAttribute.local_port)}{path}"
-        transport = AiohttpTransport(server.url + "/", connect_timeout=2)
+        transport = HttpTransport(server.url + "/", connect_timeout=2)
         try:
             yield server, transport
         finally:
@@ -90,7 +95,7 @@ async def fetch(transport, *request):
 
 async def test_requests_go_out_plainly_and_share_a_kept_connection():
     async with serving(always(answer(b"hi", "X-Thing: 1", "Set-Cookie: a=b")), path="/base") as (server, transport):
-        assert (transport.url, repr(transport)) == (server.url, f"<AiohttpTransport {server.url} closed>")
+        assert (transport.url, repr(transport)) == (server.url, f"<HttpTransport {server.url}, 0 connections kept>")
         for _ in range(2):
             status, headers, body = await fetch(
                 transport, "POST", "/api/x%20y?z=1", b"{}", {"content-type": "application/json"}
@@ -180,7 +185,7 @@ async def test_a_slow_reader_stops_the_server_instead_of_filling_memory():
             await anyio.wait_all_tasks_blocked()
             await anyio.sleep(0.05)
         assert sent < 64 * 2**20
-        assert reply._response.content.total_bytes <= 4 * READ_AHEAD
+        assert reply._connection.kept <= 4 * READ_AHEAD
         assert len(await anext(reply.chunks())) > 0
 
 
@@ -221,7 +226,7 @@ async def test_a_broken_conversation_is_unreachable_in_one_line(reply, words):
 async def test_a_port_that_nobody_serves_is_unreachable():
     async with serving(always(b"")) as (server, _):
         url = server.url
-    transport = AiohttpTransport(url, connect_timeout=2)
+    transport = HttpTransport(url, connect_timeout=2)
     with pytest.raises(Unreachable) as failure:
         await fetch(transport, "GET", "/")
     assert str(failure.value) == f"{url}: connection refused"
@@ -229,8 +234,6 @@ async def test_a_port_that_nobody_serves_is_unreachable():
 
 
 async def test_a_connection_that_is_never_made_ends_in_time():
-    import socket
-
     with socket.socket() as full:  # a listener whose queue is full swallows the next caller's greeting
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -239,7 +242,7 @@ async def test_a_connection_that_is_never_made_ends_in_time():
         for caller in callers:
             caller.setblocking(False)
             caller.connect_ex(("127.0.0.1", port))
-        transport = AiohttpTransport(f"http://127.0.0.1:{port}", connect_timeout=0.05)
+        transport = HttpTransport(f"http://127.0.0.1:{port}", connect_timeout=0.05)
         with anyio.fail_after(5), pytest.raises(Unreachable, match="no connection in time"):
             await fetch(transport, "GET", "/")
         await transport.aclose()
@@ -247,21 +250,161 @@ async def test_a_connection_that_is_never_made_ends_in_time():
             caller.close()
 
 
-async def test_many_first_requests_open_one_session_and_a_closed_transport_opens_anew():
+async def test_many_requests_at_once_open_as_many_connections_and_a_closed_transport_opens_anew():
     async with serving(always(answer(b"hi"))) as (server, transport):
         async with anyio.create_task_group() as group:
             for _ in range(20):
                 group.start_soon(fetch, transport, "GET", "/")
-        session = transport._session
-        assert len(server.seen) == 20
+        assert (len(server.seen), server.connections) == (20, 20)
+        assert repr(transport) == f"<HttpTransport {server.url}, 20 connections kept>"
         await transport.aclose()
         await transport.aclose()
         assert (await fetch(transport, "GET", "/"))[2] == b"hi"
-        assert transport._session is not session
-        assert "open" in repr(transport)
+        assert server.connections == 21
 
 
-async def test_the_module_does_not_import_aiohttp():
-    code = "import sys, innkeepd.outbound.aiohttp_transport; sys.exit('aiohttp' in sys.modules)"
-    done = await anyio.run_process([sys.executable, "-c", code], check=False, stderr=subprocess.PIPE)
-    assert (done.returncode, done.stderr) == (0, b"")
+async def test_a_connection_that_was_kept_too_long_is_not_used(monkeypatch):
+    async with serving(always(answer(b"hi"))) as (server, transport):
+        await fetch(transport, "GET", "/")
+        monkeypatch.setattr(http_transport, "KEPT_FOR", -1.0)
+        await fetch(transport, "GET", "/")
+        await fetch(transport, "GET", "/")
+        assert server.connections == 3
+        assert "1 connections kept" in repr(transport)
+
+
+async def test_the_end_of_a_body_may_come_after_its_reader_has_left():
+    left = anyio.Event()
+
+    async def talk(server, stream):
+        while True:
+            await server.request(stream)
+            await stream.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
+            await left.wait()
+            await stream.send(b"0\r\n\r\n")
+
+    async with serving(talk) as (server, transport):
+        async with transport.request("GET", "/") as reply:
+            assert await anext(reply.chunks()) == b"one"
+        left.set()
+        with anyio.fail_after(5):
+            while not transport._free:
+                await anyio.lowlevel.checkpoint()
+        await fetch(transport, "GET", "/")
+        assert server.connections == 1
+
+
+async def test_a_server_that_goes_on_for_nobody_is_left_at_its_next_word():
+    left = anyio.Event()
+
+    async def talk(server, stream):
+        await server.request(stream)
+        await stream.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
+        await left.wait()
+        await stream.send(b"3\r\ntwo\r\n")
+        await server.wait_for_leave(stream)
+
+    async with serving(talk) as (server, transport):
+        async with transport.request("GET", "/") as reply:
+            await anext(reply.chunks())
+        left.set()
+        with anyio.fail_after(5):
+            await server.left.wait()
+
+
+@pytest.mark.parametrize(("method", "outcome"), [("GET", 200), ("POST", "disconnected")])
+async def test_what_a_kept_connection_swallowed_is_asked_again_only_where_that_is_safe(method, outcome):
+    async def talk(server, stream):
+        await server.request(stream)
+        await stream.send(answer(b"hi"))
+        await server.request(stream)
+        await stream.aclose()
+
+    async with serving(talk) as (server, transport):
+        await fetch(transport, "GET", "/")
+        if outcome == 200:
+            assert (await fetch(transport, method, "/"))[0] == 200
+        else:
+            with pytest.raises(Unreachable, match=outcome):
+                await fetch(transport, method, "/")
+        assert server.connections == (2 if outcome == 200 else 1)
+
+
+@pytest.mark.parametrize(
+    ("reply", "method", "body"),
+    [
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "GET", b"hi"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", "HEAD", b""),
+        (b"HTTP/1.1 200 OK\r\n\r\nuntil the end", "GET", b"until the end"),
+        (b"HTTP/1.0 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi", "GET", b"hi"),
+    ],
+)
+async def test_every_way_to_end_a_body_is_known(reply, method, body):
+    async def talk(server, stream):
+        await server.request(stream)
+        await stream.send(reply)
+
+    async with serving(talk) as (_, transport):
+        status, _, got = await fetch(transport, method, "/")
+        assert (status, got) == (200, body)
+
+
+@pytest.mark.parametrize(("path", "headers"), [("/a b", {}), ("/a\r\nb", {}), ("/", {"x": "1\r\ny: 2"})])
+async def test_nothing_breaks_out_of_its_line(path, headers):
+    with pytest.raises(ValueError, match="ends its line"):
+        HttpTransport("http://127.0.0.1:1", connect_timeout=1).request("GET", path, None, headers)
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    made = subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"),
+            *("-addext", "subjectAltName=IP:127.0.0.1", "-keyout", tmp_path / "key", "-out", tmp_path / "cert"),
+        ],
+        capture_output=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr
+    return tmp_path / "cert", tmp_path / "key"
+
+
+async def test_https_speaks_only_to_whom_its_certificate_vouches_for(certificate):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+
+    async def talk(reader, writer):
+        while await reader.readuntil(b"\r\n\r\n"):
+            writer.write(answer(b"hi"))
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=context)
+    url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    transport = HttpTransport(url, connect_timeout=5)
+    with pytest.raises(Unreachable, match="certificate is not to be trusted: self"):
+        await fetch(transport, "GET", "/")
+    transport._trust = ssl.create_default_context(cafile=certificate[0])
+    for _ in range(2):
+        assert (await fetch(transport, "GET", "/"))[2] == b"hi"
+    await transport.aclose()
+    server.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ConnectionRefusedError(ECONNREFUSED, "Connect call failed ('127.0.0.1', 1)"), "connection refused"),
+        (
+            OSError(f"Multiple exceptions: [Errno {ECONNREFUSED}] Connect call failed ('::1', 1), ..."),
+            "connection refused",
+        ),
+        (socket.gaierror(-2, "Name or service not known"), "Name or service not known"),
+        (
+            ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"),
+            "[SSL: WRONG_VERSION_NUMBER] wrong version number",
+        ),
+        (TimeoutError(), "no connection in time"),
+        (OSError(), "OSError"),
+    ],
+)
+def test_a_connection_that_cannot_be_made_says_why_in_a_few_words(error, words):
+    assert http_transport._words(error) == words
