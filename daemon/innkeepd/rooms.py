@@ -1,5 +1,6 @@
 """The rooms of a running daemon, put together: who gets whom. Flow tests put the same rooms together around fakes."""
 
+import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -115,7 +116,13 @@ class Rooms:
                 await opened()
 
     def _open_log(self) -> None:
-        log.configure(self.config.log, foreground=sys.stderr.isatty(), folder=paths.log_folder())
+        """The log's file; where it cannot be had, the log goes to stderr alone: nobody's answer hangs on it."""
+        try:
+            log.configure(self.config.log, foreground=sys.stderr.isatty(), folder=paths.log_folder())
+        except OSError as error:
+            nowhere = msgspec.structs.replace(self.config.log, path=os.devnull)
+            log.configure(nowhere, foreground=True, folder=paths.log_folder())
+            log.get().warning("the log's file cannot be written", why=str(error))
 
     def log(self) -> Any:
         """The daemon's logger."""
@@ -132,10 +139,13 @@ class Rooms:
         """Take a new configuration; returns the tables that wait for a restart."""
         late = [name for name in RESTART_ONLY if getattr(config, name) != getattr(self.config, name)]
         config = msgspec.structs.replace(config, **{name: getattr(self.config, name) for name in RESTART_ONLY})
+        changed_log = config.log != self.config.log
         self.config = config
         self.keeper.catalog.configure(config)
         self.keeper.configure()
         self.journey.configure(config)
+        if changed_log:
+            self._open_log()
         return late
 
 

@@ -5,6 +5,7 @@ what is slow to import comes after it, and a chat waits until Ollama has been as
 """
 
 import argparse
+import asyncio
 import os
 import signal
 import sys
@@ -80,7 +81,7 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
         "--speed", type=_speed, default=1.0, metavar="N", help="the simulated machine is N times as fast"
     )
     parser.add_argument(
-        "--journal", type=Path, metavar="FILE", help="write every event and action of the scheduler as JSON lines"
+        "--journal", type=_writable, metavar="FILE", help="write every event and action of the scheduler as JSON lines"
     )
     return parser.parse_args(argv)
 
@@ -94,6 +95,15 @@ def _speed(text: str) -> float:
     if not 0 < value <= 10_000:
         raise argparse.ArgumentTypeError(f"{text!r} is no factor; give a number above 0, at most 10000")
     return value
+
+
+def _writable(text: str) -> Path:
+    path = Path(text).expanduser()
+    try:
+        path.open("ab").close()
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"cannot write {path}: {error.strerror}") from None
+    return path
 
 
 def _complain(text: str) -> None:
@@ -116,6 +126,7 @@ async def _serve(
                 open_rooms(config, tasks, simulator=backend_url, journal=options.journal, home=paths.home())
             )
             daemon = Daemon(rooms, tasks, config_file, pinned_url=backend_url.url if backend_url else None)
+            asyncio.get_running_loop().set_exception_handler(daemon.hear_the_loop)
             for listener in listeners:
                 tasks.start_soon(daemon.listen, listener)
             tasks.start_soon(daemon.obey_signals)
@@ -166,15 +177,33 @@ class Daemon:
         stall, attend = rooms.config.timeouts.stall, rooms.keeper.attend
         await listen(listener, rooms.verbs(), stuck=stall, attend=attend, warn=lambda text: rooms.log().error(text))
 
+    def hear_the_loop(self, _loop: asyncio.AbstractEventLoop, told: dict[str, Any]) -> None:
+        """What the event loop complains about goes to the log.
+
+        A wait for a socket may be cancelled in the very turn in which the socket is ready; anyio does not expect that,
+        and nothing is lost by it.
+        """
+        if not isinstance(told.get("exception"), asyncio.InvalidStateError):
+            self._rooms.log().error(
+                "a fault of innkeepd itself", why=told.get("message"), error=repr(told.get("exception"))
+            )
+
     async def work(self) -> None:
         """What runs besides the control socket; what is slow to import comes after the socket listens."""
         await anyio.lowlevel.checkpoint()
         await self._rooms.warm_up()
+        self._rooms.keeper.on_event.append(self._note)
         self._tasks.start_soon(self._rooms.keeper.run)
         self._tasks.start_soon(self._rooms.keep_learned)
         self._tasks.start_soon(self._rooms.elsewhere.run)
         self._tasks.start_soon(self._rooms.serve_http)
         self._rooms.log().info("started", version=__version__, pid=os.getpid(), ollama=self._rooms.config.ollama.url)
+
+    def _note(self, kind: str, what: str, data: dict[str, Any]) -> None:
+        """Everything that watchers hear is in the log too; requests have a line of their own."""
+        if kind != "request":
+            log = self._rooms.log()
+            (log.warning if kind == "log" else log.info)(what, kind=kind, **data)
 
     async def obey_signals(self) -> None:
         """SIGTERM and SIGINT drain and stop, a second one stops at once; SIGHUP re-reads the configuration."""
