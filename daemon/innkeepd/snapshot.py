@@ -65,8 +65,17 @@ def _resident(keeper: Keeper, resident: Residency) -> dict[str, Any]:
         "pinned": resident.weights in keeper.scheduler.house.pins,
         "owned": resident.owned,
         "since": keeper.wall(resident.since),
-        "expires": resident.expires,
+        "expires": _leaves(keeper, resident),
     }
+
+
+def _leaves(keeper: Keeper, resident: Residency) -> float | None:
+    """When it leaves if nobody asks for it, by our idle time or by Ollama's, epoch seconds; None while it works."""
+    if keeper.scheduler.inn.is_busy(resident.weights):
+        return None
+    idle = keeper.scheduler.inn.idle_at(resident)
+    ends = [resident.expires, None if idle is None else keeper.wall(idle)]
+    return min((end for end in ends if end is not None), default=None)
 
 
 def _changing(keeper: Keeper, resident: Residency, now: float) -> dict[str, Any]:
