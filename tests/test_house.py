@@ -354,4 +354,6 @@ def _sleeps(call: ast.Call) -> str:
 def _has_a_mock_clock(test: Path) -> bool:
     """Whether a module's event loop lives on trio's mock clock, by its own word or by a conftest's above it."""
     above = (folder / "conftest.py" for folder in test.parents if folder.is_relative_to(ROOT / "tests"))
-    return any("MockClock(" in path.read_text(encoding="utf-8") for path in (test, *above) if path.exists())
+    return any(
+        re.search(r"MockClock\(|mock_clock\(\)", path.read_text("utf-8")) for path in (test, *above) if path.exists()
+    )
