@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -60,10 +61,10 @@ class Inn:
 
     def wait_until_free(self) -> float:
         """Seconds until nobody holds a model."""
-        began = time.monotonic()
+        began, pause = time.monotonic(), threading.Event()
         while self.leases():
             assert time.monotonic() - began < 10, "the lease is still held"
-            time.sleep(0.02)
+            pause.wait(0.02)
         return time.monotonic() - began
 
 

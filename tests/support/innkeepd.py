@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any, Self
@@ -37,13 +38,13 @@ class Daemon:
         environ |= {"INNKEEP_HOME": str(self.home), "HOME": str(self.home), "PYTHONPATH": paths}
         with (self.home / "said").open("wb") as said:
             self._process = subprocess.Popen(self._command, env=environ, stderr=said, stdout=said)
-        deadline = time.monotonic() + UP_WITHIN
+        deadline, pause = time.monotonic() + UP_WITHIN, threading.Event()
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 words = self.last_words()
                 self.stop()
                 raise RuntimeError(f"innkeepd did not come up; its last words:\n{words}")
-            time.sleep(0.05)
+            pause.wait(0.05)
         return self
 
     def __exit__(self, *_exception: object) -> None:

@@ -207,14 +207,11 @@ def _shows_an_image(message: Any) -> bool:
 def _turns(said: list[tuple[str, str]]) -> tuple[str, ...]:
     """The user's texts. Neighbouring messages are one turn: OpenClaw lays its own context behind the words."""
     turns: list[str] = []
-    before = ""
+    goes_on = False
     for role, text in said:
         if role == "user" and text:
-            if before == "user":
-                turns[-1] += f"\n\n{text}"
-            else:
-                turns.append(text)
-        before = role
+            turns[-1:] = [f"{turns[-1]}\n\n{text}"] if goes_on else [*turns[-1:], text]
+        goes_on = role == "user" and (goes_on or bool(text))
     return tuple(turns)
 
 

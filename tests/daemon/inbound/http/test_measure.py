@@ -1,0 +1,54 @@
+import json
+
+from innkeepd.inbound.http.asked import ENDPOINTS, read
+from innkeepd.inbound.http.measure import as_native
+
+TOOL = {"type": "object", "properties": {}}
+
+
+def native(path, **body):
+    return as_native(read(ENDPOINTS[path], json.dumps({"model": "big", **body}).encode()))
+
+
+def test_a_chat_is_read_as_ollama_reads_it():
+    path, body = native(
+        "/v1/chat/completions",
+        messages=[
+            {"role": "developer", "content": "be brief"},
+            {"role": "user", "content": [{"type": "text", "text": "hi"}]},
+            {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]},
+        ],
+        tools=[{"type": "function", "function": {"name": "f", "parameters": TOOL}}, "odd", {"type": "web_search"}],
+        reasoning_effort="none",
+    )
+    assert path == "/api/chat"
+    assert body["messages"][:2] == [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hi"}]
+    assert '"name":"f"' in body["messages"][2]["content"]
+    assert body["tools"] == [{"type": "function", "function": {"name": "f", "description": "", "parameters": TOOL}}]
+    assert body["think"] is False
+
+
+def test_responses_and_messages_are_chats_too():
+    _, responses = native(
+        "/v1/responses",
+        instructions="s",
+        input=[{"role": "user", "content": "a"}, {"type": "function_call_output", "output": "b"}],
+        tools=[{"type": "function", "name": "f", "parameters": TOOL}],
+    )
+    assert [message["role"] for message in responses["messages"]] == ["system", "user", "tool"]
+    assert responses["tools"][0]["function"]["name"] == "f"
+    _, text = native("/v1/responses", input="a")
+    assert text == {"messages": [{"role": "user", "content": "a"}]}
+    _, messages = native(
+        "/v1/messages",
+        system=[{"type": "text", "text": "s"}],
+        messages=[{"role": "user", "content": "a"}],
+        tools=[{"name": "f", "input_schema": TOOL}],
+    )
+    assert messages["messages"][0] == {"role": "system", "content": "s"}
+    assert messages["tools"][0]["function"]["parameters"] == TOOL
+
+
+def test_a_completion_is_generated_and_embeddings_embed():
+    assert native("/v1/completions", prompt="a", suffix="b") == ("/api/generate", {"prompt": "a", "suffix": "b"})
+    assert native("/v1/embeddings", input=["a"]) == ("/api/embed", {"input": ["a"]})
