@@ -58,6 +58,9 @@ def bind(path: Path) -> socket.socket:
         before = os.umask(0o177)
         try:
             listener.bind(str(path))
+        except BaseException:
+            listener.close()
+            raise
         finally:
             os.umask(before)
         listener.listen(128)
@@ -133,8 +136,8 @@ class Door:
         told = wire.Error(id=None, code="forbidden", message="only the user who runs innkeepd may speak here")
         with anyio.move_on_after(1.0):
             try:
-                first = await stream.receive(1)
-                await stream.send(encode(told, "frames" if first == b"\0" else "lines"))
+                said = await stream.receive()
+                await stream.send(encode(told, "frames" if said[:1] == b"\0" else "lines"))
             except (anyio.EndOfStream, anyio.BrokenResourceError):
                 pass
         await stream.aclose()

@@ -1,0 +1,134 @@
+import socket
+
+import anyio
+import anyio.lowlevel
+import pytest
+from anyio.abc import UNIXSocketStream
+
+from innkeepd.inbound import outbox
+from innkeepd.inbound.outbox import Outbox
+from support.house import mock_clock, wires
+
+
+@pytest.fixture
+def anyio_backend():
+    return mock_clock()
+
+
+class Desk:
+    """An outbox that writes to one end of a connection in memory."""
+
+    def __init__(self, room=1000, stuck=10.0):
+        ours, self.peer = wires(room)
+        self.outbox = Outbox(ours, stuck=stuck)
+        self.ended = anyio.CancelScope()
+
+
+@pytest.mark.anyio
+async def test_what_is_put_in_one_turn_is_sent_together_and_what_has_no_hurry_waits_for_company():
+    async with anyio.create_task_group() as tasks:
+        desk = Desk()
+        desk.outbox.start(tasks, desk.ended)
+        desk.outbox.put(b"one ", soon=False)
+        await anyio.sleep(outbox.LATER / 2)
+        desk.outbox.put(b"two")
+        assert await desk.peer.receive() == b"one two"
+        began = anyio.current_time()
+        desk.outbox.put(b"alone", soon=False)
+        assert await desk.peer.receive() == b"alone"
+        assert anyio.current_time() - began == pytest.approx(outbox.LATER)
+        tasks.cancel_scope.cancel()
+        await desk.outbox.finish()
+
+
+@pytest.mark.anyio
+async def test_who_produces_much_waits_for_room_until_the_peer_has_read(monkeypatch):
+    monkeypatch.setattr(outbox, "HIGH", 3000)
+    monkeypatch.setattr(outbox, "LOW", 500)
+    monkeypatch.setattr(outbox, "SLICE", 100)
+    async with anyio.create_task_group() as tasks:
+        desk = Desk()
+        desk.outbox.start(tasks, desk.ended)
+        desk.outbox.put(b"x" * 2000)
+        await anyio.sleep(1)
+        desk.outbox.put(b"y" * 3500)
+        assert desk.outbox.is_full
+        assert repr(desk.outbox) == "<Outbox 3500 bytes kept>"
+        with anyio.move_on_after(5) as waited:
+            await desk.outbox.room()
+        assert waited.cancelled_caught
+
+        async def read():
+            while True:
+                await desk.peer.receive(200)
+
+        tasks.start_soon(read)
+        await desk.outbox.room()
+        assert not desk.outbox.is_full
+        await desk.outbox.drained()
+        tasks.cancel_scope.cancel()
+        desk.outbox._pen.cancel()
+
+
+@pytest.mark.anyio
+async def test_a_peer_that_reads_nothing_is_cut_off_and_one_that_reads_slowly_is_not(monkeypatch):
+    monkeypatch.setattr(outbox, "SLICE", 100)
+    async with anyio.create_task_group() as tasks:
+        desk = Desk(stuck=10.0)
+        desk.outbox.start(tasks, desk.ended)
+        desk.outbox.put(b"x" * 5000)
+        for _ in range(30):
+            await anyio.sleep(8)
+            await desk.peer.receive(100)
+        assert not desk.ended.cancel_called
+        began = anyio.current_time()
+        await desk.outbox.drained()
+        assert desk.ended.cancel_called
+        assert anyio.current_time() - began < 20
+        desk.outbox.put(b"for nobody")
+        assert not desk.outbox.is_full
+
+
+@pytest.mark.anyio
+async def test_a_peer_that_is_gone_ends_the_connection():
+    async with anyio.create_task_group() as tasks:
+        desk = Desk()
+        desk.outbox.start(tasks, desk.ended)
+        await desk.peer.aclose()
+        desk.outbox.put(b"anybody?")
+        await desk.outbox.drained()
+        await anyio.lowlevel.checkpoint()
+        assert desk.ended.cancel_called
+        assert desk.outbox.is_deserted()
+
+
+@pytest.mark.anyio
+async def test_last_words_take_a_second_at_most():
+    async with anyio.create_task_group() as tasks:
+        desk = Desk(room=10)
+        desk.outbox.start(tasks, desk.ended)
+        desk.outbox.put(b"x" * 1000)
+        tasks.cancel_scope.cancel()
+        began = anyio.current_time()
+        await desk.outbox.finish()
+        assert anyio.current_time() - began == pytest.approx(outbox.LAST_WORDS)
+    await desk.outbox.aclose()
+
+
+def _pair():
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    return ours, theirs
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_half_closed_peer_is_no_deserter_and_a_closed_one_is():
+    ours, theirs = _pair()
+    async with await UNIXSocketStream.from_socket(ours) as stream:
+        one = Outbox(stream, stuck=1.0)
+        assert not one.is_deserted()
+        theirs.shutdown(socket.SHUT_WR)
+        assert not one.is_deserted()
+        theirs.close()
+        assert one.is_deserted()
