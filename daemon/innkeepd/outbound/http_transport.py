@@ -13,7 +13,9 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
+import anyio.lowlevel
 import anyio.to_thread
 
 from innkeepd.outbound.http import Unreachable
@@ -43,6 +45,7 @@ class HttpTransport:
         self._connect_timeout = connect_timeout
         self._trust: ssl.SSLContext | None = None
         self._free: list[Connection] = []
+        self._all: WeakSet[Connection] = WeakSet()
 
     def __repr__(self) -> str:
         return f"<HttpTransport {self._url}, {len(self._free)} connections kept>"
@@ -59,10 +62,11 @@ class HttpTransport:
         return _Exchange(self, method, self._message(method, path, body, headers or {}))
 
     async def aclose(self) -> None:
-        """Close kept connections; a later request opens anew."""
-        free, self._free = self._free, []
-        for connection in free:
+        """Close every connection, those that linger too; a later request opens anew."""
+        self._free = []
+        for connection in tuple(self._all):
             connection.close()
+        await anyio.lowlevel.checkpoint()  # a socket is closed a turn after it was told so
 
     def _message(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> bytes:
         """A whole request. Raises ``ValueError`` for what would break out of its line."""
@@ -108,6 +112,7 @@ class HttpTransport:
                 )
         except (OSError, TimeoutError, UnicodeError) as error:
             raise self.unreachable(_words(error)) from None
+        self._all.add(connection)
         return connection
 
     def unreachable(self, words: str) -> Unreachable:

@@ -408,3 +408,18 @@ async def test_https_speaks_only_to_whom_its_certificate_vouches_for(certificate
 )
 def test_a_connection_that_cannot_be_made_says_why_in_a_few_words(error, words):
     assert http_transport._words(error) == words
+
+
+async def test_a_closed_transport_closes_connections_too_whose_answer_still_goes_on():
+    async def talk(server, stream):
+        await server.request(stream)
+        await stream.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nword\r\n")
+        await server.wait_for_leave(stream)
+
+    async with serving(talk) as (server, transport):
+        async with transport.request("POST", "/", b"{}") as reply:
+            assert await anext(reply.chunks()) == b"word"
+        assert not server.left.is_set()
+        await transport.aclose()
+        with anyio.fail_after(2):
+            await server.left.wait()
