@@ -56,7 +56,8 @@ class Recipe:
     shape: Shape | None = None
     base: str = ""
     template: str = PLAIN
-    parameters: dict[str, Any] = field(default_factory=lambda: {"num_predict": 40})
+    parameters: dict[str, Any] = field(default_factory=lambda: {"num_predict": 40, "num_thread": 1})
+    """One thread: llama.cpp's threads spin while they wait for each other, and on two busy cores two are slower."""
 
 
 _TINY = Shape(width=64, blocks=1, heads=1, kv_heads=1, feed_forward=128)
@@ -73,7 +74,7 @@ RECIPES = {
     "big2": Recipe(Shape(**{**vars(_BIG), "seed": 2})),
     "bigalias": Recipe(base="big"),
     "longctx": Recipe(_LONG),
-    "neverfits": Recipe(base="longctx", parameters={"num_predict": 40, "num_ctx": 8000000}),
+    "neverfits": Recipe(base="longctx", parameters={"num_predict": 40, "num_thread": 1, "num_ctx": 8000000}),
     "broken": Recipe(Shape(**{**vars(_TINY), "seed": 3, "missing": "blk.0.ffn_down.weight"})),
     "tools": Recipe(Shape(**{**vars(_TINY), "seed": 4}), template=TOOLS),
     "think": Recipe(Shape(**{**vars(_TINY), "seed": 5}), template=THINKING),
