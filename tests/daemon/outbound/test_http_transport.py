@@ -10,7 +10,7 @@ import anyio
 import pytest
 from anyio.abc import SocketAttribute
 
-from innkeepd.outbound import http_transport
+from innkeepd.outbound import http_connection, http_transport
 from innkeepd.outbound.http import Unreachable
 from innkeepd.outbound.http_connection import READ_AHEAD
 from innkeepd.outbound.http_transport import MAX_BODY, HttpTransport
@@ -410,7 +410,9 @@ def test_a_connection_that_cannot_be_made_says_why_in_a_few_words(error, words):
     assert http_transport._words(error) == words
 
 
-async def test_a_closed_transport_closes_connections_too_whose_answer_still_goes_on():
+async def test_a_closed_transport_closes_connections_too_whose_answer_still_goes_on(monkeypatch):
+    monkeypatch.setattr(http_connection, "LINGER", 60)
+
     async def talk(server, stream):
         await server.request(stream)
         await stream.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nword\r\n")
