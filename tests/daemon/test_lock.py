@@ -1,0 +1,35 @@
+import os
+import stat
+
+import pytest
+
+from innkeepd.errors import DaemonError
+from innkeepd.lock import AlreadyRunning, Lock
+
+
+def test_who_has_the_lock_is_named_to_who_wants_it(tmp_path):
+    path = tmp_path / "home" / "innkeepd.lock"
+    lock = Lock(path)
+    assert path.read_text() == f"{os.getpid()}\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    with pytest.raises(AlreadyRunning, match=rf"already running for {path.parent} \(pid {os.getpid()}\)"):
+        Lock(path)
+    lock.release()
+    Lock(path).release()
+    assert path.exists()
+    assert path.read_text() == ""
+
+
+def test_a_longer_pid_of_a_dead_daemon_leaves_nothing_behind(tmp_path):
+    path = tmp_path / "innkeepd.lock"
+    path.write_text("123456789012345\n")
+    lock = Lock(path)
+    assert path.read_text() == f"{os.getpid()}\n"
+    lock.release()
+
+
+def test_a_lock_that_cannot_be_made_is_told_in_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DaemonError, match="cannot make the lock"):
+        Lock(tmp_path / "file" / "innkeepd.lock")
