@@ -29,6 +29,7 @@ from innkeepd.policy.attempt import (
     first_token_limit,
 )
 from innkeepd.policy.route import Route, Router
+from innkeepd.ticks import ticks
 
 LEFT = "the request ended before its answer was whole"
 SESSIONS = 256
@@ -136,7 +137,8 @@ class Pace:
     def __init__(self, first: float, stall: float) -> None:
         self._first = first
         self._stall = stall
-        self._started = anyio.current_time()
+        self._clock = ticks()
+        self._started = self._clock()
         self._scope = anyio.CancelScope(deadline=self._started + first)
         self.first_token: float | None = None
 
@@ -153,7 +155,7 @@ class Pace:
 
     def went_on(self) -> None:
         """A piece came."""
-        now = anyio.current_time()
+        now = self._clock()
         if self.first_token is None:
             self.first_token = now - self._started
             self._scope.deadline = now + self._stall * 1.05
@@ -376,8 +378,8 @@ class Journey:
             chain = tuple(dict.fromkeys(catalog.candidate(candidate.name) for candidate in chain))
             if not reachable and not any(catalog.is_known(candidate) for candidate in chain):
                 fault = self.keeper.observation.fault if self.keeper.observation else None
-                text = f"Ollama does not answer: {fault or self.keeper.backend.url}"
-                raise Failure("backend_unreachable", f"{text}. Start it with `ollama serve` or the Ollama app")
+                text = f"Ollama at {self.keeper.backend.url} does not tell what is pulled"
+                raise Failure("backend_unreachable", fault or text)
         for candidate in chain:
             if not catalog.is_known(candidate):
                 code = "unknown_model" if wish.model else "model_missing"
@@ -468,7 +470,7 @@ class Journey:
             return None
 
     async def _worked(self, request: Request, place: Place, lease: Lease, work: Work) -> Result:
-        """The work under the lease. Raises ``BackendFault``, also where it is late; ``Revoked`` where it is taken back."""
+        """The work under the lease. Raises ``BackendFault``, where it is late too; ``Revoked`` where it is taken back."""
         pace = lease.pace
         place.works_in(pace.scope)
         try:

@@ -1,10 +1,12 @@
 """What a connection is yet to be told: bounded, written at once where the peer reads, else by a task of its own.
 
-``put`` never waits: it keeps the bytes, and the connection's writer sends all that one turn of the event loop gathered
-in one system call, which costs more than all the rest of a message. Whoever produces much asks ``room`` in between. A
-peer that reads nothing for ``stuck`` seconds is cut off.
+``put`` never waits: it keeps the bytes, and all that one turn of the event loop gathered is sent in one system call,
+which costs more than all the rest of a message. On asyncio the loop calls ``_post`` for that, because waking a task
+would cost as much again; what the kernel does not take at once, and everything elsewhere, is the writer's. Whoever
+produces much asks ``room`` in between. A peer that reads nothing for ``stuck`` seconds is cut off.
 """
 
+import asyncio
 import select
 import socket
 from contextlib import suppress
@@ -12,6 +14,8 @@ from contextlib import suppress
 import anyio
 from anyio import CancelScope
 from anyio.abc import ByteStream, SocketAttribute, TaskGroup
+
+from innkeepd.ticks import asyncio_loop
 
 HIGH = 256 * 1024
 """Bytes kept for a slow reader before ``room`` waits."""
@@ -39,8 +43,12 @@ class Outbox:
         self._filled = anyio.Event()
         self._urgent = anyio.Event()
         self._emptied = anyio.Event()
+        self._awaited = False
         self._broken = False
         self._pen = CancelScope(shield=True)
+        self._loop = _loop_for(self._raw)
+        self._posting: asyncio.Handle | None = None
+        self._posting_soon = False
 
     def __repr__(self) -> str:
         return f"<Outbox {len(self._kept)} bytes kept>"
@@ -56,26 +64,52 @@ class Outbox:
 
     def put(self, data: bytes, *, soon: bool = True) -> None:
         """Tell the peer; what is told to one that is gone is dropped. What need not be told ``soon`` may wait 2 ms."""
-        if not self._broken:
-            self._kept += data
-            self._filled.set()
-            if soon:
-                self._urgent.set()
+        if self._broken:
+            return
+        self._kept += data
+        if self._loop is None or self._writing:
+            self._wake(soon=soon)
+        elif soon and not self._posting_soon:
+            if self._posting is not None:
+                self._posting.cancel()
+            self._posting, self._posting_soon = self._loop.call_soon(self._post), True
+        elif self._posting is None:
+            self._posting = self._loop.call_later(LATER, self._post)
+
+    def _wake(self, *, soon: bool) -> None:
+        self._filled.set()
+        if soon:
+            self._urgent.set()
+
+    def _post(self) -> None:
+        """Hand the kernel what it takes at once; the rest, and whatever goes wrong, is the writer's."""
+        self._posting, self._posting_soon = None, False
+        if self._raw is None or self._writing or self._broken:
+            return
+        with suppress(OSError):
+            del self._kept[: self._raw.send(self._kept)]
+        if self._kept:
+            self._wake(soon=True)
+        self._turn()
 
     async def room(self) -> None:
         """Wait while too much is kept."""
         while self.is_full:
-            await self._emptied.wait()
+            await self._ebbed()
 
     async def ebb(self) -> None:
         """Wait while so much is kept that the peer should not ask for more."""
         while len(self._kept) > FLOODED and not self._broken:
-            await self._emptied.wait()
+            await self._ebbed()
 
     async def drained(self) -> None:
         """Wait until everything is written."""
         while (self._kept or self._writing) and not self._broken:
-            await self._emptied.wait()
+            await self._ebbed()
+
+    async def _ebbed(self) -> None:
+        self._awaited = True
+        await self._emptied.wait()
 
     async def finish(self) -> None:
         """Write what is kept although the connection is being ended, and stop: errors of a stop are told, too."""
@@ -108,7 +142,8 @@ class Outbox:
                 await self._urgent.wait()
 
     def _turn(self) -> None:
-        if len(self._kept) <= LOW or self._broken:
+        if self._awaited and (len(self._kept) <= LOW or self._broken):
+            self._awaited = False
             self._emptied.set()
             self._emptied = anyio.Event()
 
@@ -137,3 +172,8 @@ class Outbox:
         self._broken = True
         with anyio.move_on_after(1.0, shield=True):
             await self._stream.aclose()
+
+
+def _loop_for(raw: socket.socket | None) -> asyncio.AbstractEventLoop | None:
+    """The loop that may write to a real socket by itself."""
+    return asyncio_loop() if isinstance(raw, socket.socket) else None

@@ -132,3 +132,66 @@ async def test_a_half_closed_peer_is_no_deserter_and_a_closed_one_is():
         assert not one.is_deserted()
         theirs.close()
         assert one.is_deserted()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_on_a_real_socket_what_one_turn_gathers_is_one_packet_and_what_has_no_hurry_waits_for_company():
+    ours, theirs = _pair()
+    with theirs:
+        async with await UNIXSocketStream.from_socket(ours) as stream, anyio.create_task_group() as tasks:
+            one = Outbox(stream, stuck=1.0)
+            one.start(tasks, tasks.cancel_scope)
+            one.put(b"no hurry, ", soon=False)
+            one.put(b"nor this, ", soon=False)
+            one.put(b"but this")
+            one.put(b"!")
+            await one.drained()
+            assert theirs.recv(100) == b"no hurry, nor this, but this!"
+            one.put(b"alone", soon=False)
+            await one.drained()
+            assert theirs.recv(100) == b"alone"
+            await one.finish()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_what_the_kernel_does_not_take_at_once_comes_later_and_in_order():
+    ours, theirs = _pair()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    told = [bytes([65 + number]) * 100_000 for number in range(5)]
+    with theirs:
+        async with await UNIXSocketStream.from_socket(ours) as stream, anyio.create_task_group() as tasks:
+            one = Outbox(stream, stuck=5.0)
+            one.start(tasks, tasks.cancel_scope)
+            for data in told:
+                one.put(data)
+                await anyio.lowlevel.checkpoint()
+                await anyio.lowlevel.checkpoint()
+            assert one.is_full
+
+            def read():
+                got = b""
+                while len(got) < 500_000:
+                    got += theirs.recv(65_536)
+                return got
+
+            assert await anyio.to_thread.run_sync(read) == b"".join(told)
+            await one.drained()
+            await one.finish()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_real_peer_that_is_gone_ends_the_connection_too():
+    ours, theirs = _pair()
+    theirs.close()
+    async with await UNIXSocketStream.from_socket(ours) as stream, anyio.create_task_group() as tasks:
+        one = Outbox(stream, stuck=5.0)
+        one.start(tasks, tasks.cancel_scope)
+        one.put(b"anybody?")
+        with anyio.fail_after(5):
+            await anyio.sleep_forever()
+    assert one.is_deserted()
+    one.put(b"for nobody")
+    assert not one.is_full
