@@ -1,0 +1,134 @@
+import anyio
+import pytest
+
+from innkeepd.moves import GONE_WITHIN, Moves
+from innkeepd.outbound.ollama import OllamaBackend
+from innkeepd.simulator.engine import Simulator
+from support.house import LLAMA8, QWEN, mock_clock
+from support.transport import MemoryTransport
+
+
+@pytest.fixture
+def anyio_backend():
+    return mock_clock()
+
+
+pytestmark = pytest.mark.anyio
+
+
+class Yard:
+    """Moves on a simulated Ollama; weights are called as names are, in capitals."""
+
+    def __init__(self, load_timeout=60.0):
+        self.simulator = Simulator()
+        self.seen = []
+        self.moves = Moves(
+            OllamaBackend(MemoryTransport(self.simulator)), weights_of=str.upper, free=self.simulator.machine.system_free,
+            load_timeout=load_timeout, observed=lambda sent, running: self.seen.append((sent, running)),
+        )  # fmt: skip
+
+    async def bring(self, name=LLAMA8, context=4096):
+        return await self.moves.bring_in(name.upper(), name, context=context, keep_alive=1800)
+
+    async def take(self, name=LLAMA8):
+        return await self.moves.take_out(name.upper(), name)
+
+
+async def test_a_load_is_proved_and_tells_what_it_takes():
+    yard = Yard()
+    outcome = await yard.bring()
+    assert outcome.code is None
+    assert outcome.footprint == yard.simulator.runners.standing()[0].size
+    assert outcome.seconds == pytest.approx(4.0, abs=0.5)
+    assert yard.seen[-1][1][0].name == LLAMA8
+
+
+async def test_an_unload_is_proved_by_ps_and_by_the_memory_that_came_back():
+    yard = Yard()
+    before = yard.simulator.machine.system_free()
+    await yard.bring()
+    outcome = await yard.take()
+    assert outcome.code is None
+    assert yard.simulator.resident == []
+    assert yard.simulator.machine.system_free() >= before * 0.9
+    assert outcome.seconds > 0.5
+
+
+async def test_an_unload_of_what_is_not_there_is_done():
+    outcome = await Yard().take()
+    assert outcome.code is None
+    assert outcome.seconds < 0.1
+
+
+async def test_a_model_that_stays_is_a_failed_unload():
+    yard = Yard()
+    await yard.bring()
+    yard.simulator.fail("unload_stuck", LLAMA8)
+    began = anyio.current_time()
+    outcome = await yard.take()
+    assert (outcome.code, "still in memory" in outcome.message) == ("load_failed", True)
+    assert anyio.current_time() - began == pytest.approx(GONE_WITHIN, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("how", "code"), [("load_failure", "load_failed"), ("out_of_memory", "out_of_memory"), ("queue_full", "queue_full")]
+)
+async def test_a_failed_load_keeps_ollamas_words(how, code):
+    yard = Yard()
+    yard.simulator.fail(how, LLAMA8)
+    outcome = await yard.bring()
+    assert outcome.code == code
+    assert outcome.message
+
+
+async def test_a_model_that_is_not_pulled_is_missing():
+    assert (await Yard().bring("nobody:1b")).code == "model_missing"
+
+
+async def test_an_ollama_out_of_reach_is_asked_three_times():
+    yard = Yard()
+    yard.simulator.fail("refuse", LLAMA8, times=2)
+    assert (await yard.bring()).code is None
+    yard.simulator.stop()
+    before = len(yard.simulator.requests)
+    assert (await yard.bring()).code == "backend_unreachable"
+    assert len(yard.simulator.requests) - before == 3
+
+
+async def test_a_load_that_hangs_is_given_up_and_waited_out_of_memory():
+    yard = Yard(load_timeout=10.0)
+    yard.simulator.fail("load_hang", QWEN)
+    outcome = await yard.bring(QWEN)
+    assert (outcome.code, outcome.message) == ("load_failed", f"{QWEN} did not load within 10 s")
+    assert yard.simulator.resident == []
+    assert [request.body["keep_alive"] for request in yard.simulator.requests if request.path == "/api/generate"][
+        -1
+    ] == 0
+
+
+async def test_a_load_that_ollama_claims_and_ps_does_not_show_is_failed(monkeypatch):
+    yard = Yard()
+
+    async def nothing():
+        return []
+
+    monkeypatch.setattr(yard.moves._backend, "running", nothing)
+    outcome = await yard.bring()
+    assert (outcome.code, "does not list it" in outcome.message) == ("load_failed", True)
+
+
+async def test_an_unload_that_ollama_refuses_is_failed(monkeypatch):
+    yard = Yard()
+    await yard.bring()
+    yard.simulator.fail("queue_full", LLAMA8)
+    assert (await yard.take()).message.startswith(f"{LLAMA8} could not be unloaded")
+
+
+async def test_a_stay_is_renewed_without_a_reload_and_a_failure_of_it_is_no_fault():
+    yard = Yard()
+    await yard.bring()
+    await yard.moves.renew(LLAMA8, context=4096, keep_alive=7200)
+    assert yard.simulator.runners.standing()[0].expires - anyio.current_time() == pytest.approx(7200, abs=1)
+    assert len(yard.simulator.loads) == 1
+    yard.simulator.stop()
+    await yard.moves.renew(LLAMA8, context=4096, keep_alive=7200)
