@@ -26,6 +26,9 @@ HEARTBEAT = 10.0
 SLOWEST = 4.0
 """Tokens a second that a whole answer is given time for, until its model's own speed has been learned."""
 
+ELSEWHERE = 4096
+"""Tokens of a whole answer that an engine elsewhere is given time for; its context is not known."""
+
 _ENCODE = msgspec.json.Encoder().encode
 _SENT = {"content-type": "application/json"}
 _STREAM_TYPES = {"native": b"application/x-ndjson"}
@@ -92,7 +95,7 @@ class Passing:
             await refuse_overflow(asked, lease)
             old = await self._derived.name_for(lease, model)
         if not asked.stream:
-            lease.pace.whole((lease.context or 0) / self._speed(lease))
+            lease.pace.whole((lease.context or ELSEWHERE) / self._speed(lease))
         renamed = Renamed(old, asked.name) if old != asked.name else None
         try:
             async with lease.backend.forward("POST", asked.endpoint.path, asked.body_for(lease, old), _SENT) as answer:
