@@ -32,7 +32,9 @@ async def serve_http(
         warn(f"the HTTP port stays closed: {config.host} can be reached from elsewhere and [http] token is not set")
         return
     try:
-        async with serving(App(config, journey, keeper, warn=warn), config.host, config.port):
+        app = App(config, journey, keeper, warn=warn)
+        async with serving(app, config.host, config.port):
+            await app.shelf.warm_up()
             await anyio.sleep_forever()
     except OSError as error:
         warn(f"the HTTP port stays closed: {config.host}:{config.port}: {error.strerror or error}")
