@@ -361,10 +361,10 @@ class Journey:
                         need, chain = larger, [candidate, *(c for c in chain if c is not candidate)]
                         continue
                     step = attempts.next_candidate()
-            self.keeper.counts.fallbacks += 1
             above = step.above if isinstance(step, NextCandidate) else 0
             need = above + 1 if above else 0
             chain = _rest(chain, candidate, grant)
+            self.keeper.counts.fallbacks += bool(chain)
         raise self._failure(request, None)
 
     async def _candidates(self, request: Request) -> list[Candidate]:
@@ -470,7 +470,7 @@ class Journey:
             return None
 
     async def _worked(self, request: Request, place: Place, lease: Lease, work: Work) -> Result:
-        """The work under the lease. Raises ``BackendFault``, where it is late too; ``Revoked`` where it is taken back."""
+        """The work under the lease. Raises ``BackendFault``, where it is late too; ``Revoked`` where taken back."""
         pace = lease.pace
         place.works_in(pace.scope)
         try:

@@ -138,8 +138,10 @@ class Keeper:
         self._moving: dict[str, float] = {}
         self._swaps: dict[str, float] = {}
         self._changed = anyio.Event()
+        self._is_watched = False
         self._rearm = anyio.Event()
         self._wake_at: float | None = None
+        self._rings_at = float("inf")
         self._clients = 0
         self._strangers: set[str] = set()
         self._learning = False
@@ -181,8 +183,10 @@ class Keeper:
                 self._step(self._inbox.popleft())
         finally:
             self._stepping = False
-        self._changed.set()
-        self._changed = anyio.Event()
+        if self._is_watched:
+            self._is_watched = False
+            self._changed.set()
+            self._changed = anyio.Event()
 
     def _step(self, event: ev.Event) -> None:
         now = self.now()
@@ -202,7 +206,7 @@ class Keeper:
                     self._begin(action, self._unload(action))
                 case ev.WakeAt(at):
                     wake_at = at
-        if wake_at is not None and (self._wake_at is None or wake_at < self._wake_at):
+        if wake_at is not None and wake_at < self._rings_at:
             self._rearm.set()
         self._wake_at = wake_at
 
@@ -391,6 +395,7 @@ class Keeper:
 
     async def changed(self) -> None:
         """Wait for the next change of anything."""
+        self._is_watched = True
         await self._changed.wait()
 
     def attend(self, clients: int | None = None) -> None:
@@ -553,13 +558,13 @@ class Keeper:
         await self.watch.run()
 
     async def _ring(self) -> None:
-        """The scheduler's timer."""
+        """The scheduler's timer. It may ring early and for nothing: most timers are put off by the next request."""
         while True:
             self._rearm = anyio.Event()
-            delay = float("inf") if self._wake_at is None else self._wake_at - self.now()
-            with anyio.move_on_after(max(delay, 0.0)) as scope:
+            self._rings_at = float("inf") if self._wake_at is None else self._wake_at
+            with anyio.move_on_after(max(self._rings_at - self.now(), 0.0)):
                 await self._rearm.wait()
-            if scope.cancelled_caught:
+            if self._wake_at is not None and self._wake_at <= self.now():
                 self._wake_at = None
                 self.post(ev.Woke())
 

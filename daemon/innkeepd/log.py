@@ -94,6 +94,7 @@ class _RequestRecord(logging.LogRecord):
     def __init__(self, fields: Mapping[str, Any]) -> None:
         super().__init__(_LOGGER, logging.INFO, "", 0, "request", None, None)
         self.fields = fields
+        self.line: str | None = None
 
     def stamp(self) -> str:
         """The instant, as on every other line."""
@@ -112,8 +113,10 @@ class _Lines(logging.Formatter):
         if not isinstance(record, _RequestRecord):
             return self._others.format(record)
         if self._as_json:
-            line = {"event": "request", **record.fields, "level": "info", "timestamp": record.stamp()}
-            return msgspec.json.encode(line, enc_hook=str).decode()
+            if record.line is None:  # asked for twice: will it fit, and what is it
+                line = {"event": "request", **record.fields, "level": "info", "timestamp": record.stamp()}
+                record.line = msgspec.json.encode(line, enc_hook=str).decode()
+            return record.line
         told = " ".join(f"{name}={value}" for name, value in record.fields.items())
         return f"{record.stamp()} [info     ] request {told}"
 

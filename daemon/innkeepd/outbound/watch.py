@@ -59,6 +59,8 @@ class Watch:
         self._clients = 0
         self._requests = 0
         self._changed = anyio.Event()
+        self._asked = 0.0
+        self._sleep: anyio.CancelScope | None = None
 
     def __repr__(self) -> str:
         return f"<Watch every {self.interval(self._hurry_until):.2g} s, last {self._last!r}>"
@@ -90,11 +92,15 @@ class Watch:
         self._wake()
 
     def attend(self, *, clients: int, requests: int = 0) -> None:
-        """How many are connected and how many requests are open; more of them wakes a sleeping watch."""
-        before = self.interval(anyio.current_time())
+        """How many are connected and how many requests are open; more of them shorten the sleep.
+
+        Called twice a request, so it moves the sleep's end instead of waking anybody.
+        """
         self._clients, self._requests = clients, requests
-        if self.interval(anyio.current_time()) < before:
-            self._wake()
+        if self._sleep is not None:
+            due = self._asked + self.interval(anyio.current_time())
+            if due < self._sleep.deadline:
+                self._sleep.deadline = due
 
     def interval(self, now: float) -> float:
         """Seconds until the next question."""
@@ -125,13 +131,13 @@ class Watch:
 
     async def _pause(self) -> None:
         """Until the next question is due; a change of pace moves that instant, and asks at once what is overdue."""
-        asked = anyio.current_time()
+        self._asked = anyio.current_time()
         due = False
         while not self._at_once and not due:
             self._changed = anyio.Event()
-            with anyio.move_on_at(asked + self.interval(anyio.current_time())) as pause:
+            with anyio.move_on_at(self._asked + self.interval(anyio.current_time())) as self._sleep:
                 await self._changed.wait()
-            due = pause.cancelled_caught
+            due, self._sleep = self._sleep.cancelled_caught, None
         if self._at_once:
             self._at_once = False
         elif anyio.current_time() < self._hurry_until:
