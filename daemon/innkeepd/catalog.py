@@ -97,10 +97,20 @@ class Catalog:
         self._elsewhere |= {candidate.name for candidate in candidates}
 
     def name_of(self, weights: str) -> str:
-        """The name that a person would use for these weights: a role's, else the first pulled."""
-        names = [name for name, model in self._models.items() if model.weights == weights]
-        chained = [name for role in self.config.roles.values() for name in role.chain]
-        return min(names, key=lambda name: (name not in chained, name), default=weights)
+        """The name that a person would use for these weights: a role's, else one of the configuration, else any."""
+        chained, told = {name for role in self.config.roles.values() for name in role.chain}, self.config.models
+        return min(self._names(weights), key=lambda n: (n not in chained, n not in told, n), default=weights)
+
+    def _names(self, weights: str) -> set[str]:
+        return {name for name, model in self._models.items() if model.weights == weights}
+
+    def _spoken_for(self) -> dict[str, Model]:
+        """By weights the model that counts: of several names for one runner the one that the configuration tells of."""
+        found: dict[str, Model] = {}
+        for name, model in self._models.items():
+            if model.weights not in found or name in self.config.models:
+                found[model.weights] = model
+        return found
 
     def context_of(self, weights: str) -> int:
         """Tokens to load these weights with."""
@@ -108,7 +118,7 @@ class Catalog:
 
     def larger_context(self, weights: str, current: int, tokens: int) -> int | None:
         """Where an overflowing prompt of about ``tokens`` may go: the next step, or one after if that is too small."""
-        model = next((each for each in self._models.values() if each.weights == weights), None)
+        model = self._spoken_for().get(weights)
         if model is None or self.budget is None:
             return None
         larger = next_context(model, current, self.budget.bytes, self.policy, self.estimates.footprints)
@@ -123,12 +133,11 @@ class Catalog:
         """What the scheduler needs to know, for every model here and elsewhere."""
         budget = self.budget.bytes if self.budget else 0
         chained = {name for role in self.config.roles.values() for name in role.chain}
-        core = [model for name, model in self._models.items() if name in chained]
+        models = self._spoken_for()
+        core = [model for model in models.values() if chained & self._names(model.weights)]
         contexts = choose_contexts(core, budget, self.policy, self.estimates.footprints)
         found: dict[str, Spec] = {}
-        for model in self._models.values():
-            if model.weights in found:
-                continue
+        for model in models.values():
             if model.weights not in contexts:
                 contexts |= {model.weights: self._context_beside(core, model, budget)}
             found[model.weights] = self._spec(model, contexts[model.weights], budget)
@@ -167,5 +176,5 @@ class Catalog:
 
     def smallest_context(self, weights: str) -> int:
         """The least that these weights are ever loaded with."""
-        model = next((each for each in self._models.values() if each.weights == weights), None)
+        model = self._spoken_for().get(weights)
         return steps(model)[0] if model else 4096

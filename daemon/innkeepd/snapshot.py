@@ -123,7 +123,7 @@ def _model(keeper: Keeper, config: Config, name: str, model: Model | None) -> di
     budget, house = keeper.catalog.budget, keeper.scheduler.house
     if model is None or budget is None:
         fault = keeper.observation.fault if keeper.observation and not keeper.catalog.models else None
-        reason = f"Ollama does not answer, so it can't be told: {fault}" if fault else missing(name).reason
+        reason = f"can't be told: {fault}" if fault else missing(name).reason
         return base | {"weight": "light", "fit": "missing", "reason": reason}
     context = keeper.catalog.context_of(model.weights)
     size = takes(model, context, keeper.catalog.policy, keeper.catalog.estimates.footprints)

@@ -50,6 +50,14 @@ def test_the_configuration_sets_context_weight_and_slots(catalog):
     assert catalog.context_of("unknown") == 4096
 
 
+def test_what_is_said_of_one_name_holds_for_every_name_of_its_weights(catalog):
+    catalog.configure(config(models={"alias:latest": ModelConfig(context=16384, parallel=2)}))
+    (spec,) = (spec for spec in catalog.specs() if spec.weights == "w8")
+    assert (spec.name, spec.context, spec.parallel) == (LLAMA8, 16384, 2)
+    catalog.update([model("a:latest", "w8"), model("b:latest", "w8"), model("alias:latest", "w8")])
+    assert catalog.name_of("w8") == "alias:latest"  # no role names it, but the configuration does
+
+
 def test_a_larger_context_is_the_next_step_that_holds_the_prompt(catalog):
     assert catalog.larger_context("w8", 4096, 1) == 8192
     assert catalog.larger_context("w8", 4096, 14000) == 16384

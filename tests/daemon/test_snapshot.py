@@ -44,4 +44,4 @@ async def test_while_ollama_is_away_nobody_says_that_a_model_is_not_pulled():
         guest = house.connect()
         found = {one.name: one for one in (await guest.answer(wire.ModelsAsk(id=0))).models}
         assert set(found) >= {QWEN, LLAMA8, LLAMA70}
-        assert found[QWEN].reason.startswith("Ollama does not answer, so it can't be told: ")
+        assert found[QWEN].reason.startswith("can't be told: Ollama does not answer: ")

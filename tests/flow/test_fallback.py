@@ -40,6 +40,7 @@ async def test_an_ollama_that_is_down_is_told_and_nothing_hangs():
         assert error.code == "backend_unreachable"
         assert error.retryable
         assert "connection refused" in error.message
+        assert error.message.count("`ollama serve`") == 1
         assert house.is_quiet()
         house.simulator.start()
         assert (await guest.told(CODE)).model == QWEN
@@ -50,8 +51,10 @@ async def test_an_ollama_that_goes_away_under_a_resident_model_is_told_and_recov
         guest = house.connect()
         await guest.told(CODE)
         house.simulator.stop()
-        error = await guest.told(CODE)
+        error = await guest.told(CODE, model=QWEN)
         assert error.code == "backend_unreachable"
+        assert "`ollama serve`" in error.message
+        assert (await guest.status()).counters.fallbacks == 0  # there was nobody to fall back to
         await anyio.sleep(5)
         assert not (await guest.status()).backend.reachable
         house.simulator.start()

@@ -137,7 +137,7 @@ class OllamaBackend:
             async with self._transport.request(method, path, body, headers) as answer:
                 yield Forwarded(answer)
         except Unreachable as broken:
-            raise unreachable(broken) from None
+            raise unreachable(broken) if self._elsewhere else not_running(str(broken)) from None
 
     async def aclose(self) -> None:
         """Close kept connections."""
@@ -177,6 +177,12 @@ class OllamaBackend:
             for digest, name in names.items():
                 if digest not in self._shown:
                     group.start_soon(show, digest, name)
+
+
+def not_running(what: str) -> BackendFault:
+    """This machine's Ollama could not be reached: where, why, and what to do about it."""
+    text = f"Ollama does not answer: {what}. Start it with `ollama serve` or the Ollama app"
+    return BackendFault("backend_unreachable", text)
 
 
 async def _refuse_errors(answer: Answer) -> None:

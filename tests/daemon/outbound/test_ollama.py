@@ -250,6 +250,7 @@ async def test_an_unreachable_ollama_is_a_fault_of_that_code(call):
     with pytest.raises(BackendFault, match="connection refused") as failure:
         await call(ollama)
     assert failure.value.code == "backend_unreachable"
+    assert "Start it with `ollama serve`" in failure.value.message
 
 
 async def test_a_stranger_on_the_port_is_a_backend_error():

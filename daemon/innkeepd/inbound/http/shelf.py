@@ -78,7 +78,7 @@ class Shelf:
             try:
                 return _ENCODE({"version": await self._keeper.backend.version()})
             except BackendFault as fault:
-                raise HttpFault(502, f"Ollama does not answer: {fault.message}", fault.code) from None
+                raise HttpFault(502, fault.message, fault.code) from None
         raise HttpFault(504, "Ollama does not answer", "backend_unreachable")
 
     async def _pulled(self) -> list[dict[str, Any]]:
@@ -138,7 +138,7 @@ class Shelf:
                 async with self._keeper.backend.forward("POST", "/api/show", _ENCODE(body), _SENT) as answer:
                     told = await answer.read()
             except BackendFault as fault:
-                raise HttpFault(502, f"Ollama does not answer: {fault.message}", fault.code) from None
+                raise HttpFault(502, fault.message, fault.code) from None
             if answer.status != 200:
                 raise HttpFault(answer.status, error_text(told))
             return told
