@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from support.live import Inn
 from support.ollama import HOW_TO_GET_ONE, OllamaServer, model_store, ollama_binary
 
 _HERE = Path(__file__).parent
@@ -47,3 +48,20 @@ def start_ollama(ollama_store: Path, tmp_path: Path) -> Iterator[Callable[..., O
 def ollama(start_ollama: Callable[..., OllamaServer]) -> OllamaServer:
     """A fresh Ollama with every test model and nothing loaded."""
     return start_ollama()
+
+
+@pytest.fixture
+def open_inn(ollama: OllamaServer) -> Iterator[Callable[..., Inn]]:
+    """``open_inn(budget="2GB", more="...")`` gives a running innkeepd before ``ollama``; stopped when the test ends."""
+    with ExitStack() as stack:
+
+        def start(**said: object) -> Inn:
+            return stack.enter_context(Inn(ollama, **said))  # type: ignore[arg-type] - as Inn takes them
+
+        yield start
+
+
+@pytest.fixture
+def inn(open_inn: Callable[..., Inn]) -> Inn:
+    """The small house with its defaults, before a fresh Ollama."""
+    return open_inn()

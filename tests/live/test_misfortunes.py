@@ -1,0 +1,81 @@
+"""Runners die, files are broken, Ollama goes away and comes back: each ends honestly, and the next request works."""
+
+import time
+
+import pytest
+
+from innkeep import wire
+from innkeep.errors import BackendUnreachable, InnkeepError, LoadFailed
+from support.live import options
+
+
+def test_a_runner_killed_in_mid_answer_is_told_as_partial_and_the_next_request_works(ollama, inn):
+    kinds = []
+    with inn.client() as client, pytest.raises(InnkeepError) as broken:
+        # It has a fallback, which must not continue a text that is not its own.
+        answer = client.chat("tell me all", model="big", fallbacks=["mid"], options=options(1000))
+        for reply in answer.replies():
+            kinds.append(type(reply))
+            if kinds.count(wire.Delta) == 1 and isinstance(reply, wire.Delta):
+                assert ollama.kill_runner() == 1
+    assert broken.value.code == "backend_error"
+    assert broken.value.detail["partial"] is True
+    assert "unexpected EOF" in broken.value.message
+    assert wire.Done not in kinds
+    assert kinds.count(wire.Started) == 1
+    # Ollama goes on listing the dead runner's model: whoever comes next must not be lost on it.
+    assert inn.ask("big").done.model == "big:latest"
+    assert inn.ask("mid").done.model == "mid:latest"
+
+
+def test_a_broken_file_falls_back_at_once_and_cools(ollama, inn):
+    said = inn.ask("broken", fallbacks=["mid"])
+    assert said.done.model == "mid:latest"
+    assert [(each.model, each.outcome, each.code) for each in said.done.attempts] == [
+        ("broken:latest", "passed_over", "load_failed"),
+        ("mid:latest", "answered", None),
+    ]
+    assert "missing tensor" in (said.done.attempts[0].message or "")
+    loads = inn.status().counters.loads
+    with pytest.raises(LoadFailed) as cooling:
+        inn.ask("broken")
+    assert "not tried again for" in cooling.value.message
+    assert inn.status().counters.loads == loads
+    assert ollama.loaded() == {"mid"}
+
+
+def test_an_ollama_that_goes_away_and_comes_back_is_found_again(ollama, inn):
+    inn.ask("mid")
+    before = inn.status()
+    assert before.backend.reachable
+    ollama.stop()
+    began = time.monotonic()
+    with pytest.raises(BackendUnreachable) as away:
+        inn.ask("mid")
+    assert time.monotonic() - began < 5
+    assert "ollama serve" in away.value.message
+    assert not inn.status().backend.reachable
+    ollama.start()
+    assert inn.ask("mid").done.model == "mid:latest"
+    after = inn.until(lambda status: status.backend.reachable)
+    assert (after.pid, after.counters.fallbacks) == (before.pid, 0)
+    assert list(inn.resident()) == ["mid"]
+
+
+def test_an_ollama_that_dies_in_mid_answer_ends_the_answer_honestly(ollama, inn):
+    with inn.client() as client, pytest.raises(InnkeepError) as broken:
+        for number, _ in enumerate(client.chat("tell me all", model="mid", options=options(1000))):
+            if number == 0:
+                ollama.kill()
+    assert broken.value.detail["partial"] is True
+    ollama.start()
+    assert inn.ask("mid").done.model == "mid:latest"
+
+
+def test_a_daemon_that_is_there_before_its_ollama_serves_once_it_comes(ollama, open_inn):
+    ollama.stop()
+    inn = open_inn()
+    with pytest.raises(BackendUnreachable):
+        inn.ask("mid")
+    ollama.start()
+    assert inn.ask("mid").done.model == "mid:latest"
