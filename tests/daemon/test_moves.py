@@ -23,9 +23,12 @@ class Yard:
         self.simulator = Simulator()
         self.seen = []
         self.moves = Moves(
-            OllamaBackend(MemoryTransport(self.simulator)), weights_of=str.upper, free=self.simulator.machine.system_free,
-            load_timeout=load_timeout, observed=lambda sent, running: self.seen.append((sent, running)),
-        )  # fmt: skip
+            OllamaBackend(MemoryTransport(self.simulator)),
+            weights_of=str.upper,
+            free=self.simulator.machine.system_free,
+            load_timeout=load_timeout,
+            observed=lambda sent, running: self.seen.append((sent, running)),
+        )
 
     async def bring(self, name=LLAMA8, context=4096):
         return await self.moves.bring_in(name.upper(), name, context=context, keep_alive=1800)

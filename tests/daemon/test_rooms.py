@@ -1,0 +1,67 @@
+import anyio
+import pytest
+
+from innkeepd import rooms
+from innkeepd.history import MemoryHistory
+from support.house import LLAMA8, config, mock_clock, open_house
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend():
+    return mock_clock()
+
+
+async def test_what_was_learned_is_written_now_and_then_and_at_the_end():
+    records = MemoryHistory()
+    async with open_house(records=records) as house:
+        guest = house.connect()
+        await guest.told("hi", model=LLAMA8)
+        assert records.get("learned") is None or anyio.current_time() > rooms.KEEP_EVERY
+        await anyio.sleep(rooms.KEEP_EVERY + 1)
+        first = records.get("learned")
+        assert first
+        await guest.told("hi", model=LLAMA8)
+    assert records.get("learned") != first
+
+
+async def test_tables_that_wait_for_a_restart_are_named_and_stay_as_they_were():
+    async with open_house() as house:
+        new = config(ollama={"url": "http://127.0.0.1:9"}, history={"limit": 7}, timeouts={"stall": 9.0})
+        assert house.rooms.reconfigure(new) == ["ollama", "history"]
+        assert house.rooms.config.ollama.url != "http://127.0.0.1:9"
+        assert house.rooms.journey.config.timeouts.stall == 9.0
+
+
+async def test_a_new_log_table_opens_the_log_anew(monkeypatch):
+    opened = []
+    monkeypatch.setattr(rooms.log, "configure", lambda said, **_: opened.append(said.level))
+    async with open_house() as house:
+        house.rooms.reconfigure(config(timeouts={"stall": 9.0}))
+        assert opened == []
+        house.rooms.reconfigure(config(log={"level": "debug"}))
+        assert opened == ["debug"]
+
+
+async def test_a_log_that_cannot_be_opened_goes_to_stderr(monkeypatch):
+    opened = []
+
+    def configure(said, *, foreground, folder):
+        opened.append((said.path, foreground))
+        if not said.path:
+            raise OSError("no room")
+
+    monkeypatch.setattr(rooms.log, "configure", configure)
+    async with open_house() as house:
+        house.rooms._open_log()
+    assert opened[-1] == ("/dev/null", True)
+
+
+def test_the_canonical_line_is_made_of_the_record(monkeypatch):
+    told = {}
+    monkeypatch.setattr(rooms.log, "request_line", lambda **fields: told.update(fields))
+    timings = {"queued": 1.0, "swap": 0.5, "first_token": None, "total": 2.0}
+    record = {"id": "x", "role": "coding", "model": "m", "code": "stalled", "outcome": "failed", "timings": timings}
+    rooms.log_request(record | {"completion_tokens": 3, "client": "c"})
+    assert (told["outcome"], told["waited"], told["seconds"], told["tokens"]) == ("stalled", 1.0, 2.0, 3)
