@@ -112,7 +112,8 @@ async def test_a_silent_ollama_is_told_once_and_again_when_it_is_back_with_its_v
         house.says("ps_mid")
         house.transport._script["/api/version"] = (200, b'{"version":"9.9"}')
     assert told(house)[:4] == [(0, True), (30, True), (60, False), (80, True)]
-    assert house.reports[2] == Observation(house.reports[2].sent, None, "0.0.0", "connection refused")
+    down = "Ollama does not answer: connection refused. Start it with `ollama serve` or the Ollama app"
+    assert house.reports[2] == Observation(house.reports[2].sent, None, "0.0.0", down)
     assert house.reports[3].version == "9.9"
     assert house.asked == 6
 
