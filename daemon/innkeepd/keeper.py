@@ -29,6 +29,7 @@ from innkeepd.policy.residency import Residency
 from innkeepd.policy.rules import Rules
 from innkeepd.policy.scheduler import Scheduler
 from innkeepd.policy.verdict import held_free
+from innkeepd.ticks import ticks
 
 KEEP_ALIVE = 1800.0
 """Seconds that Ollama is told to keep a model: longer than our own idle time; a dead daemon leaves nothing for ever."""
@@ -132,6 +133,7 @@ class Keeper:
         self._learned = learned
         self._sleep_watch = sleep_watch
         self._slept = 0.0
+        self._clock = ticks()
         self._inbox: deque[ev.Event] = deque()
         self._stepping = False
         self._places: dict[str, Place] = {}
@@ -156,7 +158,7 @@ class Keeper:
 
     def now(self) -> float:
         """Seconds on a clock that goes on while the machine sleeps: leases, holds and timers are real time."""
-        return anyio.current_time() + self._slept
+        return self._clock() + self._slept
 
     def wall(self, at: float) -> float:
         """An instant of ours as seconds since the epoch."""

@@ -147,17 +147,25 @@ class _PrivateFile(logging.handlers.RotatingFileHandler):
     """A rotated file that only its owner reads, and that complains once where it can't be written."""
 
     _told = False
+    _size = _length = 0
+    """Bytes in the file: asked of the disk once, because asking for every line costs as much as writing it."""
 
     def _open(self) -> Any:
-        return os.fdopen(
+        file = os.fdopen(
             os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8"
         )
+        self._size = os.fstat(file.fileno()).st_size
+        return file
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line, in a new file where the old one is full."""
+        super().emit(record)
+        self._size += self._length
 
     def shouldRollover(self, record: logging.LogRecord) -> bool:  # noqa: N802 (logging's name)
-        """Whether the line would not fit; the standard one looks at the disk as well, for every line."""
-        if self.maxBytes <= 0 or self.stream is None or not (size := self.stream.tell()):
-            return False
-        return size + len(self.format(record).encode()) + 1 > self.maxBytes
+        """Whether the line would not fit."""
+        self._length = len(self.format(record).encode()) + 1
+        return 0 < self.maxBytes < self._size + self._length and self._size > 0
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         if not self._told:

@@ -76,6 +76,12 @@ class Outbox:
         elif self._posting is None:
             self._posting = self._loop.call_later(LATER, self._post)
 
+    def flush(self) -> None:
+        """Send what is kept now, not at the end of this turn of the event loop: a person waits for the first token."""
+        if self._posting is not None:
+            self._posting.cancel()
+            self._post()
+
     def _wake(self, *, soon: bool) -> None:
         self._filled.set()
         if soon:

@@ -150,6 +150,10 @@ class Session:
         except InnkeepError as fault:
             self._outbox.put(encode(error_reply(fault), self.dialect))
 
+    def flush(self) -> None:
+        """Let what was told go out before anything else is done."""
+        self._outbox.flush()
+
     async def room(self) -> None:
         """Wait until the peer has read enough of what it was told."""
         await self._outbox.room()

@@ -139,12 +139,15 @@ class _Answer:
             async for piece in pieces:
                 if isinstance(piece, Finish):
                     return _result(piece)
+                is_first = pace.first_token is None
                 pace.went_on()
                 if chat.stream:
                     session.send(
                         wire.Delta(id=chat.id, text=piece.text, thinking=piece.thinking, tool_calls=piece.tool_calls)
                     )
-                    if session.is_full:
+                    if is_first:
+                        session.flush()
+                    elif session.is_full:
                         pace.pause()
                         await session.room()
                         pace.went_on()

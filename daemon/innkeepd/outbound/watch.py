@@ -99,8 +99,7 @@ class Watch:
         self._clients, self._requests = clients, requests
         if self._sleep is not None:
             due = self._asked + self.interval(anyio.current_time())
-            if due < self._sleep.deadline:
-                self._sleep.deadline = due
+            self._sleep.deadline = min(due, self._sleep.deadline)
 
     def interval(self, now: float) -> float:
         """Seconds until the next question."""

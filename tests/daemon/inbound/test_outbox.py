@@ -195,3 +195,18 @@ async def test_a_real_peer_that_is_gone_ends_the_connection_too():
     assert one.is_deserted()
     one.put(b"for nobody")
     assert not one.is_full
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_first_token_is_sent_before_anything_else_is_done():
+    ours, theirs = _pair()
+    theirs.setblocking(False)
+    with theirs:
+        async with await UNIXSocketStream.from_socket(ours) as stream:
+            one = Outbox(stream, stuck=1.0)
+            one.flush()
+            one.put(b"started, ", soon=False)
+            one.put(b"first")
+            one.flush()
+            assert theirs.recv(100) == b"started, first"
