@@ -369,11 +369,15 @@ class Keeper:
                 await self.changed()
         for place in self._local_leases():
             place.revoke("on_hold", "the user took the memory back before the answer was whole")
-        while self.scheduler.held_until is not None and any(
-            not r.spared for r in self.scheduler.house.residents.values()
-        ):
-            await self.changed()
+        while self.scheduler.held_until is not None and self._holds_memory():
+            with anyio.move_on_after(FRESH):
+                await self.changed()
         return until
+
+    def _holds_memory(self) -> bool:
+        """Whether Ollama may still have a model of ours in memory; one that does not answer can be told nothing."""
+        is_away = self.observation is not None and not self.observation.reachable
+        return not is_away and any(not resident.spared for resident in self.scheduler.house.residents.values())
 
     async def close(self, drain: float, *, last_words: float) -> None:
         """Begin nothing more, let answers end for at most ``drain`` seconds, then take every lease back."""

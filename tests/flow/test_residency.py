@@ -266,6 +266,16 @@ async def test_a_chat_bears_a_hold_for_a_minute_or_as_long_as_its_patience():
         assert anyio.current_time() - began > 280
 
 
+async def test_a_hold_is_told_although_ollama_went_away_with_its_models():
+    async with open_house() as house:
+        guest = house.connect()
+        await guest.told(CODE)
+        house.simulator.stop()
+        began = anyio.current_time()
+        assert isinstance(await guest.answer(wire.Hold(id=0, seconds=600.0)), wire.Held)
+        assert anyio.current_time() - began < 10
+
+
 async def test_a_foreign_load_during_a_hold_is_shown_and_not_fought():
     async with open_house() as house:
         guest = house.connect()
