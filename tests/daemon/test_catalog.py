@@ -63,8 +63,6 @@ def test_a_larger_context_is_the_next_step_that_holds_the_prompt(catalog):
     assert catalog.larger_context("w8", 4096, 14000) == 16384
     assert catalog.larger_context("w8", 32768, 1) is None
     assert catalog.larger_context("unknown", 4096, 1) is None
-    assert catalog.smallest_context("w8") == 4096
-    assert catalog.smallest_context("unknown") == 4096
     catalog.budget = None
     assert catalog.larger_context("w8", 4096, 1) is None
 
