@@ -24,6 +24,10 @@ THERE_WITHIN = 5.0
 """Seconds for a loaded model to stand in ``/api/ps``."""
 BACK_SHARE = 0.8
 """Of the fall seen at its load, that must have come back."""
+MOST_FALL = 2
+"""Times what ``/api/ps`` tells that a load's fall is believed: it tells too little on Macs, but what is far above that
+another program has taken meanwhile, and will not give back at our unload.
+"""
 POLL = (0.02, 0.25)
 """Seconds between looks: from the first to the slowest, half as much again each time."""
 
@@ -75,7 +79,7 @@ class Moves:
             return Outcome("load_failed", f"Ollama says that {name} is loaded, but does not list it")
         after = self._free()
         if before is not None and after is not None and before > after:
-            self._falls[weights] = before - after
+            self._falls[weights] = min(before - after, MOST_FALL * line.size)
         return Outcome(footprint=line.size, seconds=anyio.current_time() - began)
 
     async def take_out(self, weights: str, name: str) -> Outcome:

@@ -1,8 +1,9 @@
 import anyio
 import pytest
 
-from innkeepd.moves import GONE_WITHIN, Moves
+from innkeepd.moves import BACK_WITHIN, GONE_WITHIN, Moves
 from innkeepd.outbound.ollama import OllamaBackend
+from innkeepd.policy.model import GIB
 from innkeepd.simulator.engine import Simulator
 from support.house import LLAMA8, QWEN, mock_clock
 from support.transport import MemoryTransport
@@ -55,6 +56,22 @@ async def test_an_unload_is_proved_by_ps_and_by_the_memory_that_came_back():
     assert yard.simulator.resident == []
     assert yard.simulator.machine.system_free() >= before * 0.9
     assert outcome.seconds > 0.5
+
+
+async def test_what_another_program_took_during_the_load_is_not_all_awaited_at_the_unload():
+    yard, others = Yard(), [0]
+    yard.moves._free = lambda: yard.simulator.machine.system_free() - others[0]
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(yard.bring)
+        await anyio.sleep(1)
+        others[0] = 12 * GIB
+    others[0] -= 4 * GIB
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(yard.take)
+        await anyio.sleep(0.01)
+        others[0] -= 4 * GIB
+        began = anyio.current_time()
+    assert anyio.current_time() - began < BACK_WITHIN
 
 
 async def test_an_unload_of_what_is_not_there_is_done():
