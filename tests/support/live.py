@@ -32,6 +32,7 @@ enabled = false
 budget = "{budget}"
 [residency]
 heavy_parameters = 100_000_000
+idle_unload = "{idle_unload}"
 [roles.coding]
 primary = "big"
 fallbacks = ["mid"]
@@ -54,15 +55,25 @@ class Said(NamedTuple):
 class Inn:
     """``innkeepd run`` before ``ollama``, as a context manager that may be killed and started again in the same home.
 
-    ``budget`` and ``more`` (TOML) make its configuration; ``journal``: it writes every event and action.
+    ``budget``, ``idle_unload`` and ``more`` (TOML) make its configuration; ``journal``: it writes events and actions.
     """
 
-    def __init__(self, ollama: OllamaServer, *, budget: str = "620MB", more: str = "", journal: bool = False) -> None:
+    def __init__(
+        self,
+        ollama: OllamaServer,
+        *,
+        budget: str = "620MB",
+        idle_unload: str = "5m",
+        more: str = "",
+        journal: bool = False,
+    ) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="ik"))  # a socket's path must be short
         self.socket = self.home / "innkeepd.sock"
         self.config = self.home / "config.toml"
         self.journal = self.home / "journal.jsonl"
-        self.config.write_text(f'[ollama]\nurl = "{ollama.url}"\n{SMALL.format(budget=budget)}{more}')
+        self.config.write_text(
+            f'[ollama]\nurl = "{ollama.url}"\n{SMALL.format(budget=budget, idle_unload=idle_unload)}{more}'
+        )
         self._command = [sys.executable, "-m", "innkeepd.main", "run"]
         self._command += ["--journal", str(self.journal)] if journal else []
         self._process: subprocess.Popen[bytes] | None = None

@@ -1,0 +1,144 @@
+"""The daemon owns contexts, stays and idleness: what it says to Ollama is what Ollama shows, and leaving is proved."""
+
+import time
+from datetime import datetime
+
+import pytest
+
+from innkeep import wire
+from innkeep.errors import ContextOverflow, OnHold, Unsupported
+
+ROOM_TO_GROW = "700MB"
+"""longctx takes 270 MB at 4096 tokens and 540 MB at 8192; that is within 90 % of this."""
+
+
+def shown(ollama, name):
+    return next(line for line in ollama.ps() if line["name"] == f"{name}:latest")
+
+
+def stays_for(line):
+    """Seconds that Ollama will keep it."""
+    digits, _, zone = line["expires_at"].partition("Z")
+    at = datetime.fromisoformat(digits[:26] + ("+00:00" if not zone else zone))
+    return at.timestamp() - time.time()
+
+
+def test_context_and_stay_are_ours_whatever_the_client_says(ollama, inn):
+    with inn.client() as client:
+        theirs = {"num_ctx": 512, "num_thread": 2, "num_predict": 2}
+        for _ in range(2):
+            client.chat("hello", model="mid", options=theirs).read()
+            client.chat("hello", model="mid", options={"num_predict": 2}).read()
+    line = shown(ollama, "mid")
+    assert line["context_length"] == inn.resident()["mid"].context == 4096
+    assert 1700 < stays_for(line) <= 1800
+    assert inn.status().counters.loads == 1
+    assert len(ollama.runners()) == 1
+
+
+def test_a_prompt_over_the_context_grows_it_by_one_reload(ollama, open_inn):
+    inn = open_inn(budget=ROOM_TO_GROW)
+    said = inn.ask("longctx", "short")
+    assert shown(ollama, "longctx")["context_length"] == said_context(inn, "longctx") == 4096
+    said = inn.ask("longctx", "x" * 4200)
+    assert [each.code for each in said.done.attempts] == ["context_overflow", None]
+    assert said.done.usage.prompt_tokens == 4201  # nothing was cut
+    assert shown(ollama, "longctx")["context_length"] == said_context(inn, "longctx") == 8192
+    # It does not shrink while it is in memory.
+    runners = {runner.pid for runner in ollama.runners()}
+    inn.ask("longctx", "short again")
+    assert {runner.pid for runner in ollama.runners()} == runners
+    assert inn.status().counters.loads == 2
+
+
+def test_a_prompt_that_no_context_holds_is_told_and_never_cut(ollama, inn):
+    with pytest.raises(ContextOverflow) as overflow:
+        inn.ask("tiny", "x" * 5000)
+    assert overflow.value.code == "context_overflow"
+    assert inn.ask("tiny").done.model == "tiny:latest"
+
+
+def said_context(inn, name):
+    return inn.resident()[name].context
+
+
+def test_names_of_the_same_weights_share_a_runner_and_leave_together(ollama, inn):
+    inn.ask("big")
+    runners = {runner.pid for runner in ollama.runners()}
+    assert inn.ask("bigalias").done.model == "bigalias:latest"
+    assert {runner.pid for runner in ollama.runners()} == runners
+    assert inn.status().counters.loads == 1
+    with inn.client() as client:
+        assert client.unload("bigalias").model == "bigalias:latest"
+    assert ollama.loaded() == set()
+    assert ollama.runners() == []
+
+
+def test_unload_returns_when_ollama_shows_it_gone(ollama, inn):
+    with inn.client() as client:
+        client.load("mid")
+        client.load("tiny")
+        assert ollama.loaded() == {"mid", "tiny"}
+        client.unload("mid")
+        assert ollama.loaded() == {"tiny"}
+        client.load("mid")
+        client.unload(all=True)
+    assert ollama.loaded() == set()
+    assert inn.status().resident == []
+
+
+def test_who_is_idle_leaves_and_that_is_proved(ollama, open_inn):
+    inn = open_inn(idle_unload="1s")
+    with inn.client() as client:
+        watch = client.watch(["residency"])
+        assert isinstance(next(watch), wire.Status)
+        inn.ask("mid")
+        heard = []
+        while "unloaded" not in [event.what for event in heard]:
+            heard.append(next(watch))
+        watch.close()
+    assert [event.what for event in heard] == ["loading", "loaded", "unloading", "unloaded"]
+    assert heard[2].data["reason"] == "idle"
+    assert ollama.loaded() == set()
+
+
+def test_a_hold_gives_the_memory_back_pins_too_until_it_is_resumed(ollama, inn):
+    inn.ask("mid")
+    with inn.client() as client:
+        client.pin("mid")
+        assert client.hold(600).until > time.time() + 500
+        assert ollama.loaded() == set()
+        with pytest.raises(OnHold):
+            inn.ask("mid", patience=0.2)
+        assert ollama.loaded() == set()
+        assert client.status().held_until is not None
+        client.resume()
+    assert inn.ask("mid").done.model == "mid:latest"
+    assert inn.status().held_until is None
+
+
+def test_embeddings_come_by_the_same_way(ollama, inn):
+    with inn.client() as client:
+        told = client.embed(["one", "two"], model="mid")
+    assert told.model == "mid:latest"
+    assert [len(vector) for vector in told.embeddings] == [512, 512]
+    assert told.embeddings[0] != told.embeddings[1]
+    assert shown(ollama, "mid")["context_length"] == 4096
+
+
+def test_what_a_model_cannot_do_is_told_in_ollamas_words(ollama, inn):
+    with pytest.raises(Unsupported, match="does not support thinking"):
+        inn.ask("mid", think=True)
+    tool = {"type": "function", "function": {"name": "f", "description": "d", "parameters": {"type": "object"}}}
+    with pytest.raises(Unsupported, match="does not support tools"):
+        inn.ask("mid", tools=[tool])
+    assert inn.ask("tools", tools=[tool]).done.model == "tools:latest"
+    assert inn.ask("mid", tools=[tool], fallbacks=["tools"]).done.model == "tools:latest"
+
+
+def test_thinking_comes_apart_from_the_answer(ollama, inn):
+    with inn.client() as client:
+        replies = list(client.chat("hello", model="think", think=True, options={"num_predict": 5}).replies())
+    deltas = [reply for reply in replies if isinstance(reply, wire.Delta)]
+    assert any(delta.thinking for delta in deltas)
+    assert isinstance(replies[-1], wire.Done)
