@@ -25,6 +25,10 @@ ROOMS = {
     "keeper": "keeper",
     "moves": "keeper",
     "chat": "chat",
+    "pace": "chat",
+    "request": "chat",
+    "signpost": "chat",
+    "wish": "chat",
     "snapshot": "chat",
     "elsewhere": "chat",
     "inbound": "inbound",
@@ -46,6 +50,8 @@ DOORS = {
     "keeper": {"backend", "watch", "memory", "clock", "power"},
     "moves": {"backend"},
     "chat": {"backend"},
+    "pace": {"backend"},
+    "wish": {"backend"},
 }
 """Of ``outbound`` these rooms know the engines' Protocol, and the keeper the doors to the machine it keeps; an engine
 itself and how it is reached (``ollama``, ``openai``, ``http`` ...) are known to ``main`` alone, which hands them in."""

@@ -4,22 +4,18 @@ The socket and the HTTP port take the same journey; what differs is how a wish c
 *work* is done under the lease (pieces turned into deltas, or bytes passed through).
 """
 
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from secrets import token_hex
-from time import time as epoch
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 import anyio
-from msgspec import Struct
 
 from innkeepd.catalog import Candidate
 from innkeepd.config import Config
 from innkeepd.keeper import Keeper, Place, Revoked
 from innkeepd.outbound.backend import Backend, BackendFault
+from innkeepd.pace import Pace
 from innkeepd.policy import events as ev
-from innkeepd.policy.admission import obstacle
 from innkeepd.policy.attempt import (
     Attempts,
     GrowContext,
@@ -28,12 +24,11 @@ from innkeepd.policy.attempt import (
     Stop,
     first_token_limit,
 )
-from innkeepd.policy.route import Route, Router
-from innkeepd.ticks import ticks
+from innkeepd.request import Request, decision_record
+from innkeepd.signpost import Signpost
+from innkeepd.wish import Failure, Lease, Result, Tell, Told, Wish, Work
 
 LEFT = "the request ended before its answer was whole"
-SESSIONS = 256
-"""How many sessions' roles are remembered, so that "and now in Rust" stays with the coder."""
 SLOW_TO_FAIL = 1.0
 """An engine elsewhere that takes so many seconds to be unreachable is not tried again at once: nobody is there."""
 PULLED_EVERY = 30.0
@@ -42,178 +37,12 @@ TOLD_EVERY = 1.0
 """Seconds between two words to whoever waits."""
 
 
-class Wish(Struct, frozen=True, kw_only=True):
-    """What a client wants, whoever the client is. Seconds; ``turns`` are the user's texts, oldest first.
-
-    ``prompt`` is everything the model will read, to judge how long a first token may take. ``needs`` are capabilities.
-    """
-
-    kind: str = "chat"
-    turns: tuple[str, ...] = ()
-    prompt_tokens: int = 0
-    model: str | None = None
-    fallbacks: tuple[str, ...] = ()
-    role: str | None = None
-    priority: ev.Priority = "interactive"
-    patience: float | None = None
-    deadline: float | None = None
-    session: str | None = None
-    last: bool = False
-    client: str = ""
-    insist: bool = False
-    needs: frozenset[str] = frozenset()
-
-
-class Direction(Struct, frozen=True):
-    """Where a wish goes: candidates best first, and why."""
-
-    role: str
-    confidence: float
-    reason: str
-    candidates: tuple[Candidate, ...]
-
-
-class Told(Struct, frozen=True):
-    """Progress for whoever waits: ``kind`` is ``waiting`` or ``loading``; seconds."""
-
-    kind: str
-    model: str
-    resident: tuple[str, ...] = ()
-    position: int = 0
-    ahead: int = 0
-    expected: float | None = None
-    reason: str = ""
-    until: float | None = None
-    unloading: tuple[str, ...] = ()
-    elapsed: float = 0.0
-
-
-class Lease(Struct):
-    """What the work gets: the model, the engine that runs it, the context and keep-alive that are ours to set."""
-
-    candidate: Candidate
-    backend: Backend
-    context: int | None
-    keep_alive: float
-    attempt: int
-    pace: "Pace"
-    after: tuple[str, str, str] | None = None
-
-    @property
-    def model(self) -> str:
-        """The name for the engine."""
-        if self.candidate.backend is None:
-            return self.candidate.name
-        return self.candidate.name.removeprefix(f"{self.candidate.backend}/")
-
-
-class Result(Struct):
-    """What the work found out about an answer: tokens, seconds, the engine's word for its end."""
-
-    finish_reason: str = "stop"
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    prefill_seconds: float = 0.0
-    decode_seconds: float = 0.0
-
-
-class Failure(Exception):
-    """A request that failed; ``code`` is the wire code."""
-
-    def __init__(self, code: str, message: str, detail: dict[str, Any] | None = None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.detail = detail or {}
-
-
-class Pace:
-    """How long an answer may take to begin and to go on: one cancel scope whose deadline moves.
-
-    The deadline is only moved when less than the stall time is left of it, so that a token costs no timer; a stall is
-    noticed at most 5 % late and never early.
-    """
-
-    def __init__(self, first: float, stall: float) -> None:
-        self._first = first
-        self._stall = stall
-        self._clock = ticks()
-        self._started = self._clock()
-        self._scope = anyio.CancelScope(deadline=self._started + first)
-        self.first_token: float | None = None
-
-    @property
-    def scope(self) -> anyio.CancelScope:
-        """What the work runs in."""
-        return self._scope
-
-    def fault(self, model: str) -> BackendFault:
-        """What it means that the deadline has passed."""
-        if self.first_token is None:
-            return BackendFault("first_token_timeout", f"{model} gave no token within {self._first:g} s")
-        return BackendFault("stalled", f"{model} gave no further token for {self._stall:g} s")
-
-    def went_on(self) -> None:
-        """A piece came."""
-        now = self._clock()
-        if self.first_token is None:
-            self.first_token = now - self._started
-            self._scope.deadline = now + self._stall * 1.05
-        elif self._scope.deadline - now < self._stall:
-            self._scope.deadline = now + self._stall * 1.05
-
-    def whole(self, seconds: float) -> None:
-        """Nothing will be told before the whole answer is there: so much longer."""
-        self._first += seconds
-        self._scope.deadline += seconds
-
-    def pause(self) -> None:
-        """The client reads slowly: that is not the model's fault."""
-        self._scope.deadline = float("inf")
-
-
-Tell: TypeAlias = Callable[[Told], Awaitable[None]]
-Work: TypeAlias = Callable[[Lease], Awaitable[Result]]
-
-
 class Records(Protocol):
     """Where decision records go."""
 
     def record(self, record: dict[str, Any], /) -> None:
         """Keep one; never waits, never raises."""
         ...
-
-
-class Request:
-    """One request on its way; ``id`` names its decision record."""
-
-    def __init__(self, wish: Wish, direction: Direction) -> None:
-        self.id = token_hex(4)
-        self.wish = wish
-        self.direction = direction
-        self.attempts = Attempts()
-        self.asked = anyio.current_time()
-        self.asked_at = epoch()
-        self.queued = 0.0
-        self.swap = 0.0
-        self.first_token: float | None = None
-        self.model: str | None = None
-        self.result: Result | None = None
-        self.told = False
-        self.evicted: list[str] = []
-        self.waits: list[str] = []
-
-    @property
-    def total(self) -> float:
-        """Seconds since it was asked."""
-        return anyio.current_time() - self.asked
-
-    @property
-    def tokens_per_second(self) -> float | None:
-        """As the engine measured it; None where it told nothing."""
-        if self.result is None or self.result.decode_seconds <= 0:
-            return None
-        return self.result.completion_tokens / self.result.decode_seconds
 
 
 class Journey:
@@ -229,84 +58,23 @@ class Journey:
         log: Callable[[dict[str, Any]], None] = lambda _line: None,
     ) -> None:
         self.keeper = keeper
-        self.selected: str | None = None
-        self.selected_roles: dict[str, str] = {}
+        self.signpost = Signpost(keeper, config)
         self._backends = backends
         self._history = history
         self._log = log
-        self._sessions: OrderedDict[str, str] = OrderedDict()
-        self.configure(config)
+        self.config = config
 
     def configure(self, config: Config) -> None:
         """Take a new configuration."""
         self.config = config
-        keywords = {name: role.keywords for name, role in config.roles.items()}
-        self._router = Router(keywords, config.routing.ignore, sticky=config.routing.sticky)
-
-    # ---- route ----
-
-    def route(self, wish: Wish, *, remember: bool = True) -> Direction:
-        """Where a wish goes; names are looked up later. ``remember`` its role for the next turn of its session."""
-        if wish.model is not None:
-            names = (wish.model, *wish.fallbacks)
-            return self._direct(wish.role or self._role_of(wish.model), 1.0, "the request names the model", names)
-        if wish.role is not None:
-            return self._direct(wish.role, 1.0, "the request names the role", self.chain(wish.role))
-        found = self._judge(wish, remember=remember)
-        if self.selected is not None:
-            reason = f"{self.selected} is selected; {found.role} otherwise ({found.reason})"
-            return self._direct(found.role, 1.0, reason, (self.selected, *self.chain(found.role)))
-        return self._direct(found.role, found.confidence, found.reason, self.chain(found.role))
-
-    def select(self, model: str | None, role: str | None = None) -> None:
-        """What every chat that names no model goes to, or one role's primary; None: automatic again."""
-        if role is None:
-            self.selected = model
-        elif model is None:
-            self.selected_roles.pop(role, None)
-        else:
-            self.selected_roles[role] = model
-
-    def would_take(self, way: Direction) -> str:
-        """The candidate that a request would get now: the first that is pulled and can fit."""
-        house = self.keeper.scheduler.house
-        for candidate in way.candidates:
-            cooling = self.keeper.scheduler.cooling.get(candidate.weights)
-            known = self.keeper.catalog.is_known(candidate)
-            if known and obstacle(house, candidate.weights, 0, cooling, self.keeper.now()) is None:
-                return candidate.name
-        return way.candidates[0].name
-
-    def chain(self, role: str) -> tuple[str, ...]:
-        """The role's candidates, what the user selected for it first."""
-        chosen = self.selected_roles.get(role)
-        configured = self.config.roles[role].chain
-        return (chosen, *configured) if chosen else configured
-
-    def _judge(self, wish: Wish, *, remember: bool) -> Route:
-        previous = self._sessions.get(wish.session) if wish.session else None
-        found = self._router.route(wish.turns, previous=previous)
-        if wish.session and remember:
-            self._sessions[wish.session] = found.role
-            self._sessions.move_to_end(wish.session)
-            if len(self._sessions) > SESSIONS:
-                self._sessions.popitem(last=False)
-        return found
-
-    def _role_of(self, model: str) -> str:
-        name = self.keeper.catalog.candidate(model).name
-        return next((role for role, said in self.config.roles.items() if said.primary == name), "general")
-
-    def _direct(self, role: str, confidence: float, reason: str, names: tuple[str, ...]) -> Direction:
-        candidates = dict.fromkeys(self.keeper.catalog.candidate(name) for name in names)
-        return Direction(role, confidence, reason, tuple(candidates))
+        self.signpost.configure(config)
 
     # ---- the journey ----
 
     @asynccontextmanager
     async def begin(self, wish: Wish) -> AsyncIterator[Request]:
         """A request from its route to its record, whatever happens in between."""
-        request = Request(wish, self.route(wish))
+        request = Request(wish, self.signpost.route(wish))
         self.keeper.counts.requests += 1
         outcome, code, message = "answered", None, None
         try:
@@ -573,37 +341,7 @@ class Journey:
     # ---- the end ----
 
     def _close(self, request: Request, outcome: str, code: str | None, message: str | None) -> None:
-        wish, way, result = request.wish, request.direction, request.result or Result()
-        timings = {
-            "queued": round(request.queued, 4),
-            "swap": round(request.swap, 4),
-            "first_token": None if request.first_token is None else round(request.first_token, 4),
-            "total": round(request.total, 4),
-            "tokens_per_second": None if (speed := request.tokens_per_second) is None else round(speed, 2),
-        }
-        record: dict[str, Any] = {
-            "id": request.id,
-            "asked_at": round(request.asked_at, 3),
-            "kind": wish.kind,
-            "priority": wish.priority,
-            "client": wish.client,
-            "session": wish.session,
-            "last": wish.last,
-            "role": way.role,
-            "confidence": round(way.confidence, 3),
-            "reason": way.reason,
-            "chain": [candidate.name for candidate in way.candidates],
-            "model": request.model,
-            "outcome": outcome,
-            "code": code,
-            "message": message,
-            "attempts": request.attempts.verdict().detail["attempts"],
-            "waits": request.waits,
-            "evicted": request.evicted,
-            "timings": timings,
-            "prompt_tokens": result.prompt_tokens,
-            "completion_tokens": result.completion_tokens,
-        }
+        record = decision_record(request, outcome, code, message)
         self._history.record(record)
         self._log(record)
         self.keeper.tell("request", outcome, record)

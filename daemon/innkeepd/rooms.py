@@ -81,7 +81,7 @@ class Rooms:
         self.keeper.pins = self.state.pins()
         self.journey = Journey(self.keeper, config, backends, records, log=log_request)
         self.elsewhere = Elsewhere(self.keeper, backends, warn=lambda text: self.log().warning(text))
-        self.journey.selected, self.journey.selected_roles = self.state.selection()
+        self.journey.signpost.selected, self.journey.signpost.selected_roles = self.state.selection()
         self._control = Control(self.keeper, self.journey, self.state, simulated=simulated, stop=self.leave)
 
     def _learned(self) -> None:

@@ -158,7 +158,7 @@ async def test_a_fault_of_ours_in_a_verb_is_internal_and_the_connection_lives_on
         def broken(*_args):
             raise RuntimeError("a bug")
 
-        monkeypatch.setattr(house.rooms.journey, "route", broken)
+        monkeypatch.setattr(house.rooms.journey.signpost, "route", broken)
         error = await guest.told("hi")
         assert error.code == "internal"
         assert "a bug" in error.message

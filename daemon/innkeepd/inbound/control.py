@@ -9,7 +9,7 @@ from msgspec import convert
 
 from innkeep import wire
 from innkeepd import __version__, snapshot
-from innkeepd.chat import Failure, Journey, Result, Wish
+from innkeepd.chat import Journey
 from innkeepd.config import Config
 from innkeepd.inbound.session import Session, Verb
 from innkeepd.inbound.talk import Talk, teller
@@ -17,6 +17,7 @@ from innkeepd.keeper import Keeper
 from innkeepd.outbound.backend import BackendFault
 from innkeepd.policy import events as ev
 from innkeepd.state import State
+from innkeepd.wish import Failure, Result, Wish
 
 
 class Control:
@@ -52,7 +53,7 @@ class Control:
         session.send(self._status(asked.id))
 
     def _status(self, identity: int) -> wire.Status:
-        found = snapshot.status(self._keeper, simulated=self._simulated, selected=self._journey.selected)
+        found = snapshot.status(self._keeper, simulated=self._simulated, selected=self._journey.signpost.selected)
         found |= {
             "type": "status",
             "id": identity,
@@ -91,20 +92,20 @@ class Control:
         await self._keeper.refresh()
         await self._keeper.ready.wait()
         found = convert(snapshot.models(self._keeper, self._config), list[wire.ModelState])
-        session.send(wire.Models(id=asked.id, models=found, selected=self._journey.selected))
+        session.send(wire.Models(id=asked.id, models=found, selected=self._journey.signpost.selected))
 
     async def route(self, session: Session, asked: wire.RouteAsk) -> None:
         """Where a prompt would go; nothing is loaded."""
         turns = [message.content for message in asked.messages or [] if message.role == "user"]
         wish = Wish(turns=tuple(turns) if asked.text is None else (asked.text,), session=asked.session)
-        way = self._journey.route(wish, remember=False)
+        way = self._journey.signpost.route(wish, remember=False)
         names = [candidate.name for candidate in way.candidates]
         session.send(
             wire.RouteReply(
                 id=asked.id,
                 role=way.role,
                 confidence=way.confidence,
-                model=self._journey.would_take(way),
+                model=self._journey.signpost.would_take(way),
                 candidates=names,
                 reason=way.reason,
             )
@@ -125,8 +126,8 @@ class Control:
     async def select(self, session: Session, asked: wire.Select) -> None:
         """Send chats to one model, or no longer."""
         name = None if asked.model is None else await self._known(asked.model)
-        self._journey.select(name, asked.role)
-        self._state.put_selection(self._journey.selected, self._journey.selected_roles)
+        self._journey.signpost.select(name, asked.role)
+        self._state.put_selection(self._journey.signpost.selected, self._journey.signpost.selected_roles)
         session.send(wire.Selected(id=asked.id, model=name, role=asked.role))
 
     async def load(self, session: Session, asked: wire.Load) -> None:

@@ -5,10 +5,12 @@ from typing import Any
 from msgspec import to_builtins
 
 from innkeep import wire
-from innkeepd.chat import Journey, Lease, Request, Result, Tell, Told, Wish
+from innkeepd.chat import Journey
 from innkeepd.inbound.session import Session
 from innkeepd.outbound.backend import Ask, BackendFault, Finish, Piece
 from innkeepd.policy.attempt import estimate_tokens
+from innkeepd.request import Request
+from innkeepd.wish import Lease, Result, Tell, Told, Wish
 
 
 def wish_of(chat: wire.Chat, client: str) -> Wish:

@@ -1,8 +1,8 @@
 import pytest
 
 from innkeep import wire
-from innkeepd.chat import Told
 from innkeepd.inbound.talk import teller, wish_of
+from innkeepd.wish import Told
 from support.house import LLAMA8, QWEN, mock_clock, open_house
 
 

@@ -7,7 +7,7 @@ from typing import TypeAlias
 import anyio
 import msgspec
 
-from innkeepd.chat import Failure, Journey, Lease, Result, Told
+from innkeepd.chat import Journey
 from innkeepd.config import HttpConfig
 from innkeepd.inbound.http.asked import ENDPOINTS, Asked, Endpoint, read
 from innkeepd.inbound.http.derived import Derived
@@ -21,6 +21,7 @@ from innkeepd.inbound.http.virtual import Virtual
 from innkeepd.keeper import Keeper
 from innkeepd.outbound.backend import BackendFault
 from innkeepd.policy.model import canonical
+from innkeepd.wish import Failure, Lease, Result, Told
 
 BODY_WITHIN = 30.0
 """Seconds that a client may be silent in the middle of its body."""
@@ -64,10 +65,11 @@ class App:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request; whoever leaves ends the work for it."""
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        path: str = scope["path"]
+        path: str = scope["path"].rstrip("/") or "/"  # Ollama redirects from the one to the other
         api: Api = _api_of(path)
         origin = headers.get(b"origin")
-        extra = [] if origin is None else [(b"access-control-allow-origin", origin), (b"vary", b"origin")]
+        is_ours = origin is not None and self._guard.is_our_origin(origin)
+        extra = [] if origin is None or not is_ours else [(b"access-control-allow-origin", origin), (b"vary", b"origin")]
         full = (scope.get("extensions") or {}).get(FULL, _never)
         reply = Reply(send, extra=extra, is_full=full)
         try:

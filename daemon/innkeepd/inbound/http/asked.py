@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from innkeepd.chat import Lease, Wish
 from innkeepd.inbound.http.errors import Api, HttpFault
 from innkeepd.outbound.ollama import RUNNER_OPTIONS
 from innkeepd.policy.attempt import estimate_tokens
 from innkeepd.policy.events import PRIORITIES
 from innkeepd.policy.model import canonical
+from innkeepd.wish import Lease, Wish
 
 _ENCODE = msgspec.json.Encoder().encode
 _DECODE = msgspec.json.Decoder().decode

@@ -7,11 +7,11 @@ so that one which was pulled anew gets a new one.
 
 import msgspec
 
-from innkeepd.chat import Lease
 from innkeepd.outbound.backend import Backend, BackendFault
 from innkeepd.outbound.ollama_wire import error_text
 from innkeepd.policy.attempt import classify
 from innkeepd.policy.model import Model, derived_name
+from innkeepd.wish import Lease
 
 _ENCODE = msgspec.json.Encoder().encode
 _JSON = {"content-type": "application/json"}

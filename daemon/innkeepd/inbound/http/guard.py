@@ -73,7 +73,8 @@ class Guard:
         if not host:
             return True  # HTTP/1.0; no browser leaves it out
         try:
-            name = (urlsplit(f"//{host.decode('ascii')}").hostname or "").lower()
+            parts = urlsplit(f"//{host.decode('ascii')}")
+            name = "" if "@" in parts.netloc else (parts.hostname or "").lower()
         except ValueError:
             return False
         if name in self._hosts or name.endswith(_TOP) or _is_near(name):

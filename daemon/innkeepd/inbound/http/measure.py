@@ -13,11 +13,11 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from innkeepd.chat import Lease
 from innkeepd.inbound.http.asked import Asked, text_of
 from innkeepd.outbound.backend import BackendFault
 from innkeepd.outbound.ollama_wire import error_text
 from innkeepd.policy.attempt import classify
+from innkeepd.wish import Lease
 
 SPARE = 1024
 """Tokens left for what the model's template and its own system prompt add."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import anyio
 import msgspec
 
-from innkeepd.chat import Failure, Journey, Lease, Request, Result, Told
+from innkeepd.chat import Journey
 from innkeepd.inbound.http.asked import Asked
 from innkeepd.inbound.http.derived import Derived
 from innkeepd.inbound.http.errors import HttpFault, error_record, fault_of
@@ -20,6 +20,8 @@ from innkeepd.outbound.backend import BackendFault
 from innkeepd.outbound.http import Answer
 from innkeepd.outbound.ollama_wire import error_text
 from innkeepd.policy.attempt import classify
+from innkeepd.request import Request
+from innkeepd.wish import Failure, Lease, Result, Told
 
 HEARTBEAT = 10.0
 """Seconds between two signs of life to a client that streams and has no answer yet."""

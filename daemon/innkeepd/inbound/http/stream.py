@@ -8,11 +8,11 @@ import re
 
 import msgspec
 
-from innkeepd.chat import Result
 from innkeepd.inbound.http.errors import Api
 from innkeepd.outbound.backend import BackendFault
 from innkeepd.outbound.ollama_wire import error_text, error_words
 from innkeepd.policy.attempt import classify
+from innkeepd.wish import Result
 
 TAIL = 2048
 """Bytes of an answer's end that are kept: its last record's figures, and whether it was whole."""

@@ -8,8 +8,9 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
-from innkeepd.chat import Direction, Journey, Wish
+from innkeepd.chat import Journey
 from innkeepd.policy.model import Model
+from innkeepd.wish import Direction, Wish
 
 AUTO = "auto"
 _PREFIX = "innkeep/"
@@ -62,10 +63,13 @@ class Virtual:
         }
 
     def context(self, name: str) -> int:
-        """Tokens that we serve it with: the least of those that would be taken now."""
+        """Tokens that we serve it with: the least of those that would be taken now, as far as each would grow.
+
+        Clients take the number literally and cut what they send to it, so that a model would never be asked to grow.
+        """
         catalog = self._journey.keeper.catalog
-        found = [catalog.find(self._journey.would_take(way)) for way in self._ways(name)]
-        return min((catalog.context_of(model.weights) for model in found if model), default=4096)
+        found = [catalog.find(self._journey.signpost.would_take(way)) for way in self._ways(name)]
+        return min((catalog.largest_context(model.weights) for model in found if model), default=4096)
 
     def capabilities(self, name: str) -> list[str]:
         """What every role behind it can do, by at least one of its candidates."""
@@ -78,7 +82,7 @@ class Virtual:
 
     def _ways(self, name: str) -> list[Direction]:
         roles = self._journey.config.roles if name == AUTO else (name,)
-        return [self._journey.route(Wish(role=role), remember=False) for role in roles]
+        return [self._journey.signpost.route(Wish(role=role), remember=False) for role in roles]
 
     def _models(self, way: Direction) -> Iterator[Model]:
         for candidate in way.candidates:

@@ -3,9 +3,9 @@ import json
 import pytest
 
 from innkeepd.catalog import Candidate
-from innkeepd.chat import Lease
 from innkeepd.inbound.http.asked import ENDPOINTS, decode, read, spoken, text_of
 from innkeepd.inbound.http.errors import HttpFault
+from innkeepd.wish import Lease
 
 
 def asked(path="/api/chat", headers=None, **body):

@@ -1,0 +1,100 @@
+"""The words of a request's journey: what is wished, where it goes, what is leased, told and found out, how it fails."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+from msgspec import Struct
+
+from innkeepd.catalog import Candidate
+from innkeepd.outbound.backend import Backend
+from innkeepd.pace import Pace
+from innkeepd.policy import events as ev
+
+
+class Wish(Struct, frozen=True, kw_only=True):
+    """What a client wants, whoever the client is. Seconds; ``turns`` are the user's texts, oldest first.
+
+    ``prompt`` is everything the model will read, to judge how long a first token may take. ``needs`` are capabilities.
+    """
+
+    kind: str = "chat"
+    turns: tuple[str, ...] = ()
+    prompt_tokens: int = 0
+    model: str | None = None
+    fallbacks: tuple[str, ...] = ()
+    role: str | None = None
+    priority: ev.Priority = "interactive"
+    patience: float | None = None
+    deadline: float | None = None
+    session: str | None = None
+    last: bool = False
+    client: str = ""
+    insist: bool = False
+    needs: frozenset[str] = frozenset()
+
+
+class Direction(Struct, frozen=True):
+    """Where a wish goes: candidates best first, and why."""
+
+    role: str
+    confidence: float
+    reason: str
+    candidates: tuple[Candidate, ...]
+
+
+class Told(Struct, frozen=True):
+    """Progress for whoever waits: ``kind`` is ``waiting`` or ``loading``; seconds."""
+
+    kind: str
+    model: str
+    resident: tuple[str, ...] = ()
+    position: int = 0
+    ahead: int = 0
+    expected: float | None = None
+    reason: str = ""
+    until: float | None = None
+    unloading: tuple[str, ...] = ()
+    elapsed: float = 0.0
+
+
+class Lease(Struct):
+    """What the work gets: the model, the engine that runs it, the context and keep-alive that are ours to set."""
+
+    candidate: Candidate
+    backend: Backend
+    context: int | None
+    keep_alive: float
+    attempt: int
+    pace: Pace
+    after: tuple[str, str, str] | None = None
+
+    @property
+    def model(self) -> str:
+        """The name for the engine."""
+        if self.candidate.backend is None:
+            return self.candidate.name
+        return self.candidate.name.removeprefix(f"{self.candidate.backend}/")
+
+
+class Result(Struct):
+    """What the work found out about an answer: tokens, seconds, the engine's word for its end."""
+
+    finish_reason: str = "stop"
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    prefill_seconds: float = 0.0
+    decode_seconds: float = 0.0
+
+
+class Failure(Exception):
+    """A request that failed; ``code`` is the wire code."""
+
+    def __init__(self, code: str, message: str, detail: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.detail = detail or {}
+
+
+Tell: TypeAlias = Callable[[Told], Awaitable[None]]
+Work: TypeAlias = Callable[[Lease], Awaitable[Result]]
