@@ -1,5 +1,6 @@
 """``innkeep chat``: a conversation in the terminal."""
 
+import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable
@@ -38,6 +39,8 @@ def run(args: Namespace, terminal: Terminal, read: Callable[[str], str] | None =
     if args.fallbacks and args.model is None:
         raise UsageError("--fallback needs --model; a role's fallbacks are in the configuration")
     talk = Talk(system=args.system, model=args.model, role=args.role)
+    # One session: "and now in Rust" stays with the coder, and nobody takes the model away between two quick turns.
+    args.session = args.session or f"chat-{os.urandom(4).hex()}"
     at_terminal = sys.stdin.isatty() and terminal.shows_out
     read = read or (_terminal_reader() if at_terminal else _line_reader())
     if at_terminal:

@@ -45,6 +45,17 @@ def test_every_turn_knows_the_ones_before(daemon, talk):
     assert daemon.last(wire.Chat).role == "general"
 
 
+def test_a_conversation_is_one_session_of_its_own_or_the_one_that_is_named(daemon, talk):
+    daemon.script[wire.Chat] = an_answer("fine")
+    talk("hello", "again")
+    talk("hello")
+    talk("hello", options=["--session", "mine"])
+    first, second, other, named = [each.session for each in daemon.requests if isinstance(each, wire.Chat)]
+    assert first == second != other
+    assert first
+    assert named == "mine"
+
+
 def test_commands_change_who_answers_the_next_turn(daemon, talk):
     daemon.script[wire.Chat] = an_answer("fine")
     terminal = talk("/model m", "hello", "/exit", "never read", options=["--model", "a", "--fallback", "b"])
