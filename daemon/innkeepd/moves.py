@@ -28,6 +28,8 @@ MOST_FALL = 2
 """Times what ``/api/ps`` tells that a load's fall is believed: it tells too little on Macs, but what is far above that
 another program has taken meanwhile, and will not give back at our unload.
 """
+NOISE = 256 * 2**20
+"""Bytes that other programs take and give back all the time: a smaller fall is none."""
 POLL = (0.02, 0.25)
 """Seconds between looks: from the first to the slowest, half as much again each time."""
 
@@ -78,7 +80,7 @@ class Moves:
         if line is None:
             return Outcome("load_failed", f"Ollama says that {name} is loaded, but does not list it")
         after = self._free()
-        if before is not None and after is not None and before > after:
+        if before is not None and after is not None and before - after > NOISE:
             self._falls[weights] = min(before - after, MOST_FALL * line.size)
         return Outcome(footprint=line.size, seconds=anyio.current_time() - began)
 
