@@ -1,15 +1,21 @@
 """The daemon owns contexts, stays and idleness: what it says to Ollama is what Ollama shows, and leaving is proved."""
 
 import time
-from datetime import datetime
 
 import pytest
 
 from innkeep import wire
 from innkeep.errors import ContextOverflow, OnHold, Unsupported
+from innkeepd.outbound.ollama_wire import epoch
 
-ROOM_TO_GROW = "700MB"
-"""longctx takes 270 MB at 4096 tokens and 540 MB at 8192; that is within 90 % of this."""
+ROOM_TO_GROW = {"budget": "3MB", "heavy": "tiny", "other": "tools", "light": "roomy"}
+"""Beside a heavy model of 1.2 MB there is room for roomy's 4096 tokens; alone it may have 8192, which take 2.3 MB."""
+HEAVY_TINY = """
+[models.tiny]
+weight = "heavy"
+[models.roomy]
+weight = "light"
+"""
 
 
 def shown(ollama, name):
@@ -18,9 +24,8 @@ def shown(ollama, name):
 
 def stays_for(line):
     """Seconds that Ollama will keep it."""
-    digits, _, zone = line["expires_at"].partition("Z")
-    at = datetime.fromisoformat(digits[:26] + ("+00:00" if not zone else zone))
-    return at.timestamp() - time.time()
+    at: float = epoch(line["expires_at"])
+    return at - time.time()
 
 
 def test_context_and_stay_are_ours_whatever_the_client_says(ollama, inn):
@@ -37,16 +42,16 @@ def test_context_and_stay_are_ours_whatever_the_client_says(ollama, inn):
 
 
 def test_a_prompt_over_the_context_grows_it_by_one_reload(ollama, open_inn):
-    inn = open_inn(budget=ROOM_TO_GROW)
-    said = inn.ask("longctx", "short")
-    assert shown(ollama, "longctx")["context_length"] == said_context(inn, "longctx") == 4096
-    said = inn.ask("longctx", "x" * 4200)
+    inn = open_inn(more=HEAVY_TINY, **ROOM_TO_GROW)
+    inn.ask("roomy", "short")
+    assert shown(ollama, "roomy")["context_length"] == inn.resident()["roomy"].context == 4096
+    said = inn.ask("roomy", "x" * 4200)
     assert [each.code for each in said.done.attempts] == ["context_overflow", None]
     assert said.done.usage.prompt_tokens == 4201  # nothing was cut
-    assert shown(ollama, "longctx")["context_length"] == said_context(inn, "longctx") == 8192
+    assert shown(ollama, "roomy")["context_length"] == inn.resident()["roomy"].context == 8192
     # It does not shrink while it is in memory.
     runners = {runner.pid for runner in ollama.runners()}
-    inn.ask("longctx", "short again")
+    inn.ask("roomy", "short again")
     assert {runner.pid for runner in ollama.runners()} == runners
     assert inn.status().counters.loads == 2
 
@@ -56,10 +61,6 @@ def test_a_prompt_that_no_context_holds_is_told_and_never_cut(ollama, inn):
         inn.ask("tiny", "x" * 5000)
     assert overflow.value.code == "context_overflow"
     assert inn.ask("tiny").done.model == "tiny:latest"
-
-
-def said_context(inn, name):
-    return inn.resident()[name].context
 
 
 def test_names_of_the_same_weights_share_a_runner_and_leave_together(ollama, inn):

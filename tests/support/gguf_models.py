@@ -73,14 +73,16 @@ RECIPES = {
     "big": Recipe(_BIG),
     "big2": Recipe(Shape(**{**vars(_BIG), "seed": 2})),
     "bigalias": Recipe(base="big"),
+    "roomy": Recipe(Shape(**{**vars(_TINY), "seed": 6, "context": 16384})),
     "longctx": Recipe(_LONG),
     "neverfits": Recipe(base="longctx", parameters={"num_predict": 40, "num_thread": 1, "num_ctx": 8000000}),
     "broken": Recipe(Shape(**{**vars(_TINY), "seed": 3, "missing": "blk.0.ffn_down.weight"})),
     "tools": Recipe(Shape(**{**vars(_TINY), "seed": 4}), template=TOOLS),
     "think": Recipe(Shape(**{**vars(_TINY), "seed": 5}), template=THINKING),
 }
-"""By name. Bytes of weights: tiny, tools, think, broken 0.2 MB; mid, mid2 63 MB; big, big2 379 MB; longctx 40 MB.
-``bigalias`` shares big's weights and so its runner; ``neverfits`` asks for longctx at 8,000,000 tokens by itself."""
+"""By name. Bytes of weights: tiny, roomy, tools, think, broken 0.2 MB; mid, mid2 63 MB; big, big2 379 MB; longctx
+40 MB. ``bigalias`` shares big's weights and so its runner; ``neverfits`` asks for longctx at 8,000,000 tokens by
+itself."""
 
 
 def revision() -> str:

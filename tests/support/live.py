@@ -34,15 +34,20 @@ budget = "{budget}"
 heavy_parameters = 100_000_000
 idle_unload = "{idle_unload}"
 [roles.coding]
-primary = "big"
-fallbacks = ["mid"]
+primary = "{heavy}"
+fallbacks = ["{light}"]
 [roles.reasoning]
-primary = "big2"
-fallbacks = ["mid"]
+primary = "{other}"
+fallbacks = ["{light}"]
 [roles.general]
-primary = "mid"
+primary = "{light}"
 """
-"""A house so small that 379 MB are heavy: ``big`` and ``mid`` stand side by side, ``big`` and ``big2`` never."""
+"""A house so small that 379 MB are heavy: ``big`` and ``mid`` stand side by side, ``big`` and ``big2`` never.
+
+``heavy`` is the primary of coding, ``other`` of reasoning, ``light`` of general and what both fall back to.
+"""
+
+USUAL = {"budget": "620MB", "idle_unload": "5m", "heavy": "big", "other": "big2", "light": "mid"}
 
 
 class Said(NamedTuple):
@@ -55,25 +60,15 @@ class Said(NamedTuple):
 class Inn:
     """``innkeepd run`` before ``ollama``, as a context manager that may be killed and started again in the same home.
 
-    ``budget``, ``idle_unload`` and ``more`` (TOML) make its configuration; ``journal``: it writes events and actions.
+    ``said`` are the gaps of ``SMALL`` and ``more`` is TOML behind it; ``journal``: it writes events and actions.
     """
 
-    def __init__(
-        self,
-        ollama: OllamaServer,
-        *,
-        budget: str = "620MB",
-        idle_unload: str = "5m",
-        more: str = "",
-        journal: bool = False,
-    ) -> None:
+    def __init__(self, ollama: OllamaServer, *, more: str = "", journal: bool = False, **said: str) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="ik"))  # a socket's path must be short
         self.socket = self.home / "innkeepd.sock"
         self.config = self.home / "config.toml"
         self.journal = self.home / "journal.jsonl"
-        self.config.write_text(
-            f'[ollama]\nurl = "{ollama.url}"\n{SMALL.format(budget=budget, idle_unload=idle_unload)}{more}'
-        )
+        self.config.write_text(f'[ollama]\nurl = "{ollama.url}"\n{SMALL.format(**USUAL | said)}{more}')
         self._command = [sys.executable, "-m", "innkeepd.main", "run"]
         self._command += ["--journal", str(self.journal)] if journal else []
         self._process: subprocess.Popen[bytes] | None = None
