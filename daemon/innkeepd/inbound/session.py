@@ -14,9 +14,9 @@ from innkeep import wire
 from innkeep.errors import InnkeepError, from_code
 from innkeep.framing import Dialect, Framer, decode_request, encode, ends_connection, error_reply
 from innkeepd.chat import Failure
+from innkeepd.inbound.ear import Ear
 from innkeepd.inbound.outbox import Outbox
 
-READ = 65_536
 MOST_OPEN = 1024
 """Requests that may be open on one connection."""
 MID_FRAME = 30.0
@@ -39,6 +39,7 @@ class Session:
         self._framer = Framer()
         self._open: dict[int, anyio.CancelScope] = {}
         self._ended = anyio.Event()
+        self._ear = Ear(stream)
         self._outbox = Outbox(stream, stuck=stuck)
 
     def __repr__(self) -> str:
@@ -62,6 +63,7 @@ class Session:
                     await self._outbox.finish()
                 tasks.cancel_scope.cancel()
         finally:
+            self._ear.close()
             await self._outbox.aclose()
 
     async def _read(self, tasks: TaskGroup) -> None:
@@ -86,9 +88,9 @@ class Session:
         await self._outbox.ebb()
         try:
             if not self._framer.mid_frame:
-                return await self._stream.receive(READ)
+                return await self._ear.hear()
             with anyio.fail_after(MID_FRAME):
-                return await self._stream.receive(READ)
+                return await self._ear.hear()
         except anyio.EndOfStream:
             return None
 
