@@ -116,6 +116,14 @@ class Catalog:
         """Tokens to load these weights with."""
         return self._contexts.get(weights, 4096)
 
+    def largest_context(self, weights: str) -> int:
+        """Tokens that these weights may grow to for a prompt that overflows."""
+        current = self.context_of(weights)
+        model = self._spoken_for().get(weights)
+        if model is None or self.budget is None:
+            return current
+        return footprints(model, current, self.budget.bytes, self.policy, self.estimates.footprints)[-1][0]
+
     def larger_context(self, weights: str, current: int, tokens: int) -> int | None:
         """Where an overflowing prompt of about ``tokens`` may go: the next step, or one after if that is too small."""
         model = self._spoken_for().get(weights)

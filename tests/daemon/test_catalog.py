@@ -67,6 +67,17 @@ def test_a_larger_context_is_the_next_step_that_holds_the_prompt(catalog):
     assert catalog.larger_context("w8", 4096, 1) is None
 
 
+def test_the_largest_context_is_what_a_model_may_grow_to(catalog):
+    catalog.specs()
+    assert (catalog.context_of("w8"), catalog.largest_context("w8")) == (4096, 32768)
+    catalog.configure(config(models={LLAMA8: ModelConfig(context=8192)}))
+    catalog.specs()
+    assert catalog.largest_context("w8") == 8192  # the user's number does not grow
+    assert catalog.largest_context("unknown") == 4096
+    catalog.budget = None
+    assert catalog.largest_context("w8") == 8192
+
+
 def test_a_model_outside_the_roles_is_fitted_beside_them(catalog):
     catalog.configure(config(roles={"coding": RoleConfig(primary=QWEN)}))
     assert {spec.weights for spec in catalog.specs()} >= {"w8", "w32"}

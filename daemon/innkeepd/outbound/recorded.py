@@ -3,6 +3,7 @@
 Both stand behind the same door as the real one (``memory.MemoryDoor``).
 """
 
+import re
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,6 +13,9 @@ from innkeepd.policy.reading import Reading, mac_reading
 
 _LIMIT = 2**20
 """Bytes read of a recorded file; a real one has two thousand."""
+
+_NUMBER = re.compile(r"[0-9]{1,19}")
+"""What 64 bits hold; anything longer is garbage."""
 
 _SIMULATED = ("total", "page_size", "free", "active", "inactive", "speculative", "wired", "purgeable", "file_backed",
               "anonymous", "swap_used", "memorystatus_level", "wired_limit_mb")  # fmt: skip
@@ -60,7 +64,7 @@ class RecordedMemory:
 
     def _number(self, name: str) -> int | None:
         value = self._values.get(name, "")
-        return int(value) if value.isascii() and value.isdigit() else None
+        return int(value) if _NUMBER.fullmatch(value) else None
 
 
 class Machine(Protocol):
@@ -103,7 +107,7 @@ class SimulatedMemory:
 def _recorded(path: Path) -> str | None:
     try:
         with path.open("rb") as file:
-            return file.read(_LIMIT).decode(errors="replace")
+            return file.read(_LIMIT).decode("utf-8-sig", errors="replace")
     except FileNotFoundError:
         return None
     except OSError as fault:

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 _HEADER = re.compile(r"page size of (\d+) bytes")
-_LINE = re.compile(r'^"?([^":]+)"?:\s+(\d+)\.?$')
+_LINE = re.compile(r'^"?([^":]+)"?:\s+(\d{1,19})\.?$')
+# Nineteen digits are all that 64 bits hold: what is longer is garbage, and no number of a machine.
 _SYSCTL = re.compile(r"^([A-Za-z0-9_.]+)\s*[:=]\s*([^#]*?)\s*(?:#.*)?$")
 _SWAP = re.compile(r"(total|used) = (\d+(?:[.,]\d+)?)([KMGT])")
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}

@@ -44,6 +44,19 @@ def test_values_that_are_no_numbers_are_none(tmp_path):
     assert (told.total, told.swap_used, told.page_size, told.unknown) == (None, None, None, ("hello",))
 
 
+def test_numbers_that_no_machine_holds_are_none(tmp_path):
+    told = RecordedMemory(
+        folder(
+            tmp_path, f"Pages free: {'9' * 5000}.\nPages active: 1.\n", f"hw.memsize: {'9' * 5000}\nhw.pagesize: 4096"
+        )
+    ).read()
+    assert (told.total, told.free, told.active, len(told.unknown)) == (None, None, 4096, 1)
+
+
+def test_a_byte_order_mark_costs_no_line(tmp_path):
+    assert RecordedMemory(folder(tmp_path, sysctl="\ufeffhw.memsize: 38654705664\n")).read().total == 36 * GIB
+
+
 def test_a_folder_without_a_recording_is_one_clear_line(tmp_path):
     with pytest.raises(RecordingError, match=r"holds neither vm_stat\.txt nor sysctl\.txt; make them with"):
         RecordedMemory(tmp_path)

@@ -36,7 +36,16 @@ def test_names_of_this_machine_and_near_addresses_are_let_in(host):
 
 @pytest.mark.parametrize(
     "host",
-    ["evil.example", "evil.example:11435", "127.0.0.1.evil.example", "8.8.8.8", "local", "x@localhost.evil", "[::"],
+    [
+        "evil.example",
+        "evil.example:11435",
+        "127.0.0.1.evil.example",
+        "8.8.8.8",
+        "local",
+        "x@localhost.evil",
+        "evil.example@localhost",
+        "[::",
+    ],
 )
 def test_a_name_that_a_web_page_brought_here_is_refused(host):
     assert status(guard(), host=host.encode()) == 403

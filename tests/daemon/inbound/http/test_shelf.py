@@ -32,7 +32,7 @@ async def test_tags_are_ollamas_own_and_the_virtual_ones_behind():
         assert [line["name"] for line in lines[-4:]] == VIRTUAL
         assert len({line["digest"] for line in lines}) == len(lines)
         assert all(len(line["digest"]) == 64 for line in lines)
-        assert lines[-4]["details"]["context_length"] == 4096
+        assert lines[-4]["details"]["context_length"] == 16384
 
 
 @pytest.mark.parametrize("path", ["/api/tags", "/api/ps", "/v1/models", "/api/version"])
@@ -69,7 +69,7 @@ async def test_a_show_that_is_not_kept_is_asked_for():
 
 async def test_lists_outlive_an_engine_that_is_away():
     async with open_inn() as inn:
-        await inn.house.keeper.refresh()
+        await inn.house.keeper.senses.refresh()
         inn.house.simulator.stop()
         names = [line["name"] for line in (await inn.http.get("/api/tags")).json["models"]]
         assert names[-4:] == VIRTUAL
@@ -80,10 +80,10 @@ async def test_lists_outlive_an_engine_that_is_away():
 
 async def test_a_virtual_model_is_shown_with_what_would_serve_it():
     async with open_inn() as inn:
-        await inn.house.keeper.refresh()
+        await inn.house.keeper.senses.refresh()
         shown = (await inn.http.post("/api/show", {"model": "innkeep/coding"})).json
         context = shown["model_info"]["innkeep.context_length"]
-        assert context == 8192
+        assert context == 16384  # 8192 when it is loaded, and more for a prompt that needs it
         assert f"num_ctx                        {context}" in shown["parameters"].splitlines()
         assert shown["capabilities"] == ["completion", "thinking", "tools"]
         general = (await inn.http.post("/api/show", {"model": "general:latest"})).json
