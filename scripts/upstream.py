@@ -1,6 +1,7 @@
 """A very fast Ollama for measurements: fixed answers, no model, as many tokens as `options.num_predict` asks for.
 
-Not a simulator: it knows one model that is always in memory. Prints its port and serves until it is killed.
+Not a simulator: it knows one model that is always in memory, until `POST /empty` takes it out. Prints its port and
+serves until it is killed.
 """
 
 import asyncio
@@ -50,6 +51,7 @@ FIXED = {
         }
     ),
     "/api/generate": _plain({"model": NAME, "response": "", "done": True, "done_reason": "load"}),
+    "/empty": _plain({}),
 }
 
 
@@ -84,6 +86,8 @@ class Upstream(asyncio.Protocol):
             return
         self.buffer = rest[length:]
         path = head.split(b" ", 2)[1].decode()
+        if path == "/empty":
+            FIXED["/api/ps"] = _plain({"models": []})
         if path != "/api/chat":
             self.transport.write(FIXED[path])
             return
