@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from innkeepd.policy.address import is_loopback, ollama_url
+from innkeepd.policy.context import footprints
 from innkeepd.policy.model import GIB, canonical
 from innkeepd.service.facts import Facts, Finding, Keeper
 from innkeepd.units import seconds
@@ -79,7 +80,11 @@ def check_context(facts: Facts) -> Finding:
     limit = facts.budget.gpu_limit if facts.budget and facts.budget.gpu_limit else 0
     own = 262144 if limit >= LARGE_CONTEXT_FROM else 32768 if limit >= CONTEXT_FROM else 4096
     tokens = int(value) if value and value.strip().isdecimal() else 0
-    large = [f"{each.name} at {each.context}" for each in facts.ollama.running if (each.context or 0) > 16384]
+    large = [
+        f"{each.name} at {each.context}"
+        for each in facts.ollama.running
+        if (each.context or 0) > max(16384, _largest(facts, each.name))
+    ]
     if large:
         return Finding(
             "context",
@@ -191,6 +196,15 @@ def _never(facts: Facts) -> set[str]:
 def _fitting(facts: Facts, role: str) -> list[str]:
     """The role's candidates that this machine can hold, best first."""
     return [name for each in _chain(facts, role) if (name := canonical(each)) not in _never(facts)]
+
+
+def _largest(facts: Facts, name: str) -> int:
+    """Tokens that innkeep itself may have this model loaded with; 0: none that we know."""
+    chosen = {str(line["name"]): line["context"] for line in facts.verdicts}.get(canonical(name))
+    model = next((each for each in facts.ollama.pulled if canonical(each.name) == canonical(name)), None)
+    if model is None or facts.budget is None or not isinstance(chosen, int):
+        return 0
+    return footprints(model, chosen, facts.budget.bytes, facts.policy)[-1][0]
 
 
 def _value(facts: Facts, name: str) -> str | None:

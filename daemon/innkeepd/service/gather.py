@@ -12,6 +12,7 @@ from typing import TypeVar
 import anyio
 import msgspec
 
+from innkeep.wire import MemoryState
 from innkeepd.config import Config, OllamaConfig
 from innkeepd.config_file import load
 from innkeepd.errors import ConfigError, DaemonError
@@ -20,13 +21,14 @@ from innkeepd.outbound.http_transport import HttpTransport
 from innkeepd.outbound.memory import MemoryDoor, machine_memory
 from innkeepd.outbound.ollama import OllamaBackend
 from innkeepd.policy.address import OLLAMA_PORT, is_loopback
-from innkeepd.policy.budget import MemoryPolicy, budget_of
+from innkeepd.policy.budget import Budget, MemoryPolicy, budget_of, gib
+from innkeepd.policy.reading import Reading
 from innkeepd.report import Seen, verdicts
 from innkeepd.service.cli import World, build
 from innkeepd.service.facts import Facts, Ollama, Running, SocketFile
 from innkeepd.service.launchctl import Launchctl
 from innkeepd.service.places import Places, locate
-from innkeepd.service.probe import backend_of
+from innkeepd.service.probe import Kept, kept_by
 from innkeepd.service.processes import Sightings, settings, strangers, walk
 from innkeepd.service.status import View, look
 
@@ -63,20 +65,25 @@ def gather(
     door: MemoryDoor | None = None,
     reach: Connect = connect,
     sightings: Callable[[str], Sightings] = walk,
-    kept: Callable[[Path], tuple[str, bool] | None] = backend_of,
+    kept: Callable[[Path], Kept | None] = kept_by,
 ) -> Facts:
     """Look at this machine. Raises ``ServiceFault`` only where not even the places can be found."""
     places = locate(world.environ, uid=world.uid, platform=world.platform)
     config, fault = _config(world)
     policy = memory_policy(config)
-    url, simulated = (kept(places.socket) if not fault else None) or (config.ollama.url, False)
-    config = msgspec.structs.replace(config, ollama=OllamaConfig(url=url)) if simulated else config
+    told_us = kept(places.socket) if not fault else None
+    pretended = told_us.simulated if told_us else None
+    if told_us is not None and pretended is not None:
+        config = msgspec.structs.replace(config, ollama=OllamaConfig(url=told_us.url))
     seen = sightings(config.ollama.url)
-    ollama = msgspec.structs.replace(anyio.run(_ask, config, reach), is_simulated=simulated)
+    ollama = msgspec.structs.replace(anyio.run(_ask, config, reach), is_simulated=pretended is not None)
     view, view_fault = _view(world, config)
     answer = view.answer if view else world.ask(places.socket, 3.0)
-    reading = (door or machine_memory(world.platform)).read()
-    budget = budget_of(reading, policy)
+    if pretended is None:
+        reading = (door or machine_memory(world.platform)).read()
+        budget = budget_of(reading, policy)
+    else:
+        reading, budget = _pretended(pretended, policy)
     local = is_loopback(config.ollama.url.split("://")[1].rsplit(":", 1)[0])
     keeper, environment = (
         settings(seen, places.user_home, getenv=_session(world), names=SETTINGS) if local else ("unknown", None)
@@ -120,6 +127,16 @@ def memory_policy(config: Config) -> MemoryPolicy:
         weights={name: each.weight for name, each in models.items() if each.weight is not None},
         parallel={name: each.parallel for name, each in models.items()},
     )
+
+
+def _pretended(told: MemoryState, policy: MemoryPolicy) -> tuple[Reading, Budget]:
+    """The memory of the machine that the daemon simulates: this one's says nothing about it."""
+    level = {"normal": 1, "warning": 2, "critical": 4}[told.pressure]
+    reading = Reading(
+        platform="simulated", source=told.source, total=told.total, available=told.available, pressure_level=level
+    )
+    sum_ = f"budget: {gib(told.budget)}, as the daemon tells it of the machine that it simulates"
+    return reading, Budget(told.budget, told.budget, policy.reserve, told.total, None, "", (sum_,))
 
 
 def _config(world: World) -> tuple[Config, str]:

@@ -8,7 +8,10 @@ import socket
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
 from msgspec import Struct
+
+from innkeep.wire import BackendState, MemoryState
 
 HELLO = b'{"type":"hello","id":1,"protocol":1,"client":"innkeep service"}\n'
 STATUS = b'{"type":"status","id":1}\n'
@@ -35,6 +38,18 @@ class Answer(Struct, frozen=True):
         return self.how in ("welcome", "error", "silent")
 
 
+class Kept(Struct, frozen=True):
+    """The Ollama that the daemon keeps; ``simulated`` is the memory of the machine that it pretends, if it does."""
+
+    url: str
+    simulated: MemoryState | None = None
+
+
+class _Status(Struct, frozen=True):
+    backend: BackendState
+    memory: MemoryState
+
+
 def probe(path: Path, timeout: float = 2.0) -> Answer:
     """Say hello at the socket and wait at most ``timeout`` seconds for each step."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
@@ -53,17 +68,17 @@ def probe(path: Path, timeout: float = 2.0) -> Answer:
             return Answer("silent")
 
 
-def backend_of(path: Path, timeout: float = 2.0) -> tuple[str, bool] | None:
-    """The address of the Ollama that the daemon keeps, and whether it is a simulated one; None where nobody tells."""
+def kept_by(path: Path, timeout: float = 2.0) -> Kept | None:
+    """What the daemon keeps; None where nobody tells."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
         line.settimeout(timeout)
         try:
             line.connect(str(path))
             line.sendall(STATUS)
-            said: Any = json.loads(_first_line(line))
-            return str(said["backend"]["url"]), bool(said["backend"].get("simulated"))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            said = msgspec.json.decode(_first_line(line), type=_Status)
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             return None
+        return Kept(said.backend.url, said.memory if said.backend.simulated else None)
 
 
 def _first_line(line: socket.socket) -> bytes:

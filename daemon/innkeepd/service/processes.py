@@ -32,11 +32,12 @@ def walk(ollama_url: str, processes: Callable[[], Iterable[Any]] = psutil.proces
     """Look at every process once; what may not be looked at is passed over."""
     port = urlsplit(ollama_url).port or 0
     seen = Sightings()
+    servers: dict[int, bool] = {}
     for process in processes():
         try:
             name = process.name()
             if name.lower() == "ollama" and "serve" in process.cmdline():
-                seen.server = seen.server or process.pid
+                servers[process.pid] = False
             connections = process.net_connections("tcp")
         except (psutil.Error, OSError):
             continue
@@ -44,8 +45,14 @@ def walk(ollama_url: str, processes: Callable[[], Iterable[Any]] = psutil.proces
         for one in connections:
             if one.status == psutil.CONN_LISTEN:
                 seen.listeners.setdefault(one.laddr.port, program)
+                servers |= {process.pid: True} if process.pid in servers else {}
             elif one.status == psutil.CONN_ESTABLISHED and one.raddr and one.raddr.port == port:
                 seen.connected.append(program)
+    holder = seen.listeners.get(port)
+    if holder is not None:
+        seen.server = holder.pid if holder.pid in servers else None
+    else:  # one whose ports may not be looked at; one that is seen to listen elsewhere is not the one meant
+        seen.server = next((pid for pid, listens in servers.items() if not listens), None)
     return seen
 
 

@@ -85,6 +85,11 @@ def test_the_context_that_ollama_takes_by_itself_follows_from_metals_limit():
     assert "unset: Ollama by itself takes 32768" in check_context(facts_of()).saw
 
 
+def test_a_large_context_that_innkeep_itself_gave_is_no_news():
+    assert check_context(facts_of(ollama_running=[Running("llama3.1:8b", 9 * 10**9, 32768)])).level == "ok"
+    assert check_context(facts_of(ollama_running=[Running("stranger:8b", 9 * 10**9, 32768)])).level == "warning"
+
+
 def test_a_model_in_memory_at_a_large_context_is_told():
     finding = check_context(facts_of(ollama_running=[Running("qwen2.5-coder:32b", 27 * 10**9, 32768)]))
     assert (finding.level, finding.saw) == ("warning", "in memory now: qwen2.5-coder:32b at 32768")

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import anyio
 
+from innkeep.wire import MemoryState
 from innkeepd.config import Config, MemoryConfig, ModelConfig, OllamaConfig
 from innkeepd.outbound.backend import BackendFault, Running
 from innkeepd.policy.catalog import KNOWN_MODELS
@@ -12,6 +13,7 @@ from innkeepd.service import gather as gathering
 from innkeepd.service.facts import Program
 from innkeepd.service.gather import connect, gather, memory_policy
 from innkeepd.service.launchctl import run_command
+from innkeepd.service.probe import Kept
 from innkeepd.service.processes import Sightings
 from support.doctor import reading_of
 from support.service import FakeMac
@@ -46,6 +48,10 @@ class FakeOllama:
 
     async def aclose(self):
         self.closed = True
+
+
+def pretended(total: int = 36 * GIB, budget: int = 27 * GIB) -> MemoryState:
+    return MemoryState(total=total, budget=budget, available=20 * GIB, pressure="warning", source="simulated")
 
 
 def examined(mac: FakeMac, ollama: FakeOllama | None = None, seen: Sightings | None = None, kept=None):
@@ -93,10 +99,18 @@ def test_an_ollama_that_is_down_or_half_broken_is_a_fact_and_no_fault(mac: FakeM
 
 
 def test_an_ollama_that_the_daemon_simulates_is_the_one_examined(mac: FakeMac):
-    facts = examined(mac, kept=("http://127.0.0.1:40001", True))
+    facts = examined(mac, kept=Kept("http://127.0.0.1:40001", pretended()))
     assert facts.ollama.is_simulated
     assert facts.config.ollama.url == "http://127.0.0.1:40001"
-    assert not examined(mac, kept=("http://127.0.0.1:11434", False)).ollama.is_simulated
+    assert not examined(mac, kept=Kept("http://127.0.0.1:11434")).ollama.is_simulated
+
+
+def test_the_memory_that_the_daemon_simulates_is_the_one_judged(mac: FakeMac):
+    facts = examined(mac, kept=Kept("http://127.0.0.1:40001", pretended(total=128 * GIB, budget=96 * GIB)))
+    assert (facts.budget.bytes, facts.budget.total) == (96 * GIB, 128 * GIB)
+    assert facts.reading.pressure == "warning"
+    assert facts.reading.free_now == 20 * GIB
+    assert {str(line["name"]): line["fit"] for line in facts.verdicts}["llama3.3:latest"] != "never"
 
 
 def test_an_ollama_that_hangs_is_given_up(mac: FakeMac, monkeypatch):

@@ -4,9 +4,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from innkeepd.service.probe import Answer, backend_of, probe
+from innkeep.wire import MemoryState
+from innkeepd.service.probe import Answer, Kept, kept_by, probe
+
+MEMORY = MemoryState(total=36, budget=27, available=20, pressure="normal", source="simulated")
+
+
+def status(*, simulated: bool) -> bytes:
+    backend = {"url": "http://h:1", "reachable": True, "simulated": simulated}
+    return msgspec.json.encode({"type": "status", "backend": backend, "memory": MEMORY}) + b"\n"
 
 
 @contextmanager
@@ -79,17 +88,18 @@ def test_who_listens_and_says_nothing_is_alive(short_path: Path):
 @pytest.mark.parametrize(
     ("reply", "found"),
     [
-        (b'{"type":"status","backend":{"url":"http://h:1","simulated":true}}\n', ("http://h:1", True)),
-        (b'{"type":"status","backend":{"url":"http://h:1"}}\n', ("http://h:1", False)),
+        (status(simulated=True), Kept("http://h:1", MEMORY)),
+        (status(simulated=False), Kept("http://h:1")),
+        (b'{"type":"status","backend":{"url":"http://h:1"}}\n', None),
         (b'{"type":"error","code":"bad_config"}\n', None),
         (b"", None),
         (b"[]\n", None),
     ],
 )
-def test_the_ollama_that_the_daemon_keeps_is_asked_for(short_path: Path, reply: bytes, found: tuple[str, bool] | None):
+def test_the_ollama_that_the_daemon_keeps_is_asked_for(short_path: Path, reply: bytes, found: Kept | None):
     with daemon(short_path / "s", reply):
-        assert backend_of(short_path / "s") == found
+        assert kept_by(short_path / "s") == found
 
 
 def test_without_a_daemon_nobody_tells_which_ollama_it_keeps(short_path: Path):
-    assert backend_of(short_path / "s") is None
+    assert kept_by(short_path / "s") is None

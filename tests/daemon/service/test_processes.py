@@ -63,6 +63,16 @@ def test_one_walk_sees_listeners_the_server_and_who_is_connected():
     assert strangers(seen, URL, daemon=30) == [Program(44, "node")]
 
 
+def test_of_several_servers_the_one_at_the_address_is_ours():
+    other = FakeProcess(19, "ollama", connection("LISTEN", local=40000), cmdline=["ollama", "serve"])
+    hidden = FakeProcess(23, "ollama", closed=True, cmdline=["ollama", "serve"])
+    proxy = FakeProcess(24, "litellm", connection("LISTEN", local=11434))
+    assert walk(URL, lambda: [other, hidden, *HOUSE]).server == 21
+    assert walk(URL, lambda: [other]).server is None
+    assert walk(URL, lambda: [other, hidden]).server == 23
+    assert walk(URL, lambda: [other, hidden, proxy]).server is None
+
+
 def test_without_a_daemon_its_old_connections_are_strangers_too():
     assert Program(30, "innkeepd") in strangers(walk(URL, lambda: HOUSE), URL, daemon=None)
 
