@@ -58,7 +58,7 @@ def test_an_ollama_that_goes_away_and_comes_back_is_found_again(ollama, inn):
     ollama.start()
     assert inn.ask("mid").done.model == "mid:latest"
     after = inn.until(lambda status: status.backend.reachable)
-    assert (after.pid, after.counters.fallbacks) == (before.pid, 0)
+    assert (after.pid, after.counters.fallbacks, after.counters.foreign_loads) == (before.pid, 0, 0)
     assert list(inn.resident()) == ["mid"]
 
 

@@ -132,11 +132,12 @@ def _observed(inn: Inn, event: ev.Observed, now: float) -> None:
         if not resident.is_resident or resident.since > event.sent:
             continue  # on its way, or this answer is older than what we know
         line = seen.get(resident.weights)
-        if line is None:
+        if line is not None:
+            _look_at(inn, resident, line, event.sent, now)
+        elif not inn.is_busy(resident.weights):
+            # Gone under a lease (Ollama was started anew), the request itself brings it back: its place stays taken.
             resident.turn("vanished", now)
             _leave(inn, resident, resident.looked)
-        else:
-            _look_at(inn, resident, line, event.sent, now)
     for line in seen.values():
         if line.weights not in inn.house.residents and inn.gone.get(line.weights, event.sent) <= event.sent:
             _adopt(inn, line, now)

@@ -70,14 +70,22 @@ def test_somebody_elses_requests_keep_a_model_from_being_idle_and_our_own_do_not
     assert resident.used == 20, "our own request moved that end"
 
 
-def test_a_lease_outlives_a_model_that_vanished():
+def test_a_model_that_vanished_under_a_lease_keeps_its_place_until_the_lease_ends():
     life = begin()
     life.ask(chain=("a",))
     life.load_ended(1)
     life.now = 5
     life.step(ev.Observed(5, ()))
+    # The request that holds the lease may be bringing it back: another heavy one beside it would be the second.
+    life.ask(chain=("b",))
+    assert not life.loads
+    life.now = 6
     life.step(ev.Released("t1"))
     assert life.scheduler.leases.all() == []
+    life.settle()
+    assert life.ended["t2"] == "granted"
+    life.step(ev.Observed(life.now, ()))
+    assert not life.scheduler.house.residents
 
 
 def test_a_session_with_another_turn_holds_its_model_and_its_last_turn_does_not():
