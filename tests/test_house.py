@@ -23,6 +23,9 @@ ROOMS = {
     "history_file": "books",
     "state": "books",
     "keeper": "keeper",
+    "place": "keeper",
+    "porter": "keeper",
+    "senses": "keeper",
     "moves": "keeper",
     "chat": "chat",
     "pace": "chat",
@@ -49,6 +52,7 @@ other annexes may enter them."""
 DOORS = {
     "keeper": {"backend", "watch", "memory", "clock", "power"},
     "moves": {"backend"},
+    "senses": {"backend", "watch", "memory", "clock"},
     "chat": {"backend"},
     "pace": {"backend"},
     "wish": {"backend"},

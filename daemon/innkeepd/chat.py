@@ -12,9 +12,10 @@ import anyio
 
 from innkeepd.catalog import Candidate
 from innkeepd.config import Config
-from innkeepd.keeper import Keeper, Place, Revoked
+from innkeepd.keeper import Keeper
 from innkeepd.outbound.backend import Backend, BackendFault
 from innkeepd.pace import Pace
+from innkeepd.place import Place, Revoked
 from innkeepd.policy import events as ev
 from innkeepd.policy.attempt import (
     Attempts,
@@ -139,13 +140,13 @@ class Journey:
         """Names that exist. A name that is new to us may just have been pulled: look once more before it is refused."""
         catalog, wish = self.keeper.catalog, request.wish
         chain = request.direction.candidates
-        is_news = wish.model or not catalog.models or self.keeper.knows_for() > PULLED_EVERY
+        is_news = wish.model or not catalog.models or self.keeper.senses.knows_for() > PULLED_EVERY
         if is_news and any(not catalog.is_known(candidate) for candidate in chain):
-            await self.keeper.ready.wait()
-            reachable = await self.keeper.refresh()
+            await self.keeper.senses.ready.wait()
+            reachable = await self.keeper.senses.refresh()
             chain = tuple(dict.fromkeys(catalog.candidate(candidate.name) for candidate in chain))
             if not reachable and not any(catalog.is_known(candidate) for candidate in chain):
-                fault = self.keeper.observation.fault if self.keeper.observation else None
+                fault = self.keeper.senses.observation.fault if self.keeper.senses.observation else None
                 text = f"Ollama at {self.keeper.backend.url} does not tell what is pulled"
                 raise Failure("backend_unreachable", fault or text)
         for candidate in chain:
@@ -265,7 +266,7 @@ class Journey:
             again=again,
         )
         if candidate.backend is None:
-            self.keeper.watch.hurry()
+            self.keeper.senses.watch.hurry()
         elif not request.told and not isinstance(step, RetrySame):
             # In mid-answer one replica may have died: if the others did too, the next request finds out in time.
             self.keeper.judge(candidate, fault.code, fault.message)
@@ -299,7 +300,7 @@ class Journey:
             if r.wanted_by == look.weights and not r.is_resident
         )
         if leaving or (moving is not None and not moving.is_resident):
-            since = keeper.swapping_since(look.weights)
+            since = keeper.porter.swapping_since(look.weights)
             elapsed = keeper.now() - since if since is not None else 0.0
             whole = None if look.expected is None else elapsed + look.expected
             return Told("loading", model, unloading=leaving, elapsed=elapsed, expected=whole)

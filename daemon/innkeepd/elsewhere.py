@@ -30,7 +30,7 @@ class Elsewhere:
         """Keep asking until cancelled; nothing to do where there are none."""
         if not self._backends:
             return
-        await self._keeper.ready.wait()
+        await self._keeper.senses.ready.wait()
         asked = list(self._backends)
         while True:
             async with anyio.create_task_group() as group:

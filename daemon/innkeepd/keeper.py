@@ -5,7 +5,7 @@ stop a model comes through here. Readers get copies (``snapshot.py``).
 """
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from time import time as epoch
 from typing import Any
@@ -16,27 +16,21 @@ from msgspec import Struct
 
 from innkeepd.catalog import Candidate, Catalog
 from innkeepd.moves import Moves
-from innkeepd.outbound.backend import Backend, BackendFault, Running
+from innkeepd.outbound.backend import Backend, BackendFault
 from innkeepd.outbound.clock import SleepWatch
 from innkeepd.outbound.memory import MemoryDoor
 from innkeepd.outbound.power import Awake
-from innkeepd.outbound.watch import Observation, Watch
+from innkeepd.place import Place
 from innkeepd.policy import events as ev
-from innkeepd.policy.budget import budget_of
-from innkeepd.policy.pressure import PressureGauge, sample_every
-from innkeepd.policy.reading import Reading
 from innkeepd.policy.residency import Residency
 from innkeepd.policy.rules import Rules
 from innkeepd.policy.scheduler import Scheduler
-from innkeepd.policy.verdict import held_free
+from innkeepd.porter import Porter
+from innkeepd.senses import Senses
 from innkeepd.ticks import ticks
 
 KEEP_ALIVE = 1800.0
 """Seconds that Ollama is told to keep a model: longer than our own idle time; a dead daemon leaves nothing for ever."""
-RENEW_BEFORE = 900.0
-"""A stay that is to go on is renewed when it has less than this many seconds left."""
-READ_WITHIN = 10.0
-"""Seconds for the list of what is pulled: an Ollama that accepts and never answers must not keep everybody waiting."""
 FRESH = 2.0
 """Seconds that an observation is good for: somebody else may have loaded a model since."""
 
@@ -51,45 +45,6 @@ class Counts(Struct):
     fallbacks: int = 0
     refusals: int = 0
     foreign_loads: int = 0
-
-
-class Revoked(Exception):
-    """A lease was taken back (a hold, a stop); ``code`` is the wire code for whoever held it."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-
-
-class Place:
-    """A place in the line, later a lease. ``settled`` is the scheduler's answer once there is one."""
-
-    def __init__(self, ticket: ev.Ticket, keeper: "Keeper") -> None:
-        self.ticket = ticket
-        self.asked = keeper.now()
-        self.settled: ev.Grant | ev.Refuse | None = None
-        self.revoked: Revoked | None = None
-        self._keeper = keeper
-        self._work: anyio.CancelScope | None = None
-
-    async def change(self, within: float) -> None:
-        """Wait until something in the house changed, at most so many seconds."""
-        if self.settled is None:
-            with anyio.move_on_after(within):
-                await self._keeper.changed()
-
-    def works_in(self, scope: anyio.CancelScope) -> None:
-        """The lease is used inside this scope: it is cancelled where the lease is taken back."""
-        self._work = scope
-        if self.revoked is not None:
-            scope.cancel()
-
-    def revoke(self, code: str, message: str) -> None:
-        """Take the lease back."""
-        self.revoked = Revoked(code, message)
-        if self._work is not None:
-            self._work.cancel()
 
 
 class Keeper:
@@ -107,49 +62,35 @@ class Keeper:
         journal: Callable[[float, ev.Event, list[ev.Action]], None] | None = None,
         learned: Callable[[], None] = lambda: None,
     ) -> None:
-        config = catalog.config
         self.catalog = catalog
         self.backend = backend
         self.scheduler = Scheduler(_rules(catalog))
         self.counts = Counts()
         self.awake = awake
-        self.gauge = PressureGauge()
-        self.reading: Reading | None = None
-        self.observation: Observation | None = None
-        self.ready = anyio.Event()
-        self.watch = Watch(backend, self._observe)
         self.pins: set[str] = set()
+        self.clients = 0
         self.on_event: list[Callable[[str, str, dict[str, Any]], None]] = []
-        self._moves = Moves(
+        self.senses = Senses(self, backend, memory, tasks=tasks, sleep_watch=sleep_watch)
+        moves = Moves(
             backend,
             weights_of=self.weights_of,
-            free=self._free_now,
-            load_timeout=config.timeouts.load,
-            observed=self._proved,
+            free=self.senses.free_now,
+            load_timeout=catalog.config.timeouts.load,
+            observed=self.senses.proved,
         )
-        self._memory = memory
+        self.porter = Porter(self, moves, tasks)
         self._tasks = tasks
         self._journal = journal
         self._learned = learned
-        self._sleep_watch = sleep_watch
-        self._slept = 0.0
         self._clock = ticks()
         self._inbox: deque[ev.Event] = deque()
         self._stepping = False
         self._places: dict[str, Place] = {}
-        self._moving: dict[str, float] = {}
-        self._swaps: dict[str, float] = {}
         self._changed = anyio.Event()
         self._is_watched = False
         self._rearm = anyio.Event()
         self._wake_at: float | None = None
         self._rings_at = float("inf")
-        self._clients = 0
-        self._strangers: set[str] = set()
-        self._learning = False
-        self._renewing: set[str] = set()
-        self._read_at = float("-inf")
-        self._measured: ev.Measured | None = None
 
     def __repr__(self) -> str:
         return f"Keeper({self.scheduler!r})"
@@ -158,19 +99,11 @@ class Keeper:
 
     def now(self) -> float:
         """Seconds on a clock that goes on while the machine sleeps: leases, holds and timers are real time."""
-        return self._clock() + self._slept
+        return self._clock() + self.senses.slept
 
     def wall(self, at: float) -> float:
         """An instant of ours as seconds since the epoch."""
         return epoch() + at - self.now()
-
-    def _notice_sleep(self) -> None:
-        slept = self._sleep_watch.slept() if self._sleep_watch else 0.0
-        if slept:
-            self._slept += slept
-            self.tell("log", "woke from sleep", {"slept": slept})
-            self.watch.hurry()
-            self._rearm.set()
 
     # ---- the way in ----
 
@@ -202,10 +135,8 @@ class Keeper:
                     self._granted(action)
                 case ev.Refuse():
                     self._refused(action)
-                case ev.Load():
-                    self._begin(action, self._load(action))
-                case ev.Unload():
-                    self._begin(action, self._unload(action))
+                case ev.Load() | ev.Unload():
+                    self.porter.begin(action)
                 case ev.WakeAt(at):
                     wake_at = at
         if wake_at is not None and wake_at < self._rings_at:
@@ -226,78 +157,12 @@ class Keeper:
         if place is not None:
             place.settled = action
 
-    def _begin(self, action: ev.Load | ev.Unload, move: Coroutine[Any, Any, None]) -> None:
-        self._moving[action.weights] = self.now()
-        for_whom = action.wanted_by if isinstance(action, ev.Unload) else action.weights
-        if for_whom is not None:
-            self._swaps.setdefault(for_whom, self.now())
-        self._tasks.start_soon(self._perform, action, move)
-
-    async def _perform(self, action: ev.Load | ev.Unload, move: Coroutine[Any, Any, None]) -> None:
-        """Whatever happens in there, the move comes to its end: the scheduler would wait for it for ever."""
-        try:
-            await move
-        except Exception as error:  # noqa: BLE001
-            self._moving.pop(action.weights, None)
-            self._swaps.pop(action.weights, None)
-            self.tell("log", "a fault of innkeepd itself", {"error": repr(error)})
-            ended = ev.LoadEnded if isinstance(action, ev.Load) else ev.UnloadEnded
-            self.post(ended(action.op, "load_failed", f"a fault of innkeepd itself: {error!r}"))
-
-    # ---- performing ----
-
-    async def _load(self, action: ev.Load) -> None:
-        name = self.name_of(action.weights)
-        self.counts.loads += 1
-        self.tell("residency", "loading", {"model": name, "context": action.context})
-        self.watch.hurry(self.catalog.config.timeouts.load)
-        with self.awake.during("load"):
-            outcome = await self._moves.bring_in(
-                action.weights, name, context=action.context, keep_alive=self.keep_alive()
-            )
-        self.watch.calm()
-        if outcome.code is None:
-            self.catalog.estimates.learned_load(action.weights, outcome.seconds)
-            if outcome.footprint is not None:
-                self.catalog.estimates.learned_footprint(action.weights, action.context, outcome.footprint)
-            self._has_learned()
-        elif outcome.code == "model_missing":
-            self._tasks.start_soon(self.refresh)
-        self.tell(
-            "residency",
-            "loaded" if outcome.code is None else "load failed",
-            {"model": name, "code": outcome.code, "message": outcome.message, "took": round(outcome.seconds, 3)},
-        )
-        self.measure()
-        self._moving.pop(action.weights, None)
-        self._swaps.pop(action.weights, None)
-        self.post(ev.LoadEnded(action.op, outcome.code, outcome.message, outcome.footprint))
-
-    async def _unload(self, action: ev.Unload) -> None:
-        name = self.name_of(action.weights)
-        self.counts.unloads += 1
-        self.counts.swaps += action.reason == "eviction"
-        self.tell("residency", "unloading", {"model": name, "reason": action.reason})
-        self.watch.hurry(30.0)
-        outcome = await self._moves.take_out(action.weights, name)
-        self.watch.calm()
-        if outcome.code is None:
-            self.catalog.estimates.learned_unload(action.weights, outcome.seconds)
-            self._has_learned()
-        self.tell(
-            "residency",
-            "unloaded" if outcome.code is None else "unload failed",
-            {"model": name, "message": outcome.message, "took": round(outcome.seconds, 3)},
-        )
-        self.measure()
-        self._moving.pop(action.weights, None)
-        self.post(ev.UnloadEnded(action.op, outcome.code, outcome.message))
-
     def know_again(self) -> None:
         """Tell the scheduler what is known of models by now."""
         self.post(ev.Known(self.catalog.specs()))
 
-    def _has_learned(self) -> None:
+    def has_learned(self) -> None:
+        """A load or an unload taught something."""
         self.know_again()
         self._learned()
 
@@ -311,8 +176,8 @@ class Keeper:
     @asynccontextmanager
     async def line(self, ticket: ev.Ticket) -> AsyncIterator[Place]:
         """Stand in line for a model; leaving gives the place or the lease back, whatever happened."""
-        if not self.ready.is_set():
-            await self.ready.wait()
+        if not self.senses.ready.is_set():
+            await self.senses.ready.wait()
         await self._look_again()
         place = Place(ticket, self)
         self._places[ticket.id] = place
@@ -331,10 +196,10 @@ class Keeper:
 
     async def _look_again(self) -> None:
         """Know what holds before deciding: a model that somebody else threw out must not be granted."""
-        seen = self.observation
-        if seen is None or anyio.current_time() - seen.sent > FRESH:
-            self.measure()
-            await self.watch.observe_now()
+        seen = self.senses.observation
+        if seen is None or not seen.reachable or anyio.current_time() - seen.sent > FRESH:
+            self.senses.measure()
+            await self.senses.watch.observe_now()
 
     async def take_out(self, leaving: tuple[str, ...]) -> None:
         """Unload these once their answers have ended. Raises ``BackendFault`` ``load_failed`` where one stays."""
@@ -376,7 +241,7 @@ class Keeper:
 
     def _holds_memory(self) -> bool:
         """Whether Ollama may still have a model of ours in memory; one that does not answer can be told nothing."""
-        is_away = self.observation is not None and not self.observation.reachable
+        is_away = self.senses.observation is not None and not self.senses.observation.reachable
         return not is_away and any(not resident.spared for resident in self.scheduler.house.residents.values())
 
     async def close(self, drain: float, *, last_words: float) -> None:
@@ -406,20 +271,12 @@ class Keeper:
 
     def attend(self, clients: int | None = None) -> None:
         """How many are connected: nobody there lets the house sleep."""
-        self._clients = self._clients if clients is None else clients
-        self.watch.attend(clients=self._clients, requests=len(self._places))
+        self.clients = self.clients if clients is None else clients
+        self.senses.watch.attend(clients=self.clients, requests=len(self._places))
 
     def places(self) -> list[Place]:
         """Everybody who waits or holds a lease."""
         return list(self._places.values())
-
-    def moving_since(self, weights: str) -> float | None:
-        """When the load or unload of these weights began."""
-        return self._moving.get(weights)
-
-    def swapping_since(self, weights: str) -> float | None:
-        """When the first unload for the sake of these weights began, or their load where nobody had to leave."""
-        return self._swaps.get(weights)
 
     # ---- what is known ----
 
@@ -456,97 +313,13 @@ class Keeper:
                 what = "answers again" if after is None else "failed"
                 self.tell("backend", what, {"model": weights, "code": code, "message": message})
 
-    def look_anew(self) -> None:
-        """Somebody changed what is pulled: read it soon."""
-        if not self._learning:
-            self._learning = True
-            self._tasks.start_soon(self._learn, set[str]())
-
-    async def _learn(self, names: set[str]) -> None:
-        """Find out what stands behind new names in ``/api/ps``; until then they are left out of account."""
-        try:
-            if await self.refresh():
-                self._strangers |= {name for name in names if not self.catalog.find(name)}
-                self.watch.hurry(0.0)
-        except Exception as error:  # noqa: BLE001
-            self.tell("log", "a fault of innkeepd itself", {"error": repr(error)})
-        finally:
-            self._learning = False
-
-    def knows_for(self) -> float:
-        """Seconds since what is pulled was read."""
-        return anyio.current_time() - self._read_at
-
-    async def refresh(self) -> bool:
-        """Read what is pulled. False where the backend does not answer."""
-        try:
-            with anyio.fail_after(READ_WITHIN):
-                self.catalog.update(await self.backend.pulled())
-        except (BackendFault, TimeoutError):
-            return False
-        self._read_at = anyio.current_time()
-        self.post(ev.Known(self.catalog.specs()))
-        for name in self.pins:
-            self.post(ev.PinSet(self.weights_of(name)))
-        return True
-
     def configure(self) -> None:
         """The configuration changed: judge everything anew."""
         self.scheduler.rules = _rules(self.catalog)
         self.scheduler.house.heavy_limit = self.catalog.config.residency.heavy_limit
-        self._moves.load_timeout = self.catalog.config.timeouts.load
-        self._measured = None
+        self.porter.moves.load_timeout = self.catalog.config.timeouts.load
         self.post(ev.Known(self.catalog.specs()))
-        self.measure()
-
-    def _free_now(self) -> int | None:
-        return self._memory.read().free_now
-
-    def measure(self) -> None:
-        """Read memory and tell the scheduler."""
-        self._notice_sleep()
-        reading = self.reading = self._memory.read()
-        budget = budget_of(reading, self.catalog.policy)
-        if budget is None:
-            return
-        if self.catalog.budget is None or self.catalog.budget.bytes != budget.bytes:
-            self.catalog.budget = budget
-            self.post(ev.Known(self.catalog.specs()))
-        before = self.gauge.level
-        pressure = self.gauge.feed(reading.pressure, self.now())
-        if pressure != before:
-            self.tell("memory", f"pressure is {pressure}", {"pressure": pressure})
-        self.post(ev.Measured(budget.bytes, held_free(budget, reading.free_now), pressure))
-
-    def _observe(self, seen: Observation) -> None:
-        self._notice_sleep()
-        before = self.observation
-        self.observation = seen
-        if before is None or before.reachable != seen.reachable:
-            self.tell(
-                "backend",
-                "reachable" if seen.reachable else "unreachable",
-                {"url": self.backend.url, "fault": seen.fault},
-            )
-        if seen.running is not None:
-            if not self.catalog.models:
-                self.look_anew()
-            self._proved(seen.sent, seen.running)
-        self.ready.set()
-
-    def _proved(self, sent: float, running: list[Running]) -> None:
-        unknown = {line.name for line in running if not self.catalog.find(line.name)} - self._strangers
-        if unknown and not self._learning:
-            self._learning = True
-            self._tasks.start_soon(self._learn, unknown)
-        told = [line for line in running if line.name not in unknown]
-        lines = tuple(ev.Seen(self.weights_of(r.name), r.size, r.context, r.expires) for r in told)
-        known = set(self.scheduler.house.residents)
-        self.post(ev.Observed(sent + self._slept, lines))
-        for weights, resident in self.scheduler.house.residents.items():
-            if weights not in known and not resident.owned and self.ready.is_set():
-                self.counts.foreign_loads += 1
-                self.tell("residency", "loaded by another program", {"model": self.name_of(weights)})
+        self.senses.measure()
 
     def tell(self, kind: str, what: str, data: dict[str, Any]) -> None:
         """Let watchers know."""
@@ -557,11 +330,15 @@ class Keeper:
 
     async def run(self) -> None:
         """Keep everything true until cancelled."""
-        self.measure()
-        await self.refresh()
+        self.senses.measure()
+        await self.senses.refresh()
         self._tasks.start_soon(self._ring)
-        self._tasks.start_soon(self._sample)
-        await self.watch.run()
+        self._tasks.start_soon(self.senses.sample)
+        await self.senses.watch.run()
+
+    def ring_anew(self) -> None:
+        """The clock jumped: look at the timer again."""
+        self._rearm.set()
 
     async def _ring(self) -> None:
         """The scheduler's timer. It may ring early and for nothing: most timers are put off by the next request."""
@@ -573,41 +350,6 @@ class Keeper:
             if self._wake_at is not None and self._wake_at <= self.now():
                 self._wake_at = None
                 self.post(ev.Woke())
-
-    async def _sample(self) -> None:
-        """Memory and renewals, rarely when nothing happens."""
-        while True:
-            house = self.scheduler.house
-            pause = sample_every(
-                changing=house.is_changing(),
-                resident=bool(house.residents),
-                connected=bool(self._clients),
-                pressure=self.gauge.level,
-            )
-            await anyio.sleep(pause)
-            self.measure()
-            self._renew()
-
-    def _renew(self) -> None:
-        forever = self.catalog.config.residency.idle_unload is None
-        soon = epoch() + RENEW_BEFORE
-        for resident in self.scheduler.house.residents.values():
-            stays = forever or resident.weights in self.scheduler.house.pins
-            ends = resident.expires is not None and resident.expires < soon
-            is_free = not self.scheduler.leases.count(resident.weights) and resident.weights not in self._renewing
-            if stays and ends and resident.is_resident and is_free:
-                self._renewing.add(resident.weights)
-                self._tasks.start_soon(self._stay, resident.weights, resident.context)
-
-    async def _stay(self, weights: str, context: int) -> None:
-        """Renew under a lease, so that nobody unloads in between."""
-        ticket = ev.Ticket(f"renew {weights}", (weights,), "batch")
-        try:
-            async with self.line(ticket) as place:
-                if isinstance(place.settled, ev.Grant):
-                    await self._moves.renew(self.name_of(weights), context=context, keep_alive=self.keep_alive())
-        finally:
-            self._renewing.discard(weights)
 
 
 def _rules(catalog: Catalog) -> Rules:

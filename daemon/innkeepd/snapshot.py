@@ -15,7 +15,7 @@ from innkeepd.policy.verdict import Guest, judge, missing
 def status(keeper: Keeper, *, simulated: bool, selected: str | None) -> dict[str, Any]:
     """Everything that ``status`` tells but for the daemon's own name, pid and uptime."""
     house, now = keeper.scheduler.house, keeper.now()
-    seen, reading, counts = keeper.observation, keeper.reading, keeper.counts
+    seen, reading, counts = keeper.senses.observation, keeper.senses.reading, keeper.counts
     waiting = [_waiter(keeper, place.ticket, now - place.asked) for place in keeper.places() if place.settled is None]
     held = keeper.scheduler.held_until
     return {
@@ -81,7 +81,7 @@ def _leaves(keeper: Keeper, resident: Residency) -> float | None:
 def _changing(keeper: Keeper, resident: Residency, now: float) -> dict[str, Any]:
     loading = resident.state == LOADING
     spec = keeper.scheduler.house.specs.get(resident.weights)
-    began = keeper.moving_since(resident.weights)
+    began = keeper.porter.moving_since(resident.weights)
     return {
         "model": keeper.name_of(resident.weights),
         "what": "loading" if loading else "unloading",
@@ -122,7 +122,7 @@ def _model(keeper: Keeper, config: Config, name: str, model: Model | None) -> di
         return base | {"weight": "light"} | _elsewhere(keeper, name)
     budget, house = keeper.catalog.budget, keeper.scheduler.house
     if model is None or budget is None:
-        fault = keeper.observation.fault if keeper.observation and not keeper.catalog.models else None
+        fault = keeper.senses.observation.fault if keeper.senses.observation and not keeper.catalog.models else None
         reason = f"can't be told: {fault}" if fault else missing(name).reason
         return base | {"weight": "light", "fit": "missing", "reason": reason}
     context = keeper.catalog.context_of(model.weights)
@@ -132,7 +132,7 @@ def _model(keeper: Keeper, config: Config, name: str, model: Model | None) -> di
         Guest(name, model.weights, size, heavy),
         _guests(keeper, house.residents.values()),
         budget,
-        keeper.reading.free_now if keeper.reading else None,
+        keeper.senses.reading.free_now if keeper.senses.reading else None,
         heavy_limit=house.heavy_limit,
     )
     return base | {

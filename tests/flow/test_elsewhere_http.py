@@ -25,7 +25,7 @@ async def open_port(engine):
     cluster = BackendConfig(name="cluster", url=engine.url, models=("llama3.3",))
     said = config(roles=default_roles() | {"general": general}, backends=(cluster,))
     async with open_house(said, backends={"cluster": OpenAIBackend(engine, token="sk-ours")}) as house:
-        await house.keeper.ready.wait()
+        await house.keeper.senses.ready.wait()
         async with asgi_client(App(said.http, house.rooms.journey, house.keeper, warn=print)) as http:
             yield house, http
 

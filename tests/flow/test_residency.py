@@ -385,7 +385,7 @@ async def test_a_fault_of_ours_in_a_move_ends_that_move_and_not_the_daemon(monke
         async def broken(*_args, **_more):
             raise RuntimeError("a bug")
 
-        monkeypatch.setattr(house.keeper._moves, "bring_in", broken)
+        monkeypatch.setattr(house.keeper.porter.moves, "bring_in", broken)
         error = await guest.told("hi", model=LLAMA8)
         assert error.code == "load_failed"
         assert "a bug" in error.message

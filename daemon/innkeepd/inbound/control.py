@@ -89,8 +89,8 @@ class Control:
 
     async def models(self, session: Session, asked: wire.ModelsAsk) -> None:
         """Every model, after a fresh look at what is pulled."""
-        await self._keeper.refresh()
-        await self._keeper.ready.wait()
+        await self._keeper.senses.refresh()
+        await self._keeper.senses.ready.wait()
         found = convert(snapshot.models(self._keeper, self._config), list[wire.ModelState])
         session.send(wire.Models(id=asked.id, models=found, selected=self._journey.signpost.selected))
 
@@ -197,7 +197,7 @@ class Control:
     async def _known(self, name: str) -> str:
         """The canonical name of a model that is pulled or lives elsewhere; looks once more before it refuses."""
         candidate = self._keeper.catalog.candidate(name)
-        if not self._keeper.catalog.is_known(candidate) and not await self._keeper.refresh():
+        if not self._keeper.catalog.is_known(candidate) and not await self._keeper.senses.refresh():
             raise Failure("backend_unreachable", f"Ollama does not answer at {self._keeper.backend.url}")
         if not self._keeper.catalog.is_known(candidate):
             raise Failure("unknown_model", self._keeper.catalog.how_to_get(candidate))

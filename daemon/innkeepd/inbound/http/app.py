@@ -69,7 +69,9 @@ class App:
         api: Api = _api_of(path)
         origin = headers.get(b"origin")
         is_ours = origin is not None and self._guard.is_our_origin(origin)
-        extra = [] if origin is None or not is_ours else [(b"access-control-allow-origin", origin), (b"vary", b"origin")]
+        extra = (
+            [] if origin is None or not is_ours else [(b"access-control-allow-origin", origin), (b"vary", b"origin")]
+        )
         full = (scope.get("extensions") or {}).get(FULL, _never)
         reply = Reply(send, extra=extra, is_full=full)
         try:
@@ -165,9 +167,9 @@ class App:
         if asked.is_virtual:
             raise HttpFault(400, f"{asked.name} stands for several models; name the one to unload", "bad_request")
         catalog = self._keeper.catalog
-        await self._keeper.ready.wait()
+        await self._keeper.senses.ready.wait()
         if catalog.find(asked.name) is None:
-            await self._keeper.refresh()
+            await self._keeper.senses.refresh()
         if catalog.find(asked.name) is None:
             raise HttpFault(404, f"model '{asked.name}' not found", "unknown_model")
         try:

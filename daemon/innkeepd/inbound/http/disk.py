@@ -55,7 +55,7 @@ class Disk:
                 return
             raise fault_of(fault.code, fault.message) from None
         finally:
-            self._keeper.look_anew()
+            self._keeper.senses.look_anew()
 
 
 def _verb(path: str) -> str | None:

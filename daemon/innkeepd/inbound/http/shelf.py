@@ -49,7 +49,7 @@ class Shelf:
         """``/api/ps``; a runner that was started under a derived name goes by its parent's."""
         lines = await self._lines("/api/ps")
         if lines is None:
-            seen = self._keeper.observation
+            seen = self._keeper.senses.observation
             running = (seen.running if seen else None) or []
             lines = [{"name": r.name, "model": r.name, "size": r.size, "digest": r.digest} for r in running]
         return _ENCODE({"models": [self._by_parent(line) for line in lines]})
@@ -71,7 +71,7 @@ class Shelf:
 
     async def version(self) -> bytes:
         """``/api/version``."""
-        seen = self._keeper.observation
+        seen = self._keeper.senses.observation
         if seen is not None and seen.version:
             return _ENCODE({"version": seen.version})
         with anyio.move_on_after(FIRST):
@@ -146,7 +146,7 @@ class Shelf:
 
     async def warm_up(self) -> None:
         """Ask for every model before anybody waits for it."""
-        await self._keeper.ready.wait()
+        await self._keeper.senses.ready.wait()
         await self._lines("/api/ps")
         for line in await self._pulled():
             try:

@@ -1,0 +1,168 @@
+"""What the keeper knows of the world: memory, what Ollama holds and has on its disk, and how long the machine slept."""
+
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio.abc import TaskGroup
+
+from innkeepd.outbound.backend import Backend, BackendFault, Running
+from innkeepd.outbound.clock import SleepWatch
+from innkeepd.outbound.memory import MemoryDoor
+from innkeepd.outbound.watch import Observation, Watch
+from innkeepd.policy import events as ev
+from innkeepd.policy.budget import budget_of
+from innkeepd.policy.pressure import PressureGauge, sample_every
+from innkeepd.policy.reading import Reading
+from innkeepd.policy.verdict import held_free
+
+if TYPE_CHECKING:
+    from innkeepd.keeper import Keeper
+
+READ_WITHIN = 10.0
+"""Seconds for the list of what is pulled: an Ollama that accepts and never answers must not keep everybody waiting."""
+
+
+class Senses:
+    """Reads the world and posts what it finds. ``ready`` is set once Ollama has been asked what it holds."""
+
+    def __init__(
+        self,
+        keeper: "Keeper",
+        backend: Backend,
+        memory: MemoryDoor,
+        *,
+        tasks: TaskGroup,
+        sleep_watch: SleepWatch | None,
+    ) -> None:
+        self.gauge = PressureGauge()
+        self.reading: Reading | None = None
+        self.observation: Observation | None = None
+        self.ready = anyio.Event()
+        self.watch = Watch(backend, self.observe)
+        self.slept = 0.0
+        self._keeper = keeper
+        self._memory = memory
+        self._tasks = tasks
+        self._sleep_watch = sleep_watch
+        self._strangers: set[str] = set()
+        self._learning = False
+        self._read_at = float("-inf")
+
+    def __repr__(self) -> str:
+        return f"<Senses, pressure {self.gauge.level}, last seen {self.observation!r}>"
+
+    # ---- time and memory ----
+
+    def _notice_sleep(self) -> None:
+        slept = self._sleep_watch.slept() if self._sleep_watch else 0.0
+        if slept:
+            self.slept += slept
+            self._keeper.tell("log", "woke from sleep", {"slept": slept})
+            self.watch.hurry()
+            self._keeper.ring_anew()
+
+    def free_now(self) -> int | None:
+        """Bytes free as Ollama counts them, read at this instant."""
+        return self._memory.read().free_now
+
+    def measure(self) -> None:
+        """Read memory and tell the scheduler."""
+        self._notice_sleep()
+        reading = self.reading = self._memory.read()
+        budget = budget_of(reading, self._keeper.catalog.policy)
+        if budget is None:
+            return
+        if self._keeper.catalog.budget is None or self._keeper.catalog.budget.bytes != budget.bytes:
+            self._keeper.catalog.budget = budget
+            self._keeper.post(ev.Known(self._keeper.catalog.specs()))
+        before = self.gauge.level
+        pressure = self.gauge.feed(reading.pressure, self._keeper.now())
+        if pressure != before:
+            self._keeper.tell("memory", f"pressure is {pressure}", {"pressure": pressure})
+        self._keeper.post(ev.Measured(budget.bytes, held_free(budget, reading.free_now), pressure))
+
+    # ---- what Ollama holds ----
+
+    def observe(self, seen: Observation) -> None:
+        """Take what the watch saw."""
+        self._notice_sleep()
+        before = self.observation
+        self.observation = seen
+        if before is None or before.reachable != seen.reachable:
+            self._keeper.tell(
+                "backend",
+                "reachable" if seen.reachable else "unreachable",
+                {"url": self._keeper.backend.url, "fault": seen.fault},
+            )
+        if seen.running is not None:
+            if not self._keeper.catalog.models:
+                self.look_anew()
+            self.proved(seen.sent, seen.running)
+        self.ready.set()
+
+    def proved(self, sent: float, running: list[Running]) -> None:
+        """Take what ``/api/ps`` said to a question of ``sent``."""
+        unknown = {line.name for line in running if not self._keeper.catalog.find(line.name)} - self._strangers
+        if unknown and not self._learning:
+            self._learning = True
+            self._tasks.start_soon(self._learn, unknown)
+        told = [line for line in running if line.name not in unknown]
+        lines = tuple(ev.Seen(self._keeper.weights_of(r.name), r.size, r.context, r.expires) for r in told)
+        known = set(self._keeper.scheduler.house.residents)
+        self._keeper.post(ev.Observed(sent + self.slept, lines))
+        for weights, resident in self._keeper.scheduler.house.residents.items():
+            if weights not in known and not resident.owned and self.ready.is_set():
+                self._keeper.counts.foreign_loads += 1
+                self._keeper.tell("residency", "loaded by another program", {"model": self._keeper.name_of(weights)})
+
+    # ---- what Ollama has on its disk ----
+
+    def look_anew(self) -> None:
+        """Somebody changed what is pulled: read it soon."""
+        if not self._learning:
+            self._learning = True
+            self._tasks.start_soon(self._learn, set[str]())
+
+    async def _learn(self, names: set[str]) -> None:
+        """Find out what stands behind new names in ``/api/ps``; until then they are left out of account."""
+        try:
+            if await self.refresh():
+                self._strangers |= {name for name in names if not self._keeper.catalog.find(name)}
+                self.watch.hurry(0.0)
+        except Exception as error:  # noqa: BLE001
+            self._keeper.tell("log", "a fault of innkeepd itself", {"error": repr(error)})
+        finally:
+            self._learning = False
+
+    def knows_for(self) -> float:
+        """Seconds since what is pulled was read."""
+        return anyio.current_time() - self._read_at
+
+    async def refresh(self) -> bool:
+        """Read what is pulled. False where the backend does not answer."""
+        try:
+            with anyio.fail_after(READ_WITHIN):
+                self._keeper.catalog.update(await self._keeper.backend.pulled())
+        except (BackendFault, TimeoutError):
+            return False
+        self._read_at = anyio.current_time()
+        self._keeper.post(ev.Known(self._keeper.catalog.specs()))
+        for name in self._keeper.pins:
+            self._keeper.post(ev.PinSet(self._keeper.weights_of(name)))
+        return True
+
+    # ---- again and again ----
+
+    async def sample(self) -> None:
+        """Memory and renewals, rarely when nothing happens."""
+        while True:
+            house = self._keeper.scheduler.house
+            pause = sample_every(
+                changing=house.is_changing(),
+                resident=bool(house.residents),
+                connected=bool(self._keeper.clients),
+                pressure=self.gauge.level,
+            )
+            await anyio.sleep(pause)
+            self.measure()
+            self._keeper.porter.renew_stays()

@@ -1,0 +1,91 @@
+"""What the keeper knows of the world."""
+
+import anyio
+import pytest
+
+from innkeepd.outbound.backend import Running
+from innkeepd.outbound.watch import Observation
+from innkeepd.policy import events as ev
+from innkeepd.policy.pressure import HOLD
+from innkeepd.policy.reading import Reading
+from support.house import LLAMA8, SleepingMac, mock_clock, open_house
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend():
+    return mock_clock()
+
+
+def ticket(house, name, number=1):
+    return ev.Ticket(f"t{number}", (house.keeper.weights_of(name),))
+
+
+async def settled(place):
+    while place.settled is None:
+        await place.change(within=1.0)
+    return place.settled
+
+
+async def test_names_in_ps_that_nobody_knows_are_looked_up_before_they_count():
+    async with open_house() as house:
+        await house.keeper.senses.ready.wait()
+        asked = len(house.asked("/api/tags"))
+        now = anyio.current_time()
+        house.keeper.senses.observe(Observation(now, [Running("stranger:1b", 2**30)]))
+        assert house.keeper.scheduler.house.residents == {}
+        await anyio.sleep(0.1)
+        assert len(house.asked("/api/tags")) == asked + 1
+        house.keeper.senses.observe(Observation(anyio.current_time(), [Running("stranger:1b", 2**30)]))
+        assert list(house.keeper.scheduler.house.residents) == ["stranger:1b"]
+        await anyio.sleep(0.1)
+        assert len(house.asked("/api/tags")) == asked + 1
+
+
+async def test_an_odd_fault_while_looking_names_up_is_told_and_outlived(monkeypatch):
+    async with open_house() as house:
+        await house.keeper.senses.ready.wait()
+        heard = []
+        house.keeper.on_event.append(lambda *event: heard.append(event))
+
+        async def broken():
+            raise ValueError("odd")
+
+        monkeypatch.setattr(house.keeper.backend, "pulled", broken)
+        house.keeper.senses.look_anew()
+        await anyio.sleep(1)
+        assert [what for kind, what, _ in heard if kind == "log"] == ["a fault of innkeepd itself"]
+        assert not house.keeper.senses._learning
+
+
+async def test_time_goes_on_while_the_machine_sleeps():
+    sleep = SleepingMac()
+    async with open_house(sleep=sleep) as house:
+        await house.keeper.senses.ready.wait()
+        before = house.keeper.now()
+        sleep.asleep += 500.0
+        house.keeper.senses.measure()
+        assert house.keeper.now() - before == pytest.approx(500.0, abs=1)
+
+
+async def test_a_machine_whose_memory_cannot_be_read_begins_nothing_and_breaks_nothing():
+    class Blind:
+        def read(self):
+            return Reading(platform="x", source="none")
+
+    async with open_house(memory=Blind()) as house:
+        guest = house.connect()
+        assert (await guest.told("hi", model=LLAMA8)).code in {"never_fits", "model_missing"}
+        assert (await guest.status()).memory.budget == 0
+
+
+async def test_pressure_is_told_once_and_falls_only_after_it_has_held():
+    async with open_house() as house:
+        heard = []
+        house.keeper.on_event.append(lambda *event: heard.append(event[1]) if event[0] == "memory" else None)
+        house.simulator.machine.pressure_level = 2
+        await anyio.sleep(120)
+        house.simulator.machine.pressure_level = 1
+        await anyio.sleep(HOLD + 20)
+        assert heard == ["pressure is warning", "pressure is normal"]
