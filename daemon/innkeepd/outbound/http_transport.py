@@ -1,8 +1,8 @@
 """``Transport`` on sockets: a pool of kept connections to one server. asyncio only.
 
-Not a client library, because each request and each token passes here: measured on this path, aiohttp takes twice the
-time a request and a third more a token, 14 MB and 0.15 s of start (``docs/speed.md``). What a library would add beyond
-this is what ``Transport`` rules out: redirects, cookies, proxies, decompression, timeouts.
+Not a client library, because each request and each token passes here: with aiohttp the daemon used 0.83 ms of CPU for
+a request instead of 0.71, 5.0 us a token instead of 4.2, and 11 MB more (``docs/speed.md``). What a library
+would add beyond this is what ``Transport`` rules out: redirects, cookies, proxies, decompression, timeouts.
 """
 
 import asyncio
