@@ -70,3 +70,23 @@ def test_only_the_chosen_verb_is_imported():
     code = "import sys, innkeepd.main as m; m.main(['config', 'path']); sys.exit('httptools' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], env=ENVIRON, stdout=subprocess.DEVNULL, check=False)
     assert ran.returncode == 0
+
+
+def test_a_thin_install_is_told_what_the_daemon_needs(capsys, monkeypatch):
+    def absent(_name):
+        raise ModuleNotFoundError("No module named 'psutil'", name="psutil")
+
+    monkeypatch.setattr(main, "import_module", absent)
+    assert main.main(["memory"]) == 1
+    assert capsys.readouterr().err == (
+        'innkeepd: psutil is not installed; the daemon needs it: pip install "innkeep[daemon]"\n'
+    )
+
+
+def test_a_module_of_ours_that_is_missing_is_a_fault(monkeypatch):
+    def absent(_name):
+        raise ModuleNotFoundError("No module named 'innkeepd.gone'", name="innkeepd.gone")
+
+    monkeypatch.setattr(main, "import_module", absent)
+    with pytest.raises(ModuleNotFoundError):
+        main.main(["memory"])
