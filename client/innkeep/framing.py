@@ -11,7 +11,7 @@ Three faults end a connection (``ends_connection``), because what follows can't 
 from __future__ import annotations  # evaluating them would cost a command 3 ms at its start
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, get_args, get_origin
 
 import msgspec
 
@@ -223,7 +223,24 @@ def _reason(body: bytes, dialect: Dialect, what: str) -> InnkeepError:
         error = UnknownType(f"no request is called `{kind[:80]}`")
         error.request_id = identity
         return error
-    return _refusal(identity, kind, *_place(what))
+    field, complaint = _place(what)
+    if complaint.startswith("invalid enum value") and (known := _choices(kind, field)):
+        complaint += f"; there are {', '.join(known)}"
+    return _refusal(identity, kind, field, complaint)
+
+
+def _choices(kind: str, field: str) -> list[str]:
+    """The words that a request's field may hold, where it is one of a few: found in its annotation."""
+    shape = next(each for each in get_args(wire.Request) if each.__struct_config__.tag == kind)
+    name = field.partition("[")[0].partition(".")[0]
+    pending, found = [each.type for each in msgspec.structs.fields(shape) if each.name == name], list[str]()
+    while pending:
+        annotation = pending.pop(0)
+        if get_origin(annotation) is Literal:
+            found += [choice for choice in get_args(annotation) if isinstance(choice, str)]
+        else:
+            pending += get_args(annotation)
+    return found
 
 
 def _value(fields: dict[str, msgspec.Raw], name: str, dialect: Dialect) -> Any:

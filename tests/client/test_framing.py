@@ -253,6 +253,21 @@ def test_msgpack_extensions_have_no_place_in_a_free_field():
     assert "extension type 5" in str(fault)
 
 
+@pytest.mark.parametrize(
+    ("request_", "told"),
+    [
+        (
+            {"type": "select", "model": None, "role": "cook"},
+            "select.role: invalid enum value 'cook'; there are coding, ",
+        ),
+        ({"type": "watch", "kinds": ["log", "x"]}, "watch.kinds[1]: invalid enum value 'x'; there are residency, "),
+    ],
+)
+def test_a_word_that_is_none_of_a_few_is_told_with_them(request_, told):
+    body = msgspec.json.encode({"id": 1, **request_})
+    assert fault_of(body).message.startswith(told)
+
+
 def test_unknown_keys_are_ignored():
     assert wire.Resume(id=3) == decode_request(b'{"id":3,"type":"resume","colour":"red"}', "lines")
 
