@@ -17,6 +17,9 @@ from innkeepd.policy.events import Priority
 LONGEST = 1e9
 """The largest number of seconds or tokens in a trace: beyond it, sums lose the seconds."""
 
+HEAD = ("trace", "seed", "note", "requests")
+"""What the first line tells of a trace."""
+
 
 class TraceError(Exception):
     """The trace or the table of models cannot be read; the message says where and why, in one line."""
@@ -85,9 +88,9 @@ def read_trace(lines: Iterable[str], origin: str) -> list[TraceRequest]:
             continue
         try:
             raw: Any = msgspec.json.decode(line)
-            if isinstance(raw, dict) and "trace" in raw and "id" not in raw:
+            if _is_head(raw):
                 continue
-            request = msgspec.convert(raw, TraceRequest)
+            request = msgspec.convert(_told(raw), TraceRequest)
         except msgspec.MsgspecError as error:
             raise TraceError(f"{origin}, line {number}: {error}") from None
         if (why := _contradiction(request, seen)) is not None:
@@ -98,6 +101,16 @@ def read_trace(lines: Iterable[str], origin: str) -> list[TraceRequest]:
         raise TraceError(f"{origin}: no request in it")
     _check_followers(requests, seen, origin)
     return requests
+
+
+def _is_head(raw: Any) -> bool:
+    """Whether a line is about the trace and no request; a request that merely lacks its ``id`` is a mistake to tell."""
+    return isinstance(raw, dict) and "id" not in raw and not raw.keys().isdisjoint(HEAD)
+
+
+def _told(raw: Any) -> Any:
+    """Without what is null: other recorders write every field, and null is what was not told."""
+    return {name: value for name, value in raw.items() if value is not None} if isinstance(raw, dict) else raw
 
 
 def _contradiction(request: TraceRequest, seen: set[str]) -> str | None:

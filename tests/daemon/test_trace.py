@@ -31,10 +31,17 @@ def test_a_trace_may_have_a_head_and_empty_lines():
     assert [(request.id, request.t, request.after) for request in requests] == [("1", 0, None), ("2", None, "1")]
 
 
+def test_a_head_needs_no_name_and_a_null_is_what_was_not_told():
+    nulls = dict.fromkeys(("after", "think", "client", "session", "last", "cancel", "patience"))
+    requests = read_trace(['{"seed": 1, "note": ""}', line(**nulls, unknown={"a": [1]})], "x")
+    assert [(r.id, r.think, r.client, r.last) for r in requests] == [("1", 0.0, "", True)]
+
+
 @pytest.mark.parametrize(
     ("lines", "why"),
     [
         (["{"], "x, line 1: Input data was truncated"),
+        ([line(id=...)], "x, line 1: Object missing required field `id`"),
         (["[]"], "x, line 1: Expected `object`, got `array`"),
         ([line(**{"class": "king"})], r"x, line 1: Invalid enum value 'king' - at `\$.class`"),
         ([line(chain=...)], "x, line 1: Object missing required field `chain`"),
