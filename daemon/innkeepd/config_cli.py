@@ -1,11 +1,11 @@
 """``innkeepd config check|path|show``."""
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from innkeepd.arguments import Parser
 from innkeepd.config_file import check, find, load
 from innkeepd.config_text import show
 from innkeepd.errors import ConfigError
@@ -15,9 +15,7 @@ EX_CONFIG = 78
 
 def main(argv: Sequence[str]) -> int:
     """Answer; returns the exit status: 0, or 78 for a wrong configuration."""
-    parser = argparse.ArgumentParser(
-        prog="innkeepd config", description="Check the configuration, show it, or tell where it is."
-    )
+    parser = Parser(prog="innkeepd config", description="Check the configuration, show it, or tell where it is.")
     parser.add_argument("what", choices=["check", "path", "show"])
     parser.add_argument("--config", type=Path, help="the file, instead of $INNKEEP_CONFIG or ~/.innkeep/config.toml")
     told = parser.parse_args(argv)

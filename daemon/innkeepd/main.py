@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from innkeepd import __version__
+from innkeepd.arguments import Parser
 
 EX_CONFIG = 78
 INTERRUPTED, READER_LEFT = 130, 141
@@ -35,8 +36,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb; returns the exit status. Only the chosen verb's module is imported."""
     told = list(sys.argv[1:] if argv is None else argv)
     if told and told[0] in VERBS:
-        return _say(import_module(VERBS[told[0]][0]).main, told[1:])
-    parser = argparse.ArgumentParser(
+        try:
+            return _say(import_module(VERBS[told[0]][0]).main, told[1:])
+        except ModuleNotFoundError as missing:
+            return _thin(missing)
+    parser = Parser(
         prog="innkeepd",
         description="The daemon that owns which model is in memory.",
         epilog=EXAMPLES,
@@ -48,6 +52,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         verbs.add_parser(name, help=what)
     parser.parse_args(told)
     return 0
+
+
+def _thin(missing: ModuleNotFoundError) -> int:
+    """Only the client's needs are installed. A module of our own that is missing is a fault, and told as one."""
+    if (missing.name or "innkeepd").partition(".")[0] in {"innkeep", "innkeepd"}:
+        raise missing
+    text = f'innkeepd: {missing.name} is not installed; the daemon needs it: pip install "innkeep[daemon]"'
+    print(text, file=sys.stderr)
+    return 1
 
 
 def _say(verb: Callable[[Sequence[str]], int], told: Sequence[str]) -> int:

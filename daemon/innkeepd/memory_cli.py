@@ -1,6 +1,5 @@
 """``innkeepd memory``: the reading, the budget and the verdicts, of this machine or of a recording."""
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import anyio
 
+from innkeepd.arguments import Parser
 from innkeepd.catalog import memory_policy
 from innkeepd.config_file import load
 from innkeepd.errors import ConfigError
@@ -23,9 +23,7 @@ ASK_WITHIN = 2.0
 
 def main(argv: Sequence[str]) -> int:
     """Print the report; returns the exit status: 0, 2 for a bad recording, 78 for a wrong configuration."""
-    parser = argparse.ArgumentParser(
-        prog="innkeepd memory", description="What the memory holds, the budget, and which models fit."
-    )
+    parser = Parser(prog="innkeepd memory", description="What the memory holds, the budget, and which models fit.")
     parser.add_argument("--json", action="store_true", help="one JSON object; every quantity in bytes")
     parser.add_argument(
         "--from",

@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from innkeep import paths
 from innkeep.errors import InnkeepError
 from innkeepd import __version__
+from innkeepd.arguments import Parser
 from innkeepd.config import Config
 from innkeepd.config_file import find, load
 from innkeepd.errors import ConfigError, DaemonError
@@ -65,7 +66,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _options(argv: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="innkeepd run",
         description="Serve until SIGTERM, SIGINT or `innkeep shutdown`. SIGHUP re-reads the configuration.",
     )

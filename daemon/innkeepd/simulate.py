@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from innkeepd import config_file
+from innkeepd.arguments import Parser
 from innkeepd.config import Config
 from innkeepd.errors import ConfigError
 from innkeepd.policy.events import PRIORITIES
@@ -42,8 +43,8 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="innkeepd simulate",
         description="Play a trace of requests against the scheduler, in virtual time, with the built-in defaults.",
         epilog="example: innkeep history --trace > mine.jsonl; innkeepd simulate mine.jsonl --plot mine.svg",

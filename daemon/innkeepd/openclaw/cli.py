@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from innkeepd import config_file
+from innkeepd.arguments import Parser
 from innkeepd.config import Config, default_roles
 from innkeepd.errors import DaemonError
 from innkeepd.openclaw import document, provider, roles
@@ -40,9 +41,9 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
         return 130
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The verbs and their options."""
-    root = argparse.ArgumentParser(
+    root = Parser(
         prog="innkeep openclaw",
         description="Connect OpenClaw to innkeep: take its model chains over, and let it ask innkeep for models.",
         epilog=EPILOG,

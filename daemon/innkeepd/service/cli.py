@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from innkeepd.arguments import Parser
 from innkeepd.config import Config
 from innkeepd.config_file import load
 from innkeepd.errors import ConfigError, DaemonError
@@ -68,9 +69,9 @@ def main(argv: Sequence[str] | None = None, world: World | None = None) -> int:
         return 130
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The verbs and their options."""
-    root = argparse.ArgumentParser(
+    root = Parser(
         prog="innkeep service",
         description="Run innkeepd as a service of your login: a LaunchAgent on macOS, a user unit of systemd on Linux.",
         epilog=EPILOG,

@@ -3,7 +3,6 @@
 Exit status: 0 all is well, 1 warnings, 2 errors (or the doctor itself failed; then one line on stderr says why).
 """
 
-import argparse
 import json
 import os
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from innkeepd import __version__
+from innkeepd.arguments import Parser
 from innkeepd.errors import DaemonError
 from innkeepd.service.bundle import report
 from innkeepd.service.checks import HOUSE
@@ -57,9 +57,9 @@ def main(
     return max(STATUS[finding.level] for finding in findings)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The options."""
-    root = argparse.ArgumentParser(
+    root = Parser(
         prog="innkeep doctor",
         description="Find out what is wrong with innkeep, Ollama and this machine's memory, and how to mend it.",
         epilog="exit status: 0 all is well, 1 warnings, 2 errors",

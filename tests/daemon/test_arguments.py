@@ -1,0 +1,27 @@
+import pytest
+
+from innkeepd import config_cli, main, run, simulate
+
+
+@pytest.mark.parametrize(
+    ("verb", "told", "line"),
+    [
+        (main.main, [], "innkeepd: the following arguments are required: VERB; see `innkeepd --help`"),
+        (main.main, ["--nothing"], "innkeepd: the following arguments are required: VERB; see `innkeepd --help`"),
+        (
+            simulate.main,
+            [],
+            "innkeepd: the following arguments are required: trace; see `innkeepd simulate --help`",
+        ),
+        (
+            run.main,
+            ["--journal"],
+            "innkeepd: argument --journal: expected one argument; see `innkeepd run --help`",
+        ),
+        (config_cli.main, [], "innkeepd: the following arguments are required: what; see `innkeepd config --help`"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(verb, told, line, capsys):
+    with pytest.raises(SystemExit) as left:
+        verb(told)
+    assert (left.value.code, capsys.readouterr().err) == (2, line + "\n")
