@@ -34,7 +34,7 @@ async def test_a_swap_is_timed_from_its_first_unload_to_the_end_of_its_load():
             assert porter.moving_since(leaving) == pytest.approx(began, abs=0.01)
             assert porter.swapping_since(wanted) == pytest.approx(began, abs=0.01)
             while porter.moving_since(wanted) is None:
-                await anyio.sleep(0.1)
+                await keeper.changed()
             assert porter.moving_since(wanted) > began
             assert porter.swapping_since(wanted) == pytest.approx(began, abs=0.01)
         assert porter.moving_since(wanted) is porter.swapping_since(wanted) is None

@@ -135,7 +135,7 @@ class Guest:
                 self._tell()
         except (anyio.EndOfStream, anyio.BrokenResourceError):
             pass
-        except Exception as error:  # a breach of the protocol: whoever waits for a reply is told
+        except Exception as error:  # noqa: BLE001 - a breach of the protocol: whoever waits for a reply is told
             self.broken = error
         self.is_over = True
         self._tell()

@@ -13,9 +13,9 @@ from anyio.abc import ByteStream, TaskGroup
 from innkeep import wire
 from innkeep.errors import InnkeepError, from_code
 from innkeep.framing import Dialect, Framer, decode_request, encode, ends_connection, error_reply
-from innkeepd.chat import Failure
 from innkeepd.inbound.ear import Ear
 from innkeepd.inbound.outbox import Outbox
+from innkeepd.wish import Failure
 
 MOST_OPEN = 1024
 """Requests that may be open on one connection."""

@@ -7,9 +7,9 @@ import pytest
 from anyio.abc import UNIXSocketStream
 
 from innkeep import wire
-from innkeepd.chat import Failure
 from innkeepd.inbound import session as room
 from innkeepd.inbound.session import Session
+from innkeepd.wish import Failure
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from trio.testing import MockClock
 from innkeepd.outbound.backend import Running
 from innkeepd.outbound.http import Unreachable
 from innkeepd.outbound.ollama import OllamaBackend
-from innkeepd.outbound.watch import AWAKE, IDLE, QUICK, SERVING, Observation, Watch
+from innkeepd.outbound.watch import AWAKE, IDLE, QUICK, Observation, Watch
 from support.scripted import ScriptedTransport
 
 pytestmark = pytest.mark.anyio
