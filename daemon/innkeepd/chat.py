@@ -25,6 +25,7 @@ from innkeepd.policy.attempt import (
     Stop,
     first_token_limit,
 )
+from innkeepd.policy.residency import UNLOADING
 from innkeepd.request import Request, decision_record
 from innkeepd.signpost import Signpost
 from innkeepd.wish import Failure, Lease, Result, Tell, Told, Wish, Work
@@ -34,8 +35,12 @@ SLOW_TO_FAIL = 1.0
 """An engine elsewhere that takes so many seconds to be unreachable is not tried again at once: nobody is there."""
 PULLED_EVERY = 30.0
 """Seconds after which a role's model that was not pulled is looked for again."""
+SAME_INSTANT = 1.0
+"""Seconds that an instant may jump when it is told by the clock on the wall, which is corrected all the time."""
 TOLD_EVERY = 1.0
 """Seconds between two words to whoever waits."""
+CROWD = 32
+"""So many requests are told of each change at once; more of them once in that time."""
 
 
 class Records(Protocol):
@@ -171,18 +176,19 @@ class Journey:
     async def _wait(self, request: Request, place: Place, chain: list[Candidate], tell: Tell) -> ev.Grant:
         """Stand in line and tell about it. Raises ``Failure`` where the scheduler refuses."""
         told: Told | None = None
-        began = anyio.current_time()
+        began = looked = anyio.current_time()
         swapping: float | None = None
         while place.settled is None:
-            news = self.outlook(place)
-            if swapping is None and news.kind == "loading":
-                swapping = anyio.current_time()
-                request.evicted += [name for name in news.unloading if name not in request.evicted]
-            if told is None or _is_news(told, news):
-                await tell(news)
-                told = news
-                if news.reason and news.reason not in request.waits:
-                    request.waits.append(news.reason)
+            # In a crowd everybody's news are looked at now and then: each change is one for hundreds of them.
+            if told is None or len(self.keeper.places()) <= CROWD or anyio.current_time() - looked >= TOLD_EVERY:
+                looked, news = anyio.current_time(), self.outlook(place)
+                if swapping is None and news.kind == "loading":
+                    swapping = looked
+                    request.evicted += [name for name in news.unloading if name not in request.evicted]
+                if told is None or _is_news(told, news):
+                    await tell(news)
+                    told = news
+                    request.waited_for(news.reason)
             await place.change(within=TOLD_EVERY)
         now = anyio.current_time()
         request.queued += now - began
@@ -297,10 +303,10 @@ class Journey:
         leaving = tuple(
             keeper.name_of(r.weights)
             for r in house.residents.values()
-            if r.wanted_by == look.weights and not r.is_resident
+            if (r.wanted_by == look.weights and not r.is_resident) or (r is moving and r.state == UNLOADING)
         )
         if leaving or (moving is not None and not moving.is_resident):
-            since = keeper.porter.swapping_since(look.weights)
+            since = keeper.porter.swapping_since(look.weights) or keeper.porter.moving_since(look.weights)
             elapsed = keeper.now() - since if since is not None else 0.0
             whole = None if look.expected is None else elapsed + look.expected
             return Told("loading", model, unloading=leaving, elapsed=elapsed, expected=whole)
@@ -368,12 +374,13 @@ def _is_news(told: Told, news: Told) -> bool:
             or told.unloading != news.unloading
             or news.elapsed - told.elapsed >= TOLD_EVERY * 0.9
         )
-    return (told.kind, told.model, told.position, told.ahead, told.resident, told.reason, told.until) != (
+    if abs((told.until or 0.0) - (news.until or 0.0)) >= SAME_INSTANT:
+        return True
+    return (told.kind, told.model, told.position, told.ahead, told.resident, told.reason) != (
         news.kind,
         news.model,
         news.position,
         news.ahead,
         news.resident,
         news.reason,
-        news.until,
     )

@@ -93,6 +93,13 @@ class Porter:
         self._keeper.senses.measure()
         self._moving.pop(action.weights, None)
         self._keeper.post(ev.UnloadEnded(action.op, outcome.code, outcome.message))
+        self._forget_swap(action.wanted_by)
+
+    def _forget_swap(self, weights: str | None) -> None:
+        """Whoever wanted the room may have left, so that no load follows: the next swap counts from its own start."""
+        residents = self._keeper.scheduler.house.residents.values()
+        if weights not in self._moving and not any(r.wanted_by == weights and not r.is_resident for r in residents):
+            self._swaps.pop(weights or "", None)
 
     # ---- looks ----
 

@@ -27,6 +27,10 @@ def test_a_change_is_news_and_a_countdown_is_not():
     waiting = Told("waiting", "m", position=2, ahead=1, expected=30.0, reason="x")
     assert not _is_news(waiting, Told("waiting", "m", position=2, ahead=1, expected=12.0, reason="x"))
     assert _is_news(waiting, Told("waiting", "m", position=1, ahead=0, expected=12.0, reason="x"))
+    held = Told("waiting", "m", until=1e9)
+    assert not _is_news(held, Told("waiting", "m", until=1e9 + 0.001))  # the wall's clock was corrected
+    assert _is_news(held, Told("waiting", "m", until=1e9 + 60))
+    assert _is_news(held, Told("waiting", "m"))
     loading = Told("loading", "m", elapsed=1.0)
     assert _is_news(waiting, loading)
     assert not _is_news(loading, Told("loading", "m", elapsed=1.5))

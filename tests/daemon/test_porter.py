@@ -41,6 +41,20 @@ async def test_a_swap_is_timed_from_its_first_unload_to_the_end_of_its_load():
         assert (keeper.counts.loads, keeper.counts.unloads, keeper.counts.swaps) == (2, 1, 1)
 
 
+async def test_a_swap_whose_asker_left_is_forgotten_and_the_next_counts_from_its_own_start():
+    async with open_house() as house:
+        porter, keeper = house.keeper.porter, house.keeper
+        await keeper.senses.ready.wait()
+        await granted(house, QWEN, 1)
+        wanted = keeper.weights_of(DEEPSEEK)
+        async with keeper.line(ev.Ticket("t2", (wanted,))):
+            await anyio.sleep(0.1)
+            assert porter.swapping_since(wanted) is not None
+        await anyio.sleep(60)
+        assert porter.swapping_since(wanted) is None
+        assert house.loads() == [QWEN]
+
+
 async def test_watchers_hear_of_a_load_and_of_its_end():
     async with open_house() as house:
         heard = []
