@@ -1,5 +1,6 @@
 """What stands in memory: pins, idleness, pressure, holds, other programs' loads, restarts, and two heavy ones never."""
 
+import itertools
 import random
 
 import anyio
@@ -74,9 +75,37 @@ async def test_a_pin_survives_a_restart():
         assert (await guest.status()).resident[0].pinned
 
 
-async def test_pinning_what_is_not_pulled_is_refused():
+async def test_pinning_what_is_not_pulled_is_refused_and_unpinning_a_slip_too():
     async with open_house() as house:
-        assert (await house.connect().answer(wire.Pin(id=0, model="nobody:1b"))).code == "unknown_model"
+        guest = house.connect()
+        assert (await guest.answer(wire.Pin(id=0, model="nobody:1b"))).code == "unknown_model"
+        assert (await guest.answer(wire.Unpin(id=0, model="nobody:1b"))).code == "unknown_model"
+        house.keeper.pins.add("removed:1b")  # pinned once, no longer pulled
+        assert (await guest.answer(wire.Unpin(id=0, model="removed:1b"))).model == "removed:1b"
+        assert house.keeper.pins == set()
+
+
+async def test_who_asks_for_a_model_on_its_way_out_is_told_that_it_is():
+    async with open_house() as house:
+        guest = house.connect()
+        await guest.told(CODE)
+        await guest.ask(wire.Unload(id=0, model=QWEN))
+        number = await guest.chat(CODE)
+        loading = await guest.until(number, wire.Loading)
+        assert (loading.model, loading.unloading) == (QWEN, [QWEN])
+        assert (await guest.until(number, wire.Loading, 2)).unloading == []
+        assert (await guest.end(number)).model == QWEN
+
+
+async def test_who_waits_out_a_hold_is_told_once(monkeypatch):
+    async with open_house() as house:
+        epoch, corrections = house.simulator.wall.epoch, itertools.cycle((0.0, 0.002))
+        monkeypatch.setattr("innkeepd.keeper.epoch", lambda: epoch() + next(corrections))
+        guest = house.connect()
+        await guest.answer(wire.Hold(id=0, seconds=30.0))
+        number = await guest.chat(CODE)
+        assert (await guest.end(number)).model == QWEN
+        assert sum(isinstance(each, wire.Waiting) for each in guest.heard[number]) == 1
 
 
 # ---- pressure --------------------------------------------------------------------------------------------------------

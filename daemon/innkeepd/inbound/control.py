@@ -163,8 +163,10 @@ class Control:
         session.send(wire.Pinned(id=asked.id, model=name))
 
     async def unpin(self, session: Session, asked: wire.Unpin) -> None:
-        """No longer."""
+        """No longer. A pinned model that is not pulled any more can be unpinned; a name that is neither is a slip."""
         name = self._keeper.catalog.candidate(asked.model).name
+        if name not in self._keeper.pins:
+            name = await self._known(name)
         self._keeper.pin(name, pinned=False)
         self._state.put_pins(self._keeper.pins)
         session.send(wire.Unpinned(id=asked.id, model=name))
