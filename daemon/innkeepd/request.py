@@ -9,6 +9,9 @@ import anyio
 from innkeepd.policy.attempt import Attempts
 from innkeepd.wish import Direction, Result, Wish
 
+MOST_WAITS = 20
+"""Reasons of waiting that a record keeps."""
+
 
 class Request:
     """One request on its way; ``id`` names its decision record."""
@@ -28,6 +31,11 @@ class Request:
         self.told = False
         self.evicted: list[str] = []
         self.waits: list[str] = []
+
+    def waited_for(self, reason: str) -> None:
+        """Keep a reason for the record, the first few of them."""
+        if reason and reason not in self.waits and len(self.waits) < MOST_WAITS:
+            self.waits.append(reason)
 
     @property
     def total(self) -> float:

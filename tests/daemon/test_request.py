@@ -41,3 +41,11 @@ async def test_a_request_that_never_began_has_a_record_too():
     assert record["timings"]["first_token"] is None
     assert record["timings"]["tokens_per_second"] is None
     assert record["completion_tokens"] == 0
+
+
+async def test_a_record_keeps_the_first_reasons_of_a_long_wait_once_each():
+    request = Request(Wish(), WAY)
+    for number in range(50):
+        request.waited_for(f"{number // 2} ahead")
+    request.waited_for("")
+    assert request.waits == [f"{number} ahead" for number in range(20)]

@@ -4,6 +4,8 @@ import anyio
 import pytest
 
 from innkeep import wire
+from innkeepd.chat import CROWD, Journey
+from innkeepd.simulator.engine import Simulator
 from support.house import DEEPSEEK, LLAMA8, LLAMA70, QWEN, config, open_house
 
 pytestmark = pytest.mark.anyio
@@ -80,3 +82,22 @@ async def test_an_idle_model_leaves_after_five_minutes():
         assert house.simulator.resident == [QWEN]
         await anyio.sleep(20)
         assert house.simulator.resident == []
+
+
+async def test_a_crowd_is_told_now_and_then_and_everybody_is_served(monkeypatch):
+    looks = []
+    seen = Journey.outlook
+    monkeypatch.setattr(Journey, "outlook", lambda self, place: looks.append(place) or seen(self, place))
+    async with open_house(simulator=Simulator(speed=20.0)) as house:
+        guest = house.connect()
+        async with anyio.create_task_group() as tasks:
+            ended = []
+
+            async def ask(number):
+                ended.append(await guest.told(f"hello {number}", model=LLAMA8))
+
+            for number in range(CROWD * 4):
+                tasks.start_soon(ask, number)
+        assert all(isinstance(reply, wire.Done) for reply in ended)
+        assert len(ended) == CROWD * 4
+        assert len(looks) < len(ended) ** 2 / 4  # a look of each at every grant would be half of the square
