@@ -179,7 +179,7 @@ class Keeper:
         if not self.senses.ready.is_set():
             await self.senses.ready.wait()
         await self._look_again()
-        place = Place(ticket, self)
+        place = Place(ticket, self.now(), self.changed)
         self._places[ticket.id] = place
         self.post(ev.Asked(ticket))
         self.attend()

@@ -1,13 +1,10 @@
 """A place in the line, later a lease: what a request holds of the keeper."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
 
 import anyio
 
 from innkeepd.policy import events as ev
-
-if TYPE_CHECKING:
-    from innkeepd.keeper import Keeper
 
 
 class Revoked(Exception):
@@ -20,21 +17,24 @@ class Revoked(Exception):
 
 
 class Place:
-    """A place in the line, later a lease. ``settled`` is the scheduler's answer once there is one."""
+    """A place in the line, later a lease. ``settled`` is the scheduler's answer once there is one.
 
-    def __init__(self, ticket: ev.Ticket, keeper: "Keeper") -> None:
+    ``asked`` is the keeper's instant of its beginning, ``changed`` waits for the next change in the house.
+    """
+
+    def __init__(self, ticket: ev.Ticket, asked: float, changed: Callable[[], Awaitable[None]]) -> None:
         self.ticket = ticket
-        self.asked = keeper.now()
+        self.asked = asked
         self.settled: ev.Grant | ev.Refuse | None = None
         self.revoked: Revoked | None = None
-        self._keeper = keeper
+        self._changed = changed
         self._work: anyio.CancelScope | None = None
 
     async def change(self, within: float) -> None:
         """Wait until something in the house changed, at most so many seconds."""
         if self.settled is None:
             with anyio.move_on_after(within):
-                await self._keeper.changed()
+                await self._changed()
 
     def works_in(self, scope: anyio.CancelScope) -> None:
         """The lease is used inside this scope: it is cancelled where the lease is taken back."""
