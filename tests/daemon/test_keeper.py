@@ -6,7 +6,7 @@ import pytest
 from innkeepd.keeper import KEEP_ALIVE
 from innkeepd.outbound.backend import BackendFault
 from innkeepd.policy import events as ev
-from support.house import LLAMA8, QWEN, config, mock_clock, open_house
+from support.house import LLAMA8, QWEN, config, mock_clock, open_house, settled, ticket
 
 pytestmark = pytest.mark.anyio
 
@@ -14,16 +14,6 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def anyio_backend():
     return mock_clock()
-
-
-def ticket(house, name, number=1):
-    return ev.Ticket(f"t{number}", (house.keeper.weights_of(name),))
-
-
-async def settled(place):
-    while place.settled is None:
-        await place.change(within=1.0)
-    return place.settled
 
 
 async def test_a_grant_for_somebody_who_has_left_is_released_at_once():

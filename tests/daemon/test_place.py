@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from innkeepd.policy import events as ev
-from support.house import LLAMA8, mock_clock, open_house
+from support.house import LLAMA8, mock_clock, open_house, settled, ticket
 
 pytestmark = pytest.mark.anyio
 
@@ -12,16 +12,6 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def anyio_backend():
     return mock_clock()
-
-
-def ticket(house, name, number=1):
-    return ev.Ticket(f"t{number}", (house.keeper.weights_of(name),))
-
-
-async def settled(place):
-    while place.settled is None:
-        await place.change(within=1.0)
-    return place.settled
 
 
 async def test_a_place_becomes_a_lease_and_leaving_gives_it_back():

@@ -5,7 +5,6 @@ import pytest
 
 from innkeepd.outbound.backend import Running
 from innkeepd.outbound.watch import Observation
-from innkeepd.policy import events as ev
 from innkeepd.policy.pressure import HOLD
 from innkeepd.policy.reading import Reading
 from support.house import LLAMA8, SleepingMac, mock_clock, open_house
@@ -16,16 +15,6 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def anyio_backend():
     return mock_clock()
-
-
-def ticket(house, name, number=1):
-    return ev.Ticket(f"t{number}", (house.keeper.weights_of(name),))
-
-
-async def settled(place):
-    while place.settled is None:
-        await place.change(within=1.0)
-    return place.settled
 
 
 async def test_names_in_ps_that_nobody_knows_are_looked_up_before_they_count():

@@ -23,6 +23,8 @@ from innkeepd.outbound.clock import Instant, SleepWatch
 from innkeepd.outbound.ollama import OllamaBackend
 from innkeepd.outbound.power import Awake, NoPower
 from innkeepd.outbound.recorded import SimulatedMemory
+from innkeepd.place import Place
+from innkeepd.policy import events as ev
 from innkeepd.rooms import Rooms
 from innkeepd.simulator.engine import Simulator
 from support.transport import MemoryTransport
@@ -332,3 +334,15 @@ async def lines_of(stream: Wire) -> list[wire.Reply]:
             found += [decode_reply(body, "lines") for body in framer.feed(await stream.receive())]
     except (anyio.EndOfStream, anyio.BrokenResourceError):
         return found
+
+
+def ticket(house: House, name: str, number: int = 1) -> ev.Ticket:
+    """A wish for one model, past every client."""
+    return ev.Ticket(f"t{number}", (house.keeper.weights_of(name),))
+
+
+async def settled(place: Place) -> ev.Grant | ev.Refuse:
+    """What becomes of a place in the line."""
+    while place.settled is None:
+        await place.change(within=1.0)
+    return place.settled

@@ -13,6 +13,7 @@ import anyio
 import msgspec
 
 from innkeep.wire import MemoryState
+from innkeepd.catalog import memory_policy
 from innkeepd.config import Config, OllamaConfig
 from innkeepd.config_file import load
 from innkeepd.errors import ConfigError, DaemonError
@@ -111,21 +112,6 @@ def gather(
         direct=strangers(seen, config.ollama.url, answer.pid) if local else None,
         http_holder=seen.listeners.get(config.http.port),
         port_11434=seen.listeners.get(OLLAMA_PORT),
-    )
-
-
-def memory_policy(config: Config) -> MemoryPolicy:
-    """What the configuration says of memory, in the words of the room of choices."""
-    models = config.models
-    return MemoryPolicy(
-        budget=config.memory.budget,
-        reserve=config.memory.reserve,
-        gpu_limit=config.memory.gpu_limit,
-        heavy_limit=config.residency.heavy_limit,
-        heavy_parameters=config.residency.heavy_parameters,
-        contexts={name: each.context for name, each in models.items() if each.context is not None},
-        weights={name: each.weight for name, each in models.items() if each.weight is not None},
-        parallel={name: each.parallel for name, each in models.items()},
     )
 
 

@@ -5,13 +5,14 @@ from types import SimpleNamespace
 import anyio
 
 from innkeep.wire import MemoryState
+from innkeepd.catalog import memory_policy
 from innkeepd.config import Config, MemoryConfig, ModelConfig, OllamaConfig
 from innkeepd.outbound.backend import BackendFault, Running
 from innkeepd.policy.catalog import KNOWN_MODELS
 from innkeepd.policy.model import GIB
 from innkeepd.service import gather as gathering
 from innkeepd.service.facts import Program
-from innkeepd.service.gather import connect, gather, memory_policy
+from innkeepd.service.gather import connect, gather
 from innkeepd.service.launchctl import run_command
 from innkeepd.service.probe import Kept
 from innkeepd.service.processes import Sightings
