@@ -67,6 +67,10 @@ class Records(Protocol):
         """A fact as it was put, after a restart too."""
         ...
 
+    async def written(self) -> None:
+        """Return once what was put survives a kill, or after two seconds of a slow disk. Never raises."""
+        ...
+
     def close(self, seconds: float = 5.0) -> None:
         """Write what waits, for at most so long."""
         ...
@@ -109,6 +113,9 @@ class MemoryHistory:
     def get(self, key: str, default: Any = None) -> Any:
         """As ``Records.get``."""
         return self._facts.get(key, default)
+
+    async def written(self) -> None:
+        """As ``Records.written``; there is nothing to write."""
 
     def close(self, seconds: float = 5.0) -> None:
         """As ``Records.close``; there is nothing to write."""
@@ -168,6 +175,11 @@ class History(MemoryHistory):
         found = await anyio.to_thread.run_sync(self._read, read)
         return await super().find(prefix) if found is None else found
 
+    async def written(self) -> None:
+        """As ``Records.written``."""
+        if self._thread is not None and self.degraded is None:
+            await anyio.to_thread.run_sync(self._await_writer)
+
     def close(self, seconds: float = 5.0) -> None:
         """Write what waits, for at most ``seconds``; a disk that hangs is left behind."""
         thread, self._thread = self._thread, None
@@ -198,14 +210,18 @@ class History(MemoryHistory):
                 self._dropping = True
                 self._warn(f"history: {self._path} can't keep up; records are dropped until it can")
 
-    def _read(self, read: Callable[[sqlite3.Connection], list[dict[str, Any]]]) -> list[dict[str, Any]] | None:
-        """In a worker thread: what ``read`` finds once everything before is written; None where the disk fails."""
-        if self._thread is None or self.degraded is not None:
-            return None
+    def _await_writer(self) -> None:
+        """In a worker thread: until everything before is written, or the disk has had two seconds for it."""
         written = threading.Event()
         self._enqueue(written)
         self._hurry.set()
         written.wait(2.0)
+
+    def _read(self, read: Callable[[sqlite3.Connection], list[dict[str, Any]]]) -> list[dict[str, Any]] | None:
+        """In a worker thread: what ``read`` finds once everything before is written; None where the disk fails."""
+        if self._thread is None or self.degraded is not None:
+            return None
+        self._await_writer()
         try:
             database = sqlite3.connect(f"{self._path.as_uri()}?mode=ro", uri=True, timeout=2.0)
             try:

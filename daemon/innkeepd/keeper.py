@@ -202,7 +202,11 @@ class Keeper:
             await self.senses.watch.observe_now()
 
     async def take_out(self, leaving: tuple[str, ...]) -> None:
-        """Unload these once their answers have ended. Raises ``BackendFault`` ``load_failed`` where one stays."""
+        """Unload these once their answers have ended.
+
+        Raises ``BackendFault``: ``load_failed`` where one stays, ``backend_unreachable`` at once where Ollama is away.
+        """
+        await self.senses.insist()
         going = [resident for weights in leaving if (resident := self._resident(weights)) is not None]
         self.post(ev.UnloadAsked(leaving))
         self.attend()

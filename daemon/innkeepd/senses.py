@@ -115,6 +115,14 @@ class Senses:
                 self._keeper.counts.foreign_loads += 1
                 self._keeper.tell("residency", "loaded by another program", {"model": self._keeper.name_of(weights)})
 
+    async def insist(self) -> None:
+        """Look at Ollama now. Raises ``BackendFault`` where it does not answer: nothing can be proved then."""
+        await self.watch.observe_now()
+        seen = self.observation
+        if seen is not None and not seen.reachable:
+            text = seen.fault or f"Ollama does not answer at {self._keeper.backend.url}"
+            raise BackendFault("backend_unreachable", text)
+
     # ---- what Ollama has on its disk ----
 
     def look_anew(self) -> None:

@@ -16,6 +16,10 @@ class State:
         """What a person should know of the store."""
         return [self._records.degraded] if self._records.degraded else []
 
+    async def written(self) -> None:
+        """Return once what was put survives even a kill: a promise to a person is told after it holds."""
+        await self._records.written()
+
     async def recent(self, limit: int) -> list[dict[str, Any]]:
         """Decision records, newest first."""
         return [self._with_feedback(record) for record in await self._records.recent(limit)]

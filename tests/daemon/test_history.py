@@ -287,6 +287,13 @@ def test_what_was_written_survives_kill_9(path):
     kept.close()
 
 
+def test_a_fact_is_on_the_disk_once_it_is_told_to_be_written(opened, path):
+    kept = opened()
+    kept.put("pins", ["big:latest"])
+    ask(kept.written)
+    assert opened().get("pins") == ["big:latest"]
+
+
 def test_a_history_in_memory_is_bounded_and_shows_itself():
     kept = MemoryHistory(limit=2)
     for number in range(5):

@@ -57,6 +57,30 @@ async def test_select_for_a_role_is_its_primary_and_survives_a_restart():
         assert (await guest.told(CODE)).model == QWEN
 
 
+class SlowDisk(MemoryHistory):
+    """Writes only when somebody waits for it."""
+
+    def __init__(self):
+        super().__init__()
+        self.on_disk = {}
+
+    async def written(self):
+        await anyio.sleep(1)
+        self.on_disk = dict(self._facts)
+
+
+async def test_a_promise_is_told_once_it_survives_a_kill():
+    records = SlowDisk()
+    async with open_house(records=records) as house:
+        guest = house.connect()
+        await guest.answer(wire.Pin(id=0, model=LLAMA8))
+        assert records.on_disk["pins"] == [LLAMA8]
+        await guest.answer(wire.Select(id=0, model=QWEN))
+        assert records.on_disk["selection"]["model"] == QWEN
+        await guest.answer(wire.Unpin(id=0, model=LLAMA8))
+        assert records.on_disk["pins"] == []
+
+
 async def test_selecting_what_is_not_pulled_is_refused():
     async with open_house() as house:
         assert (await house.connect().answer(wire.Select(id=0, model="nobody"))).code == "unknown_model"

@@ -17,7 +17,7 @@ from innkeepd.keeper import Keeper
 from innkeepd.outbound.backend import BackendFault
 from innkeepd.policy import events as ev
 from innkeepd.state import State
-from innkeepd.wish import Failure, Result, Wish
+from innkeepd.wish import Failure, Lease, Result, Wish
 
 
 class Control:
@@ -33,6 +33,8 @@ class Control:
         self._stop = stop
         self._began = keeper.now()
         self._talk = Talk(journey)
+        self.notes: list[str] = []
+        """What a person should know for as long as this daemon lives."""
 
     @property
     def _config(self) -> Config:
@@ -65,7 +67,7 @@ class Control:
         return convert(found, wire.Status)
 
     def _warnings(self) -> list[str]:
-        return [*self._state.warnings(), *snapshot.engines_away(self._keeper)]
+        return [*self.notes, *self._state.warnings(), *snapshot.engines_away(self._keeper)]
 
     async def watch(self, session: Session, asked: wire.Watch) -> None:
         """A snapshot, then every event, until it is cancelled."""
@@ -128,6 +130,7 @@ class Control:
         name = None if asked.model is None else await self._known(asked.model)
         self._journey.signpost.select(name, asked.role)
         self._state.put_selection(self._journey.signpost.selected, self._journey.signpost.selected_roles)
+        await self._state.written()
         session.send(wire.Selected(id=asked.id, model=name, role=asked.role))
 
     async def load(self, session: Session, asked: wire.Load) -> None:
@@ -136,7 +139,9 @@ class Control:
         wish = Wish(kind="load", model=asked.model, client=session.client, insist=True)
         async with self._journey.begin(wish) as request:
 
-            async def nothing(_lease: object) -> Result:
+            async def nothing(lease: Lease) -> Result:
+                if lease.candidate.backend is None:
+                    await self._keeper.senses.insist()
                 return Result()
 
             await self._journey.serve(request, nothing, teller(session, asked.id, waiting=False))
@@ -160,15 +165,19 @@ class Control:
         name = await self._known(asked.model)
         self._keeper.pin(name)
         self._state.put_pins(self._keeper.pins)
+        await self._state.written()
         session.send(wire.Pinned(id=asked.id, model=name))
 
     async def unpin(self, session: Session, asked: wire.Unpin) -> None:
         """No longer. A pinned model that is not pulled any more can be unpinned; a name that is neither is a slip."""
-        name = self._keeper.catalog.candidate(asked.model).name
-        if name not in self._keeper.pins:
+        candidate = self._keeper.catalog.candidate(asked.model)
+        name = candidate.name
+        known = name in self._keeper.pins or self._keeper.catalog.is_known(candidate)
+        if not known and await self._keeper.senses.refresh():
             name = await self._known(name)
         self._keeper.pin(name, pinned=False)
         self._state.put_pins(self._keeper.pins)
+        await self._state.written()
         session.send(wire.Unpinned(id=asked.id, model=name))
 
     async def hold(self, session: Session, asked: wire.Hold) -> None:
@@ -187,6 +196,7 @@ class Control:
         if not found:
             raise Failure("bad_request", f"no request {asked.request} is in the history", {"field": "request"})
         self._state.put_feedback(found[0]["id"], asked.role)
+        await self._state.written()
         session.send(wire.Noted(id=asked.id, request=found[0]["id"]))
 
     async def shutdown(self, session: Session, asked: wire.Shutdown) -> None:

@@ -2,6 +2,7 @@
 
 from typing import get_args
 
+import anyio
 import pytest
 
 from innkeep import wire
@@ -41,6 +42,18 @@ async def test_a_name_cannot_be_judged_while_ollama_is_away():
             error = await guest.answer(request)
             assert error.code == "backend_unreachable"
         assert isinstance(await guest.answer(wire.Unpin(id=0, model="x")), wire.Unpinned)
+
+
+async def test_nothing_in_memory_is_loaded_or_unloaded_on_the_word_of_an_ollama_that_went_away():
+    async with open_house() as house:
+        guest = house.connect()
+        assert isinstance(await guest.answer(wire.Load(id=0, model=LLAMA8)), wire.Loaded)
+        await anyio.sleep(1)
+        house.simulator.stop()
+        began = anyio.current_time()
+        for request in (wire.Load(id=0, model=LLAMA8), wire.Unload(id=0, model=LLAMA8), wire.Unload(id=0, all=True)):
+            assert (await guest.answer(request)).code == "backend_unreachable"
+        assert anyio.current_time() - began < 10
 
 
 async def test_a_route_by_messages_looks_at_the_users_turns():
