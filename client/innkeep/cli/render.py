@@ -188,7 +188,9 @@ def waiting_words(waiting: wire.Waiting) -> str:
     """What a chat waits for, in words."""
     words = [f"{place_words(waiting)} for {waiting.model}"]
     words += [f"{' and '.join(waiting.resident)} in memory"] if waiting.resident else []
-    words += [waiting.reason] if waiting.reason else []
+    said = f"{ordinal(waiting.position)} in line"  # the daemon's reason tells it too
+    reason = "; ".join(part for part in waiting.reason.split("; ") if part != said)
+    words += [reason] if reason else []
     words += [f"about {whole_seconds(waiting.expected)}"] if waiting.expected is not None else []
     words += [f"until {clock(waiting.until)} at most"] if waiting.until is not None else []
     return ", ".join(words)
@@ -205,9 +207,13 @@ def _progress(elapsed: float, expected: float | None) -> str:
 
 
 def failed_over_line(started: wire.Started) -> str:
-    """Another model answers than was meant; empty where none failed before."""
+    """Another model answers than was meant; empty where none failed before, or the same one is tried again."""
     failed = started.after
-    return "" if failed is None else f"{failed.model} failed ({failed.code}: {failed.message}); {started.model} answers"
+    return (
+        ""
+        if failed is None or failed.model == started.model
+        else f"{failed.model} failed ({failed.code}: {failed.message}); {started.model} answers"
+    )
 
 
 def done_line(done: wire.Done) -> str:

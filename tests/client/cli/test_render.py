@@ -142,6 +142,13 @@ def test_a_wait_tells_who_has_the_memory_why_and_how_long():
     assert render.progress_line(None, None) == ""
 
 
+def test_the_place_in_line_is_told_once():
+    wait = wire.Waiting(
+        id=1, model=QWEN, position=1, ahead=0, resident=[], expected=None, reason="1st in line; it is loading"
+    )
+    assert render.progress_line(wait, None) == f"waiting: 1st in line for {QWEN}, it is loading"
+
+
 def test_a_wait_of_unknown_length_tells_what_is_known():
     wait = a_wait(position=1, ahead=0, resident=[], expected=None, reason="", until=86400.0)
     assert render.progress_line(wait, None).startswith(f"waiting: 1st in line for {QWEN}, until 1970-01-0")
@@ -152,6 +159,8 @@ def test_a_failed_attempt_names_the_model_that_answers_instead():
     started = wire.Started(id=0, model=DEEPSEEK, attempt=2, after=failed)
     assert render.failed_over_line(started) == f"{QWEN} failed (load_failed: no room); {DEEPSEEK} answers"
     assert render.failed_over_line(wire.Started(id=0, model=QWEN, attempt=1)) == ""
+    again = wire.Started(id=0, model=QWEN, attempt=2, after=wire.Failed(QWEN, "backend_unreachable", "refused"))
+    assert render.failed_over_line(again) == ""
 
 
 def test_the_end_of_an_answer_tells_what_it_took():
