@@ -133,7 +133,10 @@ class Rooms:
         if self.config.http.enabled and find_spec("innkeepd.inbound.http"):
             from innkeepd.inbound.http.server import serve_http  # noqa: PLC0415 - after the control socket listens
 
-            await serve_http(self.config.http, self.journey, self.keeper, warn=self.log().warning)
+            warn = self.log().warning
+            closed = await serve_http(self.config.http, self.journey, self.keeper, warn=warn)
+            warn(closed)
+            self._control.notes.append(closed)
 
     def reconfigure(self, config: Config) -> list[str]:
         """Take a new configuration; returns the tables that wait for a restart."""

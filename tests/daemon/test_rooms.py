@@ -58,6 +58,17 @@ async def test_a_log_that_cannot_be_opened_goes_to_stderr(monkeypatch):
     assert opened[-1] == ("/dev/null", True)
 
 
+async def test_a_port_that_stays_closed_is_told_by_status(monkeypatch):
+    async def taken(*_args, **_more):
+        return "the HTTP port stays closed: taken"
+
+    monkeypatch.setattr("innkeepd.inbound.http.server.serve_http", taken)
+    async with open_house(config(http={"enabled": True})) as house:
+        await house.rooms.serve_http()
+        status = await house.connect().status()
+        assert status.warnings == ["the HTTP port stays closed: taken"]
+
+
 def test_the_canonical_line_is_made_of_the_record(monkeypatch):
     told = {}
     monkeypatch.setattr(rooms.log, "request_line", lambda **fields: told.update(fields))

@@ -36,7 +36,7 @@ ADVICE: dict[str, str] = {
     "on_hold": "`innkeep resume` ends the hold",
     "queue_full": "try again later",
     "memory_pressure": "close something big, or try again later",
-    "backend_unreachable": "see that Ollama is running; `innkeep doctor` looks for the reason",
+    "backend_unreachable": "`innkeep doctor` looks for the reason",
     "unsupported_protocol": "upgrade whichever is older: `innkeep --version`, `innkeepd --version`",
     "forbidden": "only the user who runs the daemon may speak to it",
 }

@@ -83,6 +83,8 @@ def _parsed(text: str, path: Path) -> tuple[Any, bool]:
         return json.loads(text), True
     except (ValueError, RecursionError):
         pass
+    if not text.strip():
+        raise DaemonError(f"{path}: empty; OpenClaw's configuration is an object {{...}}")
     try:
         return json5.loads(text), False
     except ValueError as fault:

@@ -60,10 +60,9 @@ def main(argv: Sequence[str] | None = None, world: World | None = None) -> int:
     except DaemonError as fault:
         sys.stderr.write(f"innkeepd: {fault}\n")
         return 1
-    except PermissionError as error:
-        sys.stderr.write(
-            f"innkeepd: {error.filename} can't be written ({error.strerror}): see `ls -ld {error.filename}`\n"
-        )
+    except OSError as error:
+        where = error.filename or "a file of the service"
+        sys.stderr.write(f"innkeepd: {where} can't be written ({error.strerror}): see `ls -ld {where}`\n")
         return 1
     except KeyboardInterrupt:
         return 130

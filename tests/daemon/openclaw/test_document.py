@@ -31,6 +31,7 @@ def test_a_dash_is_standard_input(file, monkeypatch):
     ("content", "says"),
     [
         (b"{a: }", "not JSON5: line 1"),
+        (b" \n", "empty; OpenClaw's configuration is an object"),
         (b"[]", "expected an object {...} as OpenClaw's configuration is, got a list"),
         (b"7", "got a number or a boolean"),
         (b"\xff", "not UTF-8 text"),

@@ -93,6 +93,14 @@ def test_a_fault_is_one_line_on_stderr(mac: FakeMac, capsys):
     )
 
 
+def test_a_file_in_a_folders_place_is_one_line_on_stderr(mac: FakeMac, capsys):
+    agents = mac.places.agent_file.parent
+    agents.parent.mkdir(parents=True)
+    agents.write_text("no folder")
+    assert main(["install"], mac.everything()) == 1
+    assert f"{agents} can't be written (File exists)" in capsys.readouterr().err
+
+
 def test_a_folder_that_cannot_be_written_is_one_line_on_stderr(mac: FakeMac, capsys, monkeypatch):
     def denied(*_arguments, **_options):
         raise PermissionError(13, "Permission denied", "/Users/you/.innkeep")

@@ -5,6 +5,7 @@ wait when it stops, and a daemon that sleeps most of the day wants none of that.
 """
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -20,24 +21,39 @@ from innkeepd.policy.address import is_loopback
 
 KEEP_ALIVE = 75
 """Seconds that a client's connection is kept between two requests."""
+HEAD = 128 * 1024
+"""Bytes that a request's head may have; uvicorn itself would go on collecting."""
 LAST_WORDS = 1.0
 """Seconds for requests to end once the port is closed."""
 
 
+_TOO_LONG = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-type: application/json\r\n"
+    b'content-length: 42\r\n\r\n{"error":"the request\'s head is too long"}'
+)
+
+
 async def serve_http(
     config: HttpConfig, journey: Journey, keeper: Keeper, *, warn: Callable[[str], object] = print
-) -> None:
-    """Serve until cancelled. A port that cannot be had is a warning, and the control socket serves on."""
+) -> str:
+    """Serve until cancelled; gives back why it cannot be, where it cannot, and the control socket serves on.
+
+    ``warn`` is told of our own faults.
+    """
     if not is_loopback(config.host) and not config.token:
-        warn(f"the HTTP port stays closed: {config.host} can be reached from elsewhere and [http] token is not set")
-        return
+        return f"the HTTP port stays closed: {config.host} can be reached from elsewhere and [http] token is not set"
+    why = ""
     try:
         app = App(config, journey, keeper, warn=warn)
         async with serving(app, config.host, config.port):
             await app.shelf.warm_up()
             await anyio.sleep_forever()
     except OSError as error:
-        warn(f"the HTTP port stays closed: {config.host}:{config.port}: {error.strerror or error}")
+        # asyncio's own text names the address once more, and for some faults there is no other.
+        why = os.strerror(error.errno).lower() if error.errno and error.errno > 0 else error.strerror or str(error)
+    except UnicodeError:
+        why = "that is no host's name, see [http] host"
+    return f"the HTTP port stays closed: {config.host}:{config.port}: {why}"
 
 
 @asynccontextmanager
@@ -64,9 +80,24 @@ def _protocol(app: App) -> tuple[Callable[[], asyncio.Protocol], Any]:
     from uvicorn.server import ServerState  # noqa: PLC0415
 
     class TellingProtocol(HttpToolsProtocol):
-        """Lets the application see whether its client reads."""
+        """Lets the application see whether its client reads, and cuts off a head that does not end."""
+
+        head: int | None = 0
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            if self.head is not None:
+                self.head += len(data)
+                if self.head > HEAD and not self.transport.is_closing():
+                    self.transport.write(_TOO_LONG)
+                    self.transport.close()
+
+        def on_headers_complete(self) -> None:
+            self.head = None
+            super().on_headers_complete()
 
         def on_message_begin(self) -> None:
+            self.head = 0
             super().on_message_begin()
             scope = cast("dict[str, Any]", self.scope)
             scope["extensions"] = {FULL: lambda: self.flow.write_paused}

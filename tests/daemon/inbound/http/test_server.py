@@ -8,7 +8,7 @@ import pytest
 
 from innkeepd.config import HttpConfig
 from innkeepd.inbound.http.reply import FULL, Reply
-from innkeepd.inbound.http.server import serve_http, serving
+from innkeepd.inbound.http.server import HEAD, serve_http, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -37,6 +37,23 @@ async def test_it_serves_on_a_free_port_and_closes_it():
         await anyio.connect_tcp("127.0.0.1", port)
 
 
+async def test_a_head_that_does_not_end_is_cut_off_and_a_long_body_is_not():
+    async with serving(app, "127.0.0.1", 0) as port:
+        async with await anyio.connect_tcp("127.0.0.1", port) as line:
+            await line.send(b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * (HEAD + 1))
+            with anyio.fail_after(5):
+                said = await line.receive()
+                head, _, body = said.partition(b"\r\n\r\n")
+                assert head.startswith(b"HTTP/1.1 431 ")
+                assert f"content-length: {len(body)}".encode() in head
+                with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+                    await line.receive()
+        async with httpx.AsyncClient() as client:
+            for _ in range(2):
+                answer = await client.post(f"http://127.0.0.1:{port}/", content=b"a" * (3 * HEAD))
+                assert answer.status_code == 200
+
+
 async def test_leaving_ends_what_is_still_being_answered():
     async with anyio.create_task_group() as tasks:
         broken = anyio.Event()
@@ -61,14 +78,16 @@ async def test_a_port_that_is_taken_is_a_warning():
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        warnings = []
+        port = other.getsockname()[1]
         with anyio.fail_after(5):
-            config = HttpConfig(port=other.getsockname()[1])
-            await serve_http(config, None, None, warn=warnings.append)
-        assert "stays closed" in warnings[0]
+            told = await serve_http(HttpConfig(port=port), None, None)
+        assert told == f"the HTTP port stays closed: 127.0.0.1:{port}: address already in use"
+
+
+async def test_a_host_that_is_none_is_a_warning():
+    told = await serve_http(HttpConfig(host="no..where", token="t"), None, None)
+    assert told == "the HTTP port stays closed: no..where:11435: that is no host's name, see [http] host"
 
 
 async def test_without_a_token_nothing_listens_for_other_machines():
-    warnings = []
-    await serve_http(HttpConfig(host="0.0.0.0"), None, None, warn=warnings.append)
-    assert "token" in warnings[0]
+    assert "token" in await serve_http(HttpConfig(host="0.0.0.0"), None, None)
