@@ -230,7 +230,9 @@ class Daemon:
             config = load(self._config_file, os.environ)
         except ConfigError as error:
             self._rooms.log().error("the configuration stays as it was", why=str(error))
+            self._rooms.state.note(f"the configuration stays as it was: {error}")
             return
+        self._rooms.state.note(None)
         if self._pinned_url is not None:
             config = replace(config, ollama=replace(config.ollama, url=self._pinned_url))
         for what in self._rooms.reconfigure(config):

@@ -11,10 +11,15 @@ class State:
 
     def __init__(self, records: Records) -> None:
         self._records = records
+        self._trouble: str | None = None
+
+    def note(self, trouble: str | None) -> None:
+        """What is wrong with the configuration that could not be read again; None: nothing any more."""
+        self._trouble = trouble
 
     def warnings(self) -> list[str]:
-        """What a person should know of the store."""
-        return [self._records.degraded] if self._records.degraded else []
+        """What a person should know."""
+        return [trouble for trouble in (self._trouble, self._records.degraded) if trouble]
 
     async def written(self) -> None:
         """Return once what was put survives even a kill: a promise to a person is told after it holds."""

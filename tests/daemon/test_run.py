@@ -93,6 +93,9 @@ def test_sighup_reads_the_configuration_again_and_keeps_it_where_the_new_one_is_
             process.send(signal.SIGHUP)
             assert lines.ask(type="hello", protocol=1)["pid"] == process.popen.pid
             assert "llama3.1:8b" in lines.ask(type="route", text="debug this function")["candidates"]
+            while not (warnings := lines.ask(type="status")["warnings"]):
+                pass
+            assert "roles.coding.primary" in warnings[0]
 
 
 def test_a_bad_configuration_exits_78_with_one_line_that_names_file_and_key(home):

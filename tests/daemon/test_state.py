@@ -45,3 +45,11 @@ def test_only_the_newest_thousand_words_of_feedback_are_kept():
         state.put_feedback(str(number), "general")
     kept = state._records.get("feedback")
     assert (len(kept), "0" in kept, "1001" in kept) == (1000, False, True)
+
+
+def test_a_configuration_that_could_not_be_read_again_is_a_warning_until_it_could():
+    state = State(MemoryHistory())
+    state.note("the configuration stays as it was: config.toml: foo: unknown key")
+    assert state.warnings() == ["the configuration stays as it was: config.toml: foo: unknown key"]
+    state.note(None)
+    assert state.warnings() == []

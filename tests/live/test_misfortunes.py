@@ -5,7 +5,7 @@ import time
 import pytest
 
 from innkeep import wire
-from innkeep.errors import BackendUnreachable, InnkeepError, LoadFailed
+from innkeep.errors import BackendUnreachable, InnkeepError, LoadFailed, OutOfMemory
 from support.live import options
 
 
@@ -31,13 +31,14 @@ def test_a_runner_killed_in_mid_answer_is_told_as_partial_and_the_next_request_w
 def test_a_broken_file_falls_back_at_once_and_cools(ollama, inn):
     said = inn.ask("broken", fallbacks=["mid"])
     assert said.done.model == "mid:latest"
-    assert [(each.model, each.outcome, each.code) for each in said.done.attempts] == [
-        ("broken:latest", "passed_over", "load_failed"),
-        ("mid:latest", "answered", None),
-    ]
-    assert "missing tensor" in (said.done.attempts[0].message or "")
+    failed, answered = said.done.attempts
+    assert (answered.model, answered.outcome) == ("mid:latest", "answered")
+    assert (failed.model, failed.outcome) == ("broken:latest", "passed_over")
+    # Ollama names the tensor if it reads its runner's last words in time, else it blames "resource limitations".
+    words = {"load_failed": "missing tensor", "out_of_memory": "may be due to resource limitations"}
+    assert words[failed.code] in (failed.message or "")
     loads = inn.status().counters.loads
-    with pytest.raises(LoadFailed) as cooling:
+    with pytest.raises((LoadFailed, OutOfMemory)) as cooling:
         inn.ask("broken")
     assert "not tried again for" in cooling.value.message
     assert inn.status().counters.loads == loads

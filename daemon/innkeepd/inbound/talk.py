@@ -46,7 +46,7 @@ class Talk:
                     request=request.id,
                     role=way.role,
                     confidence=way.confidence,
-                    model=way.candidates[0].name,
+                    model=self._journey.signpost.would_take(way),
                     candidates=[candidate.name for candidate in way.candidates],
                     reason=way.reason,
                 ),
