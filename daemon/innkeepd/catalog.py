@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from innkeepd.config import Config
 from innkeepd.policy.budget import Budget, MemoryPolicy
-from innkeepd.policy.context import choose_contexts, footprints, is_heavy, next_context, steps, takes
+from innkeepd.policy.context import choose_contexts, footprints, is_heavy, next_context, takes
 from innkeepd.policy.estimate import Estimates
 from innkeepd.policy.events import Spec
 from innkeepd.policy.model import DERIVED_PREFIX, Model, canonical, is_derived_from
@@ -181,8 +181,3 @@ class Catalog:
     def _elsewhere_spec(self, name: str, engine: str, limit: int) -> Spec:
         service = self.estimates.durations(name)["service_s"]
         return Spec(name, name, ((0, 0),), 0, parallel=limit, remote=True, engine=engine, service_s=service)
-
-    def smallest_context(self, weights: str) -> int:
-        """The least that these weights are ever loaded with."""
-        model = self._spoken_for().get(weights)
-        return steps(model)[0] if model else 4096

@@ -6,12 +6,13 @@ The socket and the HTTP port take the same journey; what differs is how a wish c
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from typing import Any
 
 import anyio
 
 from innkeepd.catalog import Candidate
 from innkeepd.config import Config
+from innkeepd.history import Records
 from innkeepd.keeper import Keeper
 from innkeepd.outbound.backend import Backend, BackendFault
 from innkeepd.pace import Pace
@@ -41,14 +42,6 @@ TOLD_EVERY = 1.0
 """Seconds between two words to whoever waits."""
 CROWD = 32
 """So many requests are told of each change at once; more of them once in that time."""
-
-
-class Records(Protocol):
-    """Where decision records go."""
-
-    def record(self, record: dict[str, Any], /) -> None:
-        """Keep one; never waits, never raises."""
-        ...
 
 
 class Journey:

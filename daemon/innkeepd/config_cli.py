@@ -8,9 +8,7 @@ from pathlib import Path
 from innkeepd.arguments import Parser
 from innkeepd.config_file import check, find, load
 from innkeepd.config_text import show
-from innkeepd.errors import ConfigError
-
-EX_CONFIG = 78
+from innkeepd.errors import EX_CONFIG, ConfigError
 
 
 def main(argv: Sequence[str]) -> int:

@@ -6,7 +6,10 @@
 Faults of an engine are ``outbound.backend.BackendFault``; what a client is told is ``innkeep.errors``.
 """
 
-__all__ = ["ConfigError", "DaemonError"]
+__all__ = ["EX_CONFIG", "ConfigError", "DaemonError"]
+
+EX_CONFIG = 78
+"""Exit status for a ``ConfigError`` in the foreground (``sysexits.h``)."""
 
 
 class DaemonError(Exception):

@@ -9,7 +9,6 @@ from importlib import import_module
 from innkeepd import __version__
 from innkeepd.arguments import Parser
 
-EX_CONFIG = 78
 INTERRUPTED, READER_LEFT = 130, 141
 """As a shell would say it of SIGINT and SIGPIPE."""
 

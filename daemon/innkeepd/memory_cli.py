@@ -10,13 +10,12 @@ import anyio
 from innkeepd.arguments import Parser
 from innkeepd.catalog import memory_policy
 from innkeepd.config_file import load
-from innkeepd.errors import ConfigError
+from innkeepd.errors import EX_CONFIG, ConfigError
 from innkeepd.outbound.backend import BackendFault
 from innkeepd.outbound.http_transport import HttpTransport
 from innkeepd.outbound.ollama import OllamaBackend
 from innkeepd.report import Seen, memory_report
 
-EX_CONFIG = 78
 ASK_WITHIN = 2.0
 """Seconds that Ollama has to tell what it holds; without it the report goes on with the sizes that we know."""
 

@@ -25,14 +25,13 @@ from innkeepd import __version__
 from innkeepd.arguments import Parser
 from innkeepd.config import Config
 from innkeepd.config_file import find, load
-from innkeepd.errors import ConfigError, DaemonError
+from innkeepd.errors import EX_CONFIG, ConfigError, DaemonError
 from innkeepd.inbound.activation import ActivationFailed, inherited, is_supervised
 from innkeepd.inbound.broken import serve_bad_config
 from innkeepd.inbound.listener import bind, listen
 from innkeepd.lock import Lock
 from innkeepd.rooms import Rooms, open_rooms
 
-EX_CONFIG = 78
 LAST_WORDS = 1.0
 """Seconds for errors to reach their clients after the drain."""
 

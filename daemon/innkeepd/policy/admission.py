@@ -3,14 +3,10 @@
 from collections.abc import Callable
 from copy import copy
 
+from innkeepd.policy.budget import gib
 from innkeepd.policy.events import Passed, Pressure, Spec
-from innkeepd.policy.model import GIB
 from innkeepd.policy.residency import LOADING, RESIDENT, UNLOADING, Cooling, Residency
-
-GATE = 0.8
-"""Beside others, Ollama admits a model only if its prediction is at most this part of what it holds free (2026-08
-source).
-"""
+from innkeepd.policy.verdict import OLLAMA_SHARE
 
 
 class House:
@@ -143,11 +139,6 @@ class House:
         return self.has_too_many_heavy() or self.used() > self.budget
 
 
-def gib(size: int) -> str:
-    """Bytes for a person."""
-    return f"{size / GIB:.1f} GiB"
-
-
 def obstacle(house: House, weights: str, need: int, cooling: Cooling | None, now: float) -> Passed | None:
     """Why a candidate can't be had at all, however long one waits; None where it can."""
     is_here = house.has(weights, need) or house.is_coming(weights, need)
@@ -198,7 +189,7 @@ def _has_room(house: House, size: int, leaving: list[Residency]) -> bool:
         return False
     if house.free is None or len(leaving) == len(house.residents):
         return True
-    return size <= GATE * (house.free + freed)
+    return size <= OLLAMA_SHARE * (house.free + freed)
 
 
 def victims_for(
