@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from innkeepd.outbound.http import Answer
+from innkeepd.outbound.ollama_dialect import OllamaDialect
 from innkeepd.policy.model import Model
 
 
@@ -69,6 +70,11 @@ class Backend(Protocol):
     @property
     def url(self) -> str:
         """Its address."""
+        ...
+
+    @property
+    def dialect(self) -> OllamaDialect:
+        """How bodies of Ollama's own API are built for it."""
         ...
 
     async def version(self) -> str:

@@ -4,12 +4,11 @@ What every call keeps to, because each was seen to go wrong (``tests/data/ollama
 
 - ``/api/delete`` removes weights from the disk and is never called; unloading is a promptless ``generate`` with
   ``keep_alive`` 0.
-- ``num_ctx``, ``keep_alive`` and the other options of the runner are ours alone: one that differs from the loaded
-  runner's makes Ollama reload the model without a word, two heavy ones in memory included.
-- A prompt over the context is refused (``truncate`` and ``shift`` false), never cut.
+- The attributes of the runner and ``keep_alive`` are ours alone: one that differs from the loaded runner's makes Ollama
+  reload the model without a word, two heavy ones in memory included. ``ollama_dialect`` says which they are.
+- A prompt over the context is refused (``truncate`` false), never cut.
 """
 
-import math
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -19,6 +18,7 @@ import msgspec
 
 from innkeepd.outbound.backend import Ask, BackendFault, Finish, Piece, Running
 from innkeepd.outbound.http import Answer, Transport, Unreachable
+from innkeepd.outbound.ollama_dialect import NEWEST, OllamaDialect, dialect_by_tags, dialect_of
 from innkeepd.outbound.ollama_wire import (
     AnswerLines,
     Embedded,
@@ -37,11 +37,9 @@ from innkeepd.outbound.reply import Forwarded, Reply, unreachable
 from innkeepd.policy.attempt import classify
 from innkeepd.policy.model import DERIVED_PREFIX, Model, canonical
 
-RUNNER_OPTIONS = frozenset({"num_ctx", "num_batch", "num_gpu", "main_gpu", "use_mmap", "num_thread"})
-"""Options of the loaded runner (``api.Runner`` in Ollama's source): a request with another value reloads the model."""
-
 SHOWN_AT_ONCE = 4
 _OURS = frozenset({"model", "messages", "stream", "truncate", "shift", "keep_alive", "options"})
+"""Fields of a chat's body that ``Ask.extra`` cannot set."""
 _JSON = {"content-type": "application/json"}
 _ENCODE = msgspec.json.Encoder().encode
 
@@ -52,13 +50,17 @@ class OllamaBackend:
     """Speaks Ollama's own API over a transport. Raises ``BackendFault`` only.
 
     ``elsewhere``: an Ollama or innkeep of another machine, whose memory is its own affair: nothing is said of how long
-    it keeps a model or at which context.
+    it keeps a model or at which context. ``dialect`` follows each ``version`` that is read; until one has been, it is
+    the newest.
     """
+
+    dialect: OllamaDialect = NEWEST
 
     def __init__(self, transport: Transport, *, elsewhere: bool = False) -> None:
         self._transport = transport
         self._elsewhere = elsewhere
         self._shown: dict[str, Shown] = {}
+        self._has_number = False
 
     def __repr__(self) -> str:
         return f"<OllamaBackend {self.url}>"
@@ -69,16 +71,19 @@ class OllamaBackend:
         return self._transport.url
 
     async def version(self) -> str:
-        """Its version, any text; ``0.0.0`` for a build from source."""
-        return (await self._ask("GET", "/api/version", None, Version)).version
+        """Its version, any text; ``0.0.0`` for a build from source. Sets ``dialect`` where it tells one."""
+        version = (await self._ask("GET", "/api/version", None, Version)).version
+        told = dialect_of(version)
+        self._has_number = told is not None
+        self.dialect = told or self.dialect
+        return version
 
     async def pulled(self) -> list[Model]:
         """Every model on its disk. ``show`` is asked once a digest; a model that it fails for is told by ``tags``."""
-        tags = [
-            tag
-            for tag in (await self._ask("GET", "/api/tags", None, Tags)).models or ()
-            if not tag.name.startswith(DERIVED_PREFIX)
-        ]
+        listed = (await self._ask("GET", "/api/tags", None, Tags)).models or ()
+        if listed and not self._has_number:
+            self.dialect = dialect_by_tags(has_capabilities=any(tag.capabilities is not None for tag in listed))
+        tags = [tag for tag in listed if not tag.name.startswith(DERIVED_PREFIX)]
         await self._learn(tags)
         return [model_of(tag, self._shown.get(tag.digest or tag.name)) for tag in tags]
 
@@ -95,7 +100,7 @@ class OllamaBackend:
 
         An embedding model refuses ``generate`` and is loaded by embedding nothing.
         """
-        body = {"model": name, "stream": False, "keep_alive": _seconds(keep_alive), "options": {"num_ctx": context}}
+        body = self.dialect.launch({"model": name, "stream": False}, context=context, keep_alive=keep_alive)
         try:
             await self._ask("POST", "/api/generate", body, Generated)
         except BackendFault as fault:
@@ -110,22 +115,14 @@ class OllamaBackend:
     @asynccontextmanager
     async def chat(self, ask: Ask) -> AsyncGenerator[AsyncIterator[Piece | Finish]]:
         """Stream an answer. Ollama sends the head with the first piece, so entering already waits for the prompt."""
-        async with self.forward("POST", "/api/chat", self._body(_chat_body(ask)), _JSON) as answer:
+        body = self._owned("/api/chat", _chat_body(ask), ask.context, ask.keep_alive)
+        async with self.forward("POST", "/api/chat", _ENCODE(body), _JSON) as answer:
             await _refuse_errors(answer)
             yield Reply(answer.chunks(), AnswerLines())
 
     async def embed(self, name: str, texts: list[str], *, context: int | None, keep_alive: float) -> list[list[float]]:
         """One vector for each text; a text over the context is refused, not cut."""
-        options = {} if context is None else {"num_ctx": context}
-        body = {
-            "model": name,
-            "input": texts,
-            "truncate": False,
-            "keep_alive": _seconds(keep_alive),
-            "options": options,
-        }
-        if self._elsewhere:
-            del body["keep_alive"]
+        body = self._owned("/api/embed", {"model": name, "input": texts}, context, keep_alive)
         return (await self._ask("POST", "/api/embed", body, Embedded)).embeddings
 
     @asynccontextmanager
@@ -143,8 +140,11 @@ class OllamaBackend:
         """Close kept connections."""
         await self._transport.aclose()
 
-    def _body(self, chat: dict[str, Any]) -> bytes:
-        return _ENCODE({key: value for key, value in chat.items() if key != "keep_alive"} if self._elsewhere else chat)
+    def _owned(self, path: str, body: Mapping[str, Any], context: int | None, keep_alive: float) -> dict[str, Any]:
+        owned = self.dialect.own(path, body, context=context, keep_alive=keep_alive)
+        if self._elsewhere:
+            del owned["keep_alive"]
+        return owned
 
     async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None, kind: type[T]) -> T:
         """One request whose answer is one JSON object."""
@@ -192,25 +192,6 @@ async def _refuse_errors(answer: Answer) -> None:
 
 
 def _chat_body(ask: Ask) -> dict[str, Any]:
-    """The body of ``/api/chat``; what the daemon owns cannot be overlaid."""
+    """The body of ``/api/chat`` before ``OllamaDialect.own``; what the daemon owns cannot be overlaid."""
     extra = {key: value for key, value in (ask.extra or {}).items() if key not in _OURS}
-    options = {key: value for key, value in (ask.options or {}).items() if key not in RUNNER_OPTIONS}
-    if ask.context is not None:
-        options["num_ctx"] = ask.context
-    return {
-        **extra,
-        "model": ask.model,
-        "messages": ask.messages,
-        "stream": True,
-        "truncate": False,
-        "shift": False,
-        "keep_alive": _seconds(ask.keep_alive),
-        "options": options,
-    }
-
-
-def _seconds(keep_alive: float) -> int | float:
-    """Ollama's number of seconds: for ever is a negative one; whole ones go as integers, as older versions want."""
-    if math.isinf(keep_alive) or keep_alive < 0:
-        return -1
-    return int(keep_alive) if float(keep_alive).is_integer() else keep_alive
+    return {**extra, "model": ask.model, "messages": ask.messages, "stream": True, "options": ask.options}

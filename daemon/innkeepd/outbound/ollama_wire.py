@@ -35,12 +35,13 @@ class Details(Struct, frozen=True):
 
 
 class Tag(Struct, frozen=True):
-    """One model of ``/api/tags``."""
+    """One model of ``/api/tags``; ``capabilities`` since 0.30.0."""
 
     name: str
     size: int = 0
     digest: str = ""
     details: Details | None = None
+    capabilities: list[str] | None = None
 
 
 class Tags(Struct, frozen=True):

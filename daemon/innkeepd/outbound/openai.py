@@ -16,6 +16,7 @@ from innkeepd.outbound import openai_native as native
 from innkeepd.outbound.backend import Ask, BackendFault, Finish, Piece, Running
 from innkeepd.outbound.bearer import BearerTransport
 from innkeepd.outbound.http import Answer, Transport, Unreachable
+from innkeepd.outbound.ollama_dialect import NEWEST
 from innkeepd.outbound.openai_ask import chat_body
 from innkeepd.outbound.openai_native import CHATS, EMBEDDINGS
 from innkeepd.outbound.openai_wire import AnswerEvents, Embedded, Listed, fault_of
@@ -30,6 +31,9 @@ T = TypeVar("T")
 
 class OpenAIBackend:
     """Speaks the OpenAI API over a transport. Raises ``BackendFault`` only."""
+
+    dialect = NEWEST
+    """Unused: bodies of Ollama's own API are translated."""
 
     def __init__(self, transport: Transport, *, token: str = "") -> None:
         self._transport = BearerTransport(transport, token)

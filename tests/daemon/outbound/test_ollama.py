@@ -7,6 +7,7 @@ import pytest
 from innkeepd.outbound.backend import Ask, BackendFault, Finish, Piece
 from innkeepd.outbound.http import Unreachable
 from innkeepd.outbound.ollama import OllamaBackend
+from innkeepd.outbound.ollama_dialect import LLAMA_SERVER, NEWEST, OWN_RUNNER
 from innkeepd.policy.model import DERIVED_PREFIX
 from support.scripted import ScriptedTransport, recorded, recordings
 
@@ -156,12 +157,14 @@ async def test_a_chat_streams_pieces_and_one_finish():
 async def test_what_the_daemon_owns_cannot_be_overlaid():
     ollama, transport = backend(chat="chat_mid_stream")
     options = {"temperature": 0, "num_ctx": 99, "num_gpu": 1, "num_batch": 7, "use_mmap": False, "num_thread": 3}
+    options["draft_num_predict"] = 4
     extra = {
         "format": "json",
         "think": "low",
         "new_key": 1,
         "keep_alive": -1,
         "truncate": True,
+        "shift": False,
         "options": {},
         "stream": False,
     }
@@ -174,10 +177,40 @@ async def test_what_the_daemon_owns_cannot_be_overlaid():
         "messages": HELLO,
         "stream": True,
         "truncate": False,
-        "shift": False,
         "keep_alive": 1800,
         "options": {"temperature": 0, "num_ctx": 8192},
     }
+
+
+@pytest.mark.parametrize(("version", "shift"), [("0.17.4", [False]), ("0.30.0", []), ("0.33.0", [])])
+async def test_the_dialect_follows_the_version_that_was_read_last(version, shift):
+    ollama, transport = backend(version=(200, json.dumps({"version": version}).encode()), chat="chat_mid_stream")
+    await ollama.version()
+    await told(ollama)
+    assert [body["shift"] for _, _, body in transport.asked if body and "shift" in body] == shift
+
+
+@pytest.mark.parametrize(
+    ("tags", "dialect"),
+    [
+        (b'{"models":[{"name":"a"}]}', OWN_RUNNER),
+        (b'{"models":[{"name":"a","capabilities":["completion"]}]}', LLAMA_SERVER),
+        (b'{"models":[]}', NEWEST),
+    ],
+)
+async def test_a_build_from_source_is_known_by_its_tags(tags, dialect):
+    ollama, _ = backend(version=(200, b'{"version":"0.0.0"}'), tags=(200, tags), show=(404, b"{}"))
+    await ollama.version()
+    await ollama.pulled()
+    assert ollama.dialect is dialect
+
+
+async def test_a_number_says_more_than_the_tags():
+    tags = b'{"models":[{"name":"a","capabilities":["completion"]}]}'
+    ollama, _ = backend(version=(200, b'{"version":"0.17.4"}'), tags=(200, tags), show=(404, b"{}"))
+    await ollama.version()
+    await ollama.pulled()
+    assert ollama.dialect is OWN_RUNNER
 
 
 async def test_without_a_context_none_is_sent():

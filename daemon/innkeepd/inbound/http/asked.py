@@ -10,7 +10,6 @@ import msgspec
 from msgspec import Struct
 
 from innkeepd.inbound.http.errors import Api, HttpFault
-from innkeepd.outbound.ollama import RUNNER_OPTIONS
 from innkeepd.policy.attempt import estimate_tokens
 from innkeepd.policy.events import PRIORITIES
 from innkeepd.policy.model import canonical
@@ -21,17 +20,12 @@ _DECODE = msgspec.json.Decoder().decode
 
 
 class Endpoint(Struct, frozen=True):
-    """A path that runs a model. ``streams``: whether it does where the body does not say.
-
-    ``cuts`` and ``shifts``: whether Ollama cuts a long prompt or a long answer there, unless it is told not to.
-    """
+    """A path that runs a model. ``streams``: whether it does where the body does not say."""
 
     path: str
     api: Api
     kind: str = "chat"
     streams: bool = False
-    cuts: bool = False
-    shifts: bool = False
 
     @property
     def is_native(self) -> bool:
@@ -42,9 +36,9 @@ class Endpoint(Struct, frozen=True):
 ENDPOINTS = {
     each.path: each
     for each in (
-        Endpoint("/api/chat", "native", streams=True, cuts=True, shifts=True),
-        Endpoint("/api/generate", "native", streams=True, cuts=True, shifts=True),
-        Endpoint("/api/embed", "native", "embed", cuts=True),
+        Endpoint("/api/chat", "native", streams=True),
+        Endpoint("/api/generate", "native", streams=True),
+        Endpoint("/api/embed", "native", "embed"),
         Endpoint("/api/embeddings", "native", "embed"),
         Endpoint("/v1/chat/completions", "openai"),
         Endpoint("/v1/completions", "openai"),
@@ -120,15 +114,8 @@ class Asked(Struct):
         body.pop("name", None)
         body["model"] = model or self.spelled(lease)
         if lease.context is not None and self.endpoint.is_native:
-            given = body.get("options")
-            options = given if isinstance(given, dict) else {}
-            kept = {key: value for key, value in options.items() if key not in RUNNER_OPTIONS}
-            body["options"] = kept | {"num_ctx": lease.context}
-            body["keep_alive"] = int(lease.keep_alive)
-            if self.endpoint.cuts:
-                body.setdefault("truncate", False)
-            if self.endpoint.shifts:
-                body.setdefault("shift", False)
+            dialect = lease.backend.dialect
+            body = dialect.own(self.endpoint.path, body, context=lease.context, keep_alive=lease.keep_alive)
         return _ENCODE(body)
 
     def spelled(self, lease: Lease) -> str:

@@ -38,13 +38,8 @@ async def refuse_overflow(asked: Asked, lease: Lease) -> None:
     if context is None or asked.size <= context - SPARE:
         return
     path, body = as_native(asked)
-    body |= {
-        "model": lease.model,
-        "stream": False,
-        "truncate": False,
-        "keep_alive": int(lease.keep_alive),
-        "options": {"num_ctx": context, "num_predict": 1},
-    }
+    body |= {"model": lease.model, "stream": False, "options": {"num_predict": 1}}
+    body = lease.backend.dialect.own(path, body, context=context, keep_alive=lease.keep_alive)
     async with lease.backend.forward("POST", path, _ENCODE(body), _JSON) as answer:
         told = await answer.read()
     if answer.status != 200:

@@ -1,10 +1,12 @@
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from innkeepd.catalog import Candidate
 from innkeepd.inbound.http.asked import ENDPOINTS, decode, read, spoken, text_of
 from innkeepd.inbound.http.errors import HttpFault
+from innkeepd.outbound.ollama_dialect import NEWEST
 from innkeepd.wish import Lease
 
 
@@ -13,7 +15,7 @@ def asked(path="/api/chat", headers=None, **body):
 
 
 def lease(name="big:latest", context=8192, backend=None):
-    return Lease(Candidate(name, "w", backend), None, context, 1800.0, 1, None)
+    return Lease(Candidate(name, "w", backend), SimpleNamespace(dialect=NEWEST), context, 1800.0, 1, None)
 
 
 def sent(request, **more):
