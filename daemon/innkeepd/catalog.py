@@ -9,7 +9,7 @@ from innkeepd.policy.budget import Budget, MemoryPolicy
 from innkeepd.policy.context import choose_contexts, footprints, is_heavy, next_context, takes
 from innkeepd.policy.estimate import Estimates
 from innkeepd.policy.events import Spec
-from innkeepd.policy.model import DERIVED_PREFIX, Model, canonical, is_derived_from
+from innkeepd.policy.model import CONTEXT_STEPS, DERIVED_PREFIX, Model, canonical, is_derived_from
 
 
 class Candidate(Struct, frozen=True):
@@ -40,6 +40,8 @@ class Catalog:
 
     def __init__(self, config: Config) -> None:
         self.budget: Budget | None = None
+        self.left_out: dict[str, str] = {}
+        """Pulled models that cannot be reckoned with, by name, and why."""
         self.estimates = Estimates()
         self._models: dict[str, Model] = {}
         self._contexts: dict[str, int] = {}
@@ -55,8 +57,16 @@ class Catalog:
         self.policy = memory_policy(config)
 
     def update(self, models: Iterable[Model]) -> None:
-        """Take what the backend has on its disk."""
-        self._models = {canonical(model.name): model for model in models}
+        """Take what the backend has on its disk; one whose size cannot be computed goes to ``left_out``."""
+        self._models, self.left_out = {}, {}
+        for model in models:
+            name = canonical(model.name)
+            try:
+                takes(model, CONTEXT_STEPS[-1], self.policy)
+            except (ArithmeticError, TypeError, ValueError) as error:
+                self.left_out[name] = f"what Ollama tells of its shape cannot be computed with ({error})"
+            else:
+                self._models[name] = model
 
     @property
     def models(self) -> Mapping[str, Model]:
@@ -88,6 +98,8 @@ class Catalog:
     def how_to_get(self, candidate: Candidate) -> str:
         """What to do about one that is not known."""
         said = self.config.backend_of(candidate.name)
+        if candidate.name in self.left_out:
+            return f"{candidate.name} is left out: {self.left_out[candidate.name]}; pull it again, or remove it"
         if said is None:
             return f"{candidate.name} is not pulled; `ollama pull {candidate.name.removesuffix(':latest')}`"
         return f"{candidate.name} is not among the models of the backend {said.name}: {', '.join(said.models)}"

@@ -31,6 +31,9 @@ WAITING = 2000
 IN_MEMORY = 500
 """Records that are kept for the case that the disk fails."""
 
+MOST_ROWS = 2**31
+"""More than any history keeps, and what SQLite takes as a number."""
+
 PRUNE_EVERY = 200
 """Records written between two looks for old ones."""
 
@@ -165,7 +168,7 @@ class History(MemoryHistory):
 
     async def recent(self, limit: int) -> list[dict[str, Any]]:
         """As ``Records.recent``."""
-        read = partial(history_file.recent, limit=max(0, limit))
+        read = partial(history_file.recent, limit=min(max(0, limit), MOST_ROWS))
         found = await anyio.to_thread.run_sync(self._read, read)
         return await super().recent(limit) if found is None else found
 
@@ -228,7 +231,7 @@ class History(MemoryHistory):
                 return read(database)
             finally:
                 database.close()
-        except (sqlite3.Error, msgspec.DecodeError):
+        except sqlite3.Error:
             return None
 
     def _connect(self) -> sqlite3.Connection | None:

@@ -13,7 +13,12 @@ from typing import Any
 
 import msgspec
 
+from innkeepd.outbound.foreign import Undecodable, decode
+
 __all__ = ["NewerSchema", "connect", "find", "prune", "recent", "set_aside", "state", "write_records", "write_state"]
+
+_ANYTHING = msgspec.json.Decoder()
+_RECORD = msgspec.json.Decoder(dict[str, Any])
 
 VERSION = 1
 _SCHEMA = """
@@ -90,21 +95,31 @@ def prune(database: sqlite3.Connection, limit: int, before: float) -> None:
 def state(database: sqlite3.Connection) -> dict[str, Any]:
     """Every fact, decoded; one that can't be decoded is left out."""
     facts: dict[str, Any] = {}
-    for key, value in database.execute("SELECT key, value FROM state"):
-        with contextlib.suppress(msgspec.DecodeError):
-            facts[key] = msgspec.json.decode(value)
+    for key, value in database.execute("SELECT CAST(key AS BLOB), CAST(value AS BLOB) FROM state"):
+        with contextlib.suppress(Undecodable):
+            facts[key.decode(errors="replace")] = decode(value, _ANYTHING)
     return facts
 
 
 def recent(database: sqlite3.Connection, limit: int) -> list[dict[str, Any]]:
     """The newest records, newest first."""
-    rows = database.execute("SELECT body FROM records ORDER BY number DESC LIMIT ?", (limit,))
-    return [msgspec.json.decode(body) for (body,) in rows]
+    rows = database.execute("SELECT CAST(body AS BLOB) FROM records ORDER BY number DESC LIMIT ?", (limit,))
+    return _decoded(rows)
 
 
 def find(database: sqlite3.Connection, prefix: str, limit: int) -> list[dict[str, Any]]:
     """The records whose id begins with ``prefix``, newest first."""
     rows = database.execute(
-        "SELECT body FROM records WHERE substr(id, 1, ?) = ? ORDER BY number DESC LIMIT ?", (len(prefix), prefix, limit)
+        "SELECT CAST(body AS BLOB) FROM records WHERE substr(id, 1, ?) = ? ORDER BY number DESC LIMIT ?",
+        (len(prefix), prefix, limit),
     )
-    return [msgspec.json.decode(body) for (body,) in rows]
+    return _decoded(rows)
+
+
+def _decoded(rows: Iterable[tuple[bytes]]) -> list[dict[str, Any]]:
+    """Records; one that a damaged page spoilt is left out."""
+    found: list[dict[str, Any]] = []
+    for (body,) in rows:
+        with contextlib.suppress(Undecodable):
+            found.append(decode(body, _RECORD))
+    return found

@@ -148,11 +148,15 @@ class Senses:
 
     async def refresh(self) -> bool:
         """Read what is pulled. False where the backend does not answer."""
+        left_out = self._keeper.catalog.left_out
         try:
             with anyio.fail_after(READ_WITHIN):
                 self._keeper.catalog.update(await self._keeper.backend.pulled())
         except (BackendFault, TimeoutError):
             return False
+        for name, why in self._keeper.catalog.left_out.items():
+            if name not in left_out:
+                self._keeper.tell("log", "a model is left out", {"model": name, "why": why})
         self._read_at = anyio.current_time()
         self._keeper.post(ev.Known(self._keeper.catalog.specs()))
         for name in self._keeper.pins:

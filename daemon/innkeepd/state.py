@@ -1,9 +1,18 @@
 """What survives a restart: selections, pins, what was learned of models, feedback; kept beside the decision records."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from innkeepd.history import Records
+
+T = TypeVar("T")
+
+
+class _Selection(msgspec.Struct, frozen=True):
+    model: str | None = None
+    roles: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class State:
@@ -27,21 +36,22 @@ class State:
 
     async def recent(self, limit: int) -> list[dict[str, Any]]:
         """Decision records, newest first."""
-        return [self._with_feedback(record) for record in await self._records.recent(limit)]
+        return self._with_feedback(await self._records.recent(limit))
 
     async def find(self, prefix: str) -> list[dict[str, Any]]:
         """Records whose id begins so; ``last`` is the newest one."""
         found = await (self._records.recent(1) if prefix == "last" else self._records.find(prefix))
-        return [self._with_feedback(record) for record in found]
+        return self._with_feedback(found)
 
-    def _with_feedback(self, record: dict[str, Any]) -> dict[str, Any]:
-        said = self._records.get("feedback", {}).get(record.get("id"))
-        return record | {"feedback": said} if said else record
+    def _with_feedback(self, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        feedback = self._feedback()
+        said = [(record, feedback.get(str(record.get("id")))) for record in records]
+        return [record | {"feedback": role} if role else record for record, role in said]
 
     def selection(self) -> tuple[str | None, dict[str, str]]:
         """The model for every chat, and those for single roles."""
-        kept = self._records.get("selection", {})
-        return kept.get("model"), dict(kept.get("roles", {}))
+        kept = self._kept("selection", _Selection)
+        return kept.model, dict(kept.roles)
 
     def put_selection(self, model: str | None, roles: Mapping[str, str]) -> None:
         """Keep what the user selected."""
@@ -49,7 +59,7 @@ class State:
 
     def pins(self) -> set[str]:
         """Names of pinned models."""
-        return set(self._records.get("pins", []))
+        return self._kept("pins", set[str])
 
     def put_pins(self, names: set[str]) -> None:
         """Keep the pins."""
@@ -57,14 +67,23 @@ class State:
 
     def put_feedback(self, request: str, role: str) -> None:
         """Keep what the user says the role should have been; the newest thousand."""
-        kept = self._records.get("feedback", {}) | {request: role}
+        kept = self._feedback() | {request: role}
         self._records.put("feedback", dict(list(kept.items())[-1000:]))
 
     def learned(self) -> dict[str, Any]:
         """Estimates, as they were put."""
-        kept: dict[str, Any] = self._records.get("learned", {})
-        return kept
+        return self._kept("learned", dict[str, Any])
 
     def put_learned(self, estimates: Mapping[str, Any]) -> None:
         """Keep estimates."""
         self._records.put("learned", dict(estimates))
+
+    def _feedback(self) -> dict[str, str]:
+        return self._kept("feedback", dict[str, str])
+
+    def _kept(self, key: str, kind: type[T]) -> T:
+        """A fact, or an empty one where there is none or it has another shape: a file may be damaged or edited."""
+        try:
+            return msgspec.convert(self._records.get(key), kind)
+        except msgspec.ValidationError:
+            return kind()

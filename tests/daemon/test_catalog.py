@@ -81,3 +81,12 @@ def test_the_largest_context_is_what_a_model_may_grow_to(catalog):
 def test_a_model_outside_the_roles_is_fitted_beside_them(catalog):
     catalog.configure(config(roles={"coding": RoleConfig(primary=QWEN)}))
     assert {spec.weights for spec in catalog.specs()} >= {"w8", "w32"}
+
+
+def test_a_model_that_cannot_be_computed_with_is_left_out_and_told(catalog):
+    catalog.update([model(LLAMA8, "w8"), model("odd:latest", "w9", layers=float("inf"))])
+    assert list(catalog.models) == [LLAMA8]
+    assert next(spec.weights for spec in catalog.specs()) == "w8"
+    assert "odd:latest is left out" in catalog.how_to_get(catalog.candidate("odd"))
+    catalog.update([model("odd:latest", "w9")])
+    assert catalog.left_out == {}

@@ -59,3 +59,14 @@ def test_a_newer_schema_is_told(tmp_path):
     database.close()
     with pytest.raises(history_file.NewerSchema, match="schema 2"):
         history_file.connect(tmp_path / "a.sqlite3")
+
+
+@pytest.mark.parametrize("value", ["x'ff22'", "5", "1.5", "x'5b5bff'", "'" + "[" * 5000 + "'"])
+def test_what_is_no_json_text_at_all_is_left_out_of_facts_and_records(database, value):
+    history_file.write_state(database, [("a", "1")])
+    history_file.write_records(database, [("r1", 1.0, '{"id":"r1"}')])
+    database.execute(f"INSERT INTO state VALUES ('bad', {value})")
+    database.execute(f"INSERT INTO records (id, at, body) VALUES ('r2', 2.0, {value})")
+    assert history_file.state(database)["a"] == 1
+    assert history_file.recent(database, 5) == [{"id": "r1"}]
+    assert history_file.find(database, "r", 5) == [{"id": "r1"}]

@@ -1,6 +1,7 @@
 import pytest
 
 from innkeepd.history import MemoryHistory
+from innkeepd.policy.estimate import Estimates
 from innkeepd.state import State
 
 
@@ -53,3 +54,16 @@ def test_a_configuration_that_could_not_be_read_again_is_a_warning_until_it_coul
     assert state.warnings() == ["the configuration stays as it was: config.toml: foo: unknown key"]
     state.note(None)
     assert state.warnings() == []
+
+
+@pytest.mark.parametrize("kept", ["x", 7, ["a"], {"model": 3}, {"roles": ["a"]}, [[]], {"a": {"load": 1}}])
+def test_a_fact_of_another_shape_is_as_good_as_none(kept):
+    records = MemoryHistory()
+    for name in ("selection", "pins", "feedback", "learned"):
+        records.put(name, kept)
+    state = State(records)
+    assert state.selection() == (None, {})
+    assert state.pins() in (set(), {"a"})
+    assert Estimates.from_dict(state.learned()).to_dict() == {}
+    state.put_feedback("a1", "coding")
+    assert records.get("feedback") == {"a1": "coding"}

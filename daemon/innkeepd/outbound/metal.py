@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 _LINE = re.compile(
-    r'msg="inference compute"[^\n]*library=Metal[^\n]*?total="(?P<gib>\d+(?:\.\d+)?) GiB"'
-    r"|recommendedMaxWorkingSetSize\s*=\s*(?P<mb>\d+(?:\.\d+)?) MB"
+    r'msg="inference compute"[^\n]*library=Metal[^\n]*?total="(?P<gib>\d{1,9}(?:\.\d{1,9})?) GiB"'
+    r"|recommendedMaxWorkingSetSize\s*=\s*(?P<mb>\d{1,12}(?:\.\d{1,9})?) MB"
 )
 _PART = 256 * 1024
 """Bytes read from each end of a log: the line comes at a server's start, but Homebrew's log is never rotated."""

@@ -17,6 +17,7 @@ import anyio
 import msgspec
 
 from innkeepd.outbound.backend import Ask, BackendFault, Finish, Piece, Running
+from innkeepd.outbound.foreign import Undecodable, count, decode
 from innkeepd.outbound.http import Answer, Transport, Unreachable
 from innkeepd.outbound.ollama_dialect import NEWEST, OllamaDialect, dialect_by_tags, dialect_of
 from innkeepd.outbound.ollama_wire import (
@@ -91,7 +92,13 @@ class OllamaBackend:
         """What it says is in memory; derived names too."""
         told = await self._ask("GET", "/api/ps", None, Processes)
         return [
-            Running(canonical(each.name), each.size, each.context_length, epoch(each.expires_at), each.digest)
+            Running(
+                canonical(each.name),
+                count(each.size),
+                count(each.context_length) or None,
+                epoch(each.expires_at),
+                each.digest,
+            )
             for each in told.models or ()
         ]
 
@@ -152,8 +159,8 @@ class OllamaBackend:
             await _refuse_errors(answer)
             data = await answer.read()
         try:
-            told = msgspec.json.decode(data, type=kind)
-        except msgspec.MsgspecError as error:
+            told = decode(data, msgspec.json.Decoder(kind))
+        except Undecodable as error:
             raise BackendFault("backend_error", f"{path} did not answer as Ollama does: {error}") from None
         if isinstance(told, Generated) and told.error is not None:
             text = error_words(told.error)

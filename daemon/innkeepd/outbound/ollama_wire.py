@@ -8,13 +8,13 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
-from math import ceil
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from innkeepd.outbound.backend import BackendFault, Finish, Piece
+from innkeepd.outbound.foreign import Undecodable, count, decode, decode_lines, mean_count
 from innkeepd.policy.attempt import classify
 from innkeepd.policy.model import Model, canonical
 
@@ -23,7 +23,7 @@ MAX_LINE = 16 * 2**20
 
 _NANOSECONDS = 1e-9
 _SCALE = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
-_PARAMETER_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([KMBT]?)B?", re.IGNORECASE)
+_PARAMETER_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*([KMBT]?)B?", re.IGNORECASE)
 _FROM_BLOB = re.compile(r"^FROM\s.*?(sha256)[-:]([0-9a-f]{64})", re.IGNORECASE | re.MULTILINE)
 
 
@@ -111,6 +111,7 @@ class _Line(Struct, frozen=True, gc=False):
 
 
 _LINE = msgspec.json.Decoder(_Line)
+_ANYTHING = msgspec.json.Decoder()
 
 
 class AnswerLines:
@@ -142,8 +143,8 @@ class AnswerLines:
         """What is left when the body has ended; an answer without its ``done`` record was cut off."""
         out: list[Piece | Finish | BackendFault] = []
         if not self.over:
-            with suppress(msgspec.MsgspecError):  # half a line
-                self._line(_LINE.decode(self._rest), out)
+            with suppress(Undecodable):  # half a line
+                self._line(decode(self._rest, _LINE), out)
         if not self.over:
             self._end(
                 out, BackendFault("backend_error", "the answer broke off: Ollama closed it without a last record")
@@ -155,8 +156,8 @@ class AnswerLines:
         if self.over or not data:
             return
         try:
-            lines = _LINE.decode_lines(data)
-        except msgspec.MsgspecError:
+            lines = decode_lines(data, _LINE)
+        except Undecodable:
             self._take_one_by_one(data, out)
             return
         for line in lines:
@@ -168,8 +169,8 @@ class AnswerLines:
             if not raw.strip():
                 continue
             try:
-                line = _LINE.decode(raw)
-            except msgspec.MsgspecError:
+                line = decode(raw, _LINE)
+            except Undecodable:
                 self._end(out, BackendFault("backend_error", "Ollama sent a line that is not one of its answers"))
                 return
             if self._line(line, out):
@@ -202,11 +203,15 @@ class AnswerLines:
 def _finish(line: _Line) -> Finish:
     return Finish(
         line.done_reason or "stop",
-        line.prompt_eval_count,
-        line.eval_count,
-        line.prompt_eval_duration * _NANOSECONDS,
-        line.eval_duration * _NANOSECONDS,
+        count(line.prompt_eval_count),
+        count(line.eval_count),
+        _seconds(line.prompt_eval_duration),
+        _seconds(line.eval_duration),
     )
+
+
+def _seconds(nanoseconds: int) -> float:
+    return nanoseconds * _NANOSECONDS if 0 <= nanoseconds < 2**63 else 0.0
 
 
 def error_words(error: Any) -> str:
@@ -219,8 +224,8 @@ def error_words(error: Any) -> str:
 def error_text(body: bytes) -> str:
     """The words of an error answer's body, be it Ollama's JSON or somebody else's page."""
     try:
-        told = msgspec.json.decode(body)
-    except msgspec.MsgspecError:
+        told = decode(body, _ANYTHING)
+    except Undecodable:
         told = body.decode("utf-8", "replace")
     if isinstance(told, dict) and told.get("error"):
         return error_words(told["error"])
@@ -238,7 +243,7 @@ def epoch(text: str) -> float | None:
 def parameters(text: str) -> int:
     """``32.8B``, ``189.31M``, ``108K`` as a number; 0 where unknown."""
     found = _PARAMETER_SIZE.fullmatch(text.strip())
-    return round(float(found[1]) * _SCALE[found[2].upper()]) if found else 0
+    return count(round(float(found[1]) * _SCALE[found[2].upper()])) if found else 0
 
 
 def weights_of(shown: Shown, digest: str) -> str:
@@ -256,7 +261,7 @@ def model_of(tag: Tag, shown: Shown | None) -> Model:
     told = Model(
         name=canonical(tag.name),
         weights=tag.digest or canonical(tag.name),
-        size=tag.size,
+        size=count(tag.size),
         parameters=parameters(details.parameter_size),
         quantization=details.quantization_level,
         digest=tag.digest,
@@ -265,23 +270,16 @@ def model_of(tag: Tag, shown: Shown | None) -> Model:
         return told
     info = shown.model_info or {}
     arch = info.get("general.architecture", "")
-    heads = _whole(info.get(f"{arch}.attention.head_count"))
-    width = _whole(info.get(f"{arch}.embedding_length")) // heads if heads else 0
+    heads = mean_count(info.get(f"{arch}.attention.head_count"))
+    width = mean_count(info.get(f"{arch}.embedding_length")) // heads if heads else 0
     return msgspec.structs.replace(
         told,
         weights=weights_of(shown, told.weights),
-        parameters=_whole(info.get("general.parameter_count")) or told.parameters,
-        layers=_whole(info.get(f"{arch}.block_count")),
-        kv_heads=_whole(info.get(f"{arch}.attention.head_count_kv")) or heads,
-        key_length=_whole(info.get(f"{arch}.attention.key_length")) or width,
-        value_length=_whole(info.get(f"{arch}.attention.value_length")) or width,
-        max_context=_whole(info.get(f"{arch}.context_length")),
+        parameters=mean_count(info.get("general.parameter_count")) or told.parameters,
+        layers=mean_count(info.get(f"{arch}.block_count")),
+        kv_heads=mean_count(info.get(f"{arch}.attention.head_count_kv")) or heads,
+        key_length=mean_count(info.get(f"{arch}.attention.key_length")) or width,
+        value_length=mean_count(info.get(f"{arch}.attention.value_length")) or width,
+        max_context=mean_count(info.get(f"{arch}.context_length")),
         capabilities=frozenset(shown.capabilities or ()) or told.capabilities,
     )
-
-
-def _whole(value: Any) -> int:
-    """A count of ``model_info``: some architectures give a list, one a layer (its mean, rounded up), or nothing."""
-    if isinstance(value, list) and value and all(isinstance(each, int | float) for each in value):
-        value = ceil(sum(value) / len(value))
-    return int(value) if isinstance(value, int | float) else 0

@@ -15,6 +15,7 @@ import msgspec
 from innkeepd.outbound import openai_native as native
 from innkeepd.outbound.backend import Ask, BackendFault, Finish, Piece, Running
 from innkeepd.outbound.bearer import BearerTransport
+from innkeepd.outbound.foreign import Undecodable, decode
 from innkeepd.outbound.http import Answer, Transport, Unreachable
 from innkeepd.outbound.ollama_dialect import NEWEST
 from innkeepd.outbound.openai_ask import chat_body
@@ -132,7 +133,7 @@ class OpenAIBackend:
         async with self._sent(method, path, None if body is None else _ENCODE(body)) as answer:
             data = await answer.read()
         try:
-            return msgspec.json.decode(data, type=kind)
-        except msgspec.MsgspecError as error:
+            return decode(data, msgspec.json.Decoder(kind))
+        except Undecodable as error:
             text = f"{self.url}{self._base}{path} did not answer as the OpenAI API does: {error}"
             raise BackendFault("backend_error", text) from None

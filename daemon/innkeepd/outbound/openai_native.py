@@ -11,19 +11,21 @@ from typing import Any
 import msgspec
 
 from innkeepd.outbound.backend import Ask, BackendFault, Finish, Piece
+from innkeepd.outbound.foreign import Undecodable, decode
 
 CHATS = frozenset({"/api/chat", "/api/generate"})
 EMBEDDINGS = frozenset({"/api/embed", "/api/embeddings"})
 
 _EXTRA = ("tools", "format", "think")
 _ENCODE = msgspec.json.Encoder().encode
+_OBJECT = msgspec.json.Decoder(dict[str, Any])
 
 
 def read(body: bytes | None) -> dict[str, Any]:
     """A request's body. Raises ``BackendFault``."""
     try:
-        return msgspec.json.decode(body or b"{}", type=dict[str, Any])
-    except msgspec.MsgspecError as error:
+        return decode(body or b"{}", _OBJECT)
+    except Undecodable as error:
         raise BackendFault("bad_request", f"the body is no JSON object: {error}") from None
 
 

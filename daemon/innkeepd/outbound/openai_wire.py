@@ -5,12 +5,14 @@ Read from vLLM, LiteLLM, Ray Serve, llama.cpp and Ollama's ``/v1``, which differ
 (``"object": "error"``), ``[DONE]`` may be missing.
 """
 
+import re
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from innkeepd.outbound.backend import BackendFault, Finish, Piece
+from innkeepd.outbound.foreign import Undecodable, count, decode
 from innkeepd.outbound.ollama_wire import error_text, error_words
 from innkeepd.outbound.reply import Item
 from innkeepd.outbound.sse import MAX_EVENT, Event, EventStream, TooLong
@@ -96,6 +98,7 @@ class Listed(Struct, frozen=True):
 
 
 _CHUNK = msgspec.json.Decoder(_Chunk)
+_OBJECT = msgspec.json.Decoder(dict[str, Any])
 
 
 class _Assembly:
@@ -118,9 +121,9 @@ class _Assembly:
             self.text.append(str(call.function.arguments))
 
     def finished(self, index: int) -> dict[str, Any]:
-        """As Ollama tells it. Raises ``MsgspecError`` where the arguments are no JSON object."""
+        """As Ollama tells it. Raises ``Undecodable`` where the arguments are no JSON object."""
         text = "".join(self.text).strip() or "{}"
-        arguments = self.whole if self.whole is not None else msgspec.json.decode(text, type=dict[str, Any])
+        arguments = self.whole if self.whole is not None else decode(text, _OBJECT)
         function = {"index": index, "name": self.name, "arguments": arguments}
         return {"id": self.id, "function": function} if self.id else {"function": function}
 
@@ -188,8 +191,8 @@ class AnswerEvents:
             self._finish(out)
             return
         try:
-            chunk = _CHUNK.decode(event.data)
-        except msgspec.MsgspecError:
+            chunk = decode(event.data, _CHUNK)
+        except Undecodable:
             words = error_words(event.data.decode("utf-8", "replace")) if event.name == "error" else ""
             self._fail(
                 out, classify(None, words), words or "the engine sent an event that is no part of a chat's answer"
@@ -223,14 +226,14 @@ class AnswerEvents:
         if self._calls:
             try:
                 calls = [call.finished(place) for place, (_, call) in enumerate(sorted(self._calls.items()))]
-            except msgspec.MsgspecError:
+            except Undecodable:
                 self._fail(out, "backend_error", "the model called a tool with arguments that are no JSON object")
                 return
             out.append(Piece(tool_calls=calls))
         self.over = True
         reason = self._reason or "stop"
         usage = self._usage
-        out.append(Finish(_REASONS.get(reason, reason), usage.prompt_tokens or 0, usage.completion_tokens or 0))
+        out.append(Finish(_REASONS.get(reason, reason), count(usage.prompt_tokens), count(usage.completion_tokens)))
 
     def _fail(self, out: list[Item], code: str, message: str) -> None:
         self.over = True
@@ -239,7 +242,8 @@ class AnswerEvents:
 
 def _status(code: Any) -> int | None:
     """The HTTP status that an ``error`` in mid-stream tells as its ``code``: a number or its digits."""
-    number = int(code) if isinstance(code, int | str) and str(code).isdecimal() else 0
+    digits = str(code) if isinstance(code, str) or (isinstance(code, int) and 0 <= code < 600) else ""
+    number = int(digits) if re.fullmatch("[0-9]{3}", digits) else 0
     return number if 400 <= number < 600 else None
 
 

@@ -10,6 +10,8 @@ from typing import Any, TypedDict
 import msgspec
 from msgspec import Struct, field, structs
 
+from innkeepd.policy.model import MOST_BYTES
+
 FRESH = 0.2
 """The weight of a new observation, once there are enough: the last five or so count."""
 
@@ -132,8 +134,18 @@ class Estimates:
                 known = msgspec.convert(raw, Learned)
             except msgspec.ValidationError:
                 continue
-            if all(context.isdecimal() for context in known.footprints):
+            averages = (known.load, known.unload, known.decode, known.prefill, known.service)
+            if all(map(_is_sane, (*averages, *known.footprints.values()))) and all(map(_is_tokens, known.footprints)):
                 self._of[weights] = known
+
+
+def _is_sane(average: Average | None) -> bool:
+    """Whether it is what ``joined`` could have made; a file may have been edited."""
+    return average is None or (0 < average.value < MOST_BYTES and average.count > 0)
+
+
+def _is_tokens(context: str) -> bool:
+    return context.isdecimal() and context.isascii() and len(context) < 16
 
 
 def _value(average: Average | None) -> float | None:

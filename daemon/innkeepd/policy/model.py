@@ -15,6 +15,9 @@ CONTEXT_STEPS = (4096, 8192, 16384, 32768)
 KV_BYTES = {"f16": 2.0, "q8_0": 1.0, "q4_0": 0.5}
 """Bytes of one element of the KV cache by ``OLLAMA_KV_CACHE_TYPE``."""
 
+MOST_BYTES = 2**60
+"""What no machine has: a shape that asks for more says no more than that, and every reply can still hold the number."""
+
 
 def canonical(name: str) -> str:
     """The one spelling of a model's name: with a tag, without Ollama's default host and namespace.
@@ -61,7 +64,7 @@ def kv_bytes(model: Model, context: int, *, parallel: int = 1, cache_type: str =
     Source: Ollama's own estimate, measured in 0.17.4; 256 KiB a token for a 32B (64, 8, 128), 128 KiB for an 8B.
     """
     per_token = model.layers * model.kv_heads * (model.key_length + model.value_length)
-    return int(per_token * KV_BYTES.get(cache_type, 2.0) * context * parallel)
+    return min(int(per_token * KV_BYTES.get(cache_type, 2.0) * context * parallel), MOST_BYTES)
 
 
 def footprint(model: Model, context: int, *, parallel: int = 1, cache_type: str = "f16") -> int:

@@ -8,7 +8,7 @@ from innkeepd.outbound.backend import Ask, BackendFault, Finish, Piece
 from innkeepd.outbound.http import Unreachable
 from innkeepd.outbound.ollama import OllamaBackend
 from innkeepd.outbound.ollama_dialect import LLAMA_SERVER, NEWEST, OWN_RUNNER
-from innkeepd.policy.model import DERIVED_PREFIX
+from innkeepd.policy.model import DERIVED_PREFIX, footprint
 from support.scripted import ScriptedTransport, recorded, recordings
 
 pytestmark = pytest.mark.anyio
@@ -336,3 +336,58 @@ async def test_cancelling_a_chat_lets_the_answer_go():
             await anext(stream)
     assert scope.cancelled_caught
     assert transport.open == 0
+
+
+DEEP = b"[" * 5000 + b"]" * 5000
+GARBAGE = {
+    "invalid UTF-8": b'{"models":[{"name":"\xff\xfe"}],"version":"\xff","response":"\xff"}',
+    "nested deeply": b'{"zzz":' + DEEP + b',"models":[],"version":"1"}',
+    "a long number": b'{"models":[{"name":"a","size":' + b"9" * 5000 + b'}],"done":' + b"9" * 5000 + b"}",
+    "nulls": b'{"models":[null],"version":null,"done":"x"}',
+    "no JSON": b"<html>",
+    "nothing": b"",
+    "a list": b"[]",
+}
+
+
+@pytest.mark.parametrize("call", ["version", "running", "pulled", "load", "unload", "embed"])
+@pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE)
+async def test_garbage_is_a_fault_of_the_engine_at_every_call(call, garbage):
+    ollama, _ = backend(**dict.fromkeys(("version", "ps", "tags", "show", "generate", "embed"), (200, garbage)))
+    more = {"load": {"context": 1, "keep_alive": 1}, "embed": {"texts": ["a"], "context": 1, "keep_alive": 1}}
+    named = ("a",) if call in ("load", "unload", "embed") else ()
+    try:
+        await getattr(ollama, call)(*named, **more.get(call, {}))
+    except BackendFault as fault:
+        assert fault.code == "backend_error"
+        assert "xff" not in fault.message
+
+
+@pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE)
+async def test_a_model_whose_show_is_garbage_is_told_by_tags(garbage):
+    ollama, _ = backend(tags="tags", show=(200, garbage))
+    assert [model.layers for model in await ollama.pulled()] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("number", ["1e308", "-4", "[1e308,1e308]", "9" * 400, '"8"', "null"])
+async def test_an_odd_number_in_a_models_shape_is_not_believed(number):
+    keys = ("llama.block_count", "llama.attention.head_count", "llama.attention.key_length", "llama.context_length")
+    info = ",".join(f'"{key}":{number}' for key in (*keys, "llama.embedding_length", "general.parameter_count"))
+    ollama, _ = backend(tags="tags", show=(200, f'{{"model_info":{{"general.architecture":"llama",{info}}}}}'.encode()))
+    model = (await ollama.pulled())[0]
+    assert (model.layers, model.kv_heads, model.key_length, model.max_context) == (0, 0, 0, 0)
+    assert footprint(model, 32768) < 2 * model.size
+
+
+async def test_sizes_that_no_machine_has_are_not_believed():
+    line = b'{"models":[{"name":"a","size":-5,"context_length":-1},{"name":"b","size":' + b"9" * 25 + b"}]}"
+    ollama, _ = backend(ps=(200, line), tags=(200, line), show="show_missing")
+    assert [(each.size, each.context) for each in await ollama.running()] == [(0, None), (0, None)]
+    assert [each.size for each in await ollama.pulled()] == [0, 0]
+
+
+async def test_garbage_in_an_answer_is_a_fault_that_does_not_quote_it():
+    for garbage in (b'{"message":{"content":"secret \xff"}}\n', b'{"zzz":' + DEEP + b"}\n"):
+        ollama, _ = backend(chat=(200, garbage))
+        with pytest.raises(BackendFault, match="not one of its answers"):
+            await told(ollama)

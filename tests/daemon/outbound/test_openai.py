@@ -183,3 +183,38 @@ async def test_what_has_no_word_there_is_unsupported(engine, backend):
     assert (await fault(forwarded(backend, "/api/pull"))).code == "unsupported"
     assert (await fault(forwarded(backend, "/api/generate", prompt="a", raw=True))).code == "unsupported"
     assert engine.asked == []
+
+
+DEEP = b"[" * 5000 + b"]" * 5000
+
+
+@pytest.mark.parametrize("garbage", [b'{"data":[{"id":"\xff"}]}', b'{"x":' + DEEP + b',"data":[]}', b"<html>", b"null"])
+async def test_garbage_is_a_fault_of_the_engine_at_every_call(engine, backend, garbage):
+    engine.pages["/v1/models"] = engine.pages["/v1/embeddings"] = (200, garbage)
+    assert (await fault(backend.pulled())).code == "backend_error"
+    assert (await fault(backend.embed("x", ["a"]))).code == "backend_error"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        b'{"choices":[{"delta":{"content":"\xff"}}]}',
+        b'{"x":' + DEEP + b"}",
+        b'{"error":{"message":"x","code":"' + b"9" * 5000 + b'"}}',
+        b'{"error":{"message":"x","code":' + b"9" * 4000 + b"}}",
+        b'{"choices":[{"delta":{"tool_calls":[{"function":{"name":"f","arguments":"{\\"a\\":'
+        + b"[" * 3000
+        + b"]" * 3000
+        + b'}"}}]},"finish_reason":"stop"}]}',
+    ],
+)
+async def test_garbage_in_an_answer_is_a_fault_of_the_engine(engine, backend, event):
+    engine.chunks = [b"data: " + event + b"\n\n"]
+    assert (await fault(told(backend))).code == "backend_error"
+
+
+async def test_token_counts_that_cannot_be_true_are_none(engine, backend):
+    usage = b'{"choices":[{"delta":{"content":"x"},"finish_reason":"stop"}],"usage":{"prompt_tokens":'
+    event = b"data: " + usage + b"9" * 30 + b',"completion_tokens":-5}}\n\n'
+    engine.chunks = [event]
+    assert (await told(backend))[-1] == Finish("stop", 0, 0)

@@ -48,3 +48,16 @@ def test_estimates_survive_a_restart_through_json_and_forget_what_cannot_be_read
     assert Estimates.from_dict(kept).to_dict() == estimates.to_dict()
     bad = {"b": 5, "c": {"footprints": {"many": {"value": 1, "count": 1}}}, "d": {"load": {"value": "x"}}}
     assert Estimates.from_dict(bad).to_dict() == {}
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        {"load": {"value": 1.0, "count": -1}},
+        {"load": {"value": 1e308, "count": 1}},
+        {"footprints": {"4096": {"value": -5.0, "count": 1}}},
+        {"footprints": {"9" * 400: {"value": 5.0, "count": 1}}},
+    ],
+)
+def test_an_average_that_no_observation_can_have_made_is_forgotten(known):
+    assert Estimates.from_dict({"w": known}).to_dict() == {}

@@ -49,3 +49,8 @@ def test_buffers_are_a_gibibyte_at_most():
 def test_the_measured_model_of_379_mb_comes_out_within_a_tenth():
     measured = Model("big", "b", 378_682_694, layers=12, kv_heads=8, key_length=64, value_length=64)
     assert footprint(measured, 4096) == pytest.approx(478_793_728, rel=0.1)
+
+
+def test_no_shape_takes_more_than_a_reply_can_say():
+    odd = Model("odd", "o", GIB, layers=2**40, kv_heads=2**40, key_length=2**40, value_length=2**40)
+    assert GIB < footprint(odd, 32768) < 2**63
