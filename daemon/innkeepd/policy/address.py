@@ -4,6 +4,7 @@
 needs the one address behind it. The rules are those of Ollama's own ``envconfig.Host``.
 """
 
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 OLLAMA_PORT = 11434
@@ -41,9 +42,17 @@ def ollama_url(text: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches ``host``: localhost, 127.0.0.0/8 or ::1."""
-    bare = host.strip("[]").lower()
-    return bare in {"localhost", "::1"} or bare.startswith("127.")
+    """Whether only this machine reaches ``host``: exactly ``localhost``, or an address in 127.0.0.0/8 or ::1.
+
+    Any other name is false, whatever it begins with: ``127.evil.example`` belongs to whoever owns evil.example.
+    """
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if bare.lower() == "localhost":
+        return True
+    try:
+        return ip_address(bare).is_loopback
+    except ValueError:
+        return False
 
 
 def same_place(url: str, host: str, port: int) -> bool:

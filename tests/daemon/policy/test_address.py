@@ -53,6 +53,15 @@ def test_what_is_no_address_is_refused_with_the_reason(text, why):
         ("0.0.0.0", False),
         ("192.168.1.2", False),
         ("mac.local", False),
+        ("LOCALHOST", True),
+        ("127.evil.example", False),
+        ("127.0.0.1.evil.example", False),
+        ("127.0.0.1.nip.io", False),
+        ("127.1", False),
+        ("localhost.", False),
+        ("[::1", False),
+        ("::1]", False),
+        ("", False),
     ],
 )
 def test_only_this_machine_reaches_a_loopback_host(host, answer):

@@ -75,7 +75,9 @@ class App:
         full = (scope.get("extensions") or {}).get(FULL, _never)
         reply = Reply(send, extra=extra, is_full=full)
         try:
-            self._guard.check(headers, is_preflight=scope["method"] == "OPTIONS")
+            _refuse_doubles(scope["headers"], headers)
+            is_1_1 = scope.get("http_version", "1.1") == "1.1"
+            self._guard.check(headers, is_preflight=scope["method"] == "OPTIONS", needs_host=is_1_1)
             await self._answer(scope["method"], path, headers, receive, reply)
         except HttpFault as fault:
             await reply.fault(api, fault)
@@ -211,6 +213,15 @@ class App:
                 raise _too_large(self._max_body)
             more = message.get("more_body", False)
         return b"".join(parts)
+
+
+def _refuse_doubles(pairs: list[tuple[bytes, bytes]], headers: Headers) -> None:
+    """A request is judged by one ``Host``, one ``Origin`` and one token. Raises ``HttpFault`` 400 for two of one."""
+    if len(headers) < len(pairs):
+        names = [name for name, _ in pairs]
+        for name in (b"host", b"origin", b"authorization", b"x-api-key", b"sec-fetch-site"):
+            if names.count(name) > 1:
+                raise HttpFault(400, f"two {name.decode()} headers; one is the most", "bad_request")
 
 
 async def _leave_with(receive: Receive, scope: anyio.CancelScope) -> None:

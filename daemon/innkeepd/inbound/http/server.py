@@ -45,7 +45,7 @@ async def serve_http(
     why = ""
     try:
         app = App(config, journey, keeper, warn=warn)
-        async with serving(app, config.host, config.port):
+        async with serving(app, config.host, config.port, loopback_only=not config.token):
             await app.shelf.warm_up()
             await anyio.sleep_forever()
     except OSError as error:
@@ -57,15 +57,21 @@ async def serve_http(
 
 
 @asynccontextmanager
-async def serving(app: App, host: str, port: int) -> AsyncIterator[int]:
+async def serving(app: App, host: str, port: int, *, loopback_only: bool = False) -> AsyncIterator[int]:
     """Serve an app and give its port; port 0 takes a free one. Raises ``OSError`` where the port cannot be had.
 
+    ``loopback_only``: raises it too where ``host``, whatever it is called, resolves to an address that other machines
+    reach; nothing has listened there then.
     Leaving the context, or cancelling it, closes the port and ends what is still being answered.
     """
     protocol, state = await anyio.to_thread.run_sync(_protocol, app)
     # Not a socket of our own: asyncio sets TCP_NODELAY only on those that it has made, and 40 ms hang on it.
-    server = await asyncio.get_running_loop().create_server(protocol, host.strip("[]"), port)
+    server = await asyncio.get_running_loop().create_server(protocol, host.strip("[]"), port, start_serving=False)
     try:
+        wide = [place for each in server.sockets if not is_loopback(place := each.getsockname()[0])]
+        if loopback_only and wide:
+            raise OSError(f"{wide[0]} can be reached from elsewhere and [http] token is not set")
+        await server.start_serving()
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()

@@ -45,6 +45,13 @@ def test_names_of_this_machine_and_near_addresses_are_let_in(host):
         "x@localhost.evil",
         "evil.example@localhost",
         "[::",
+        "127.evil.example",
+        "evil.example%2f.local",
+        "[::1]evil.example",
+        "evil.example/.local",
+        "127.0.0.1:11435:1",
+        "[evil.example]",
+        "x" * 300 + ".local",
     ],
 )
 def test_a_name_that_a_web_page_brought_here_is_refused(host):
@@ -59,7 +66,15 @@ def test_pages_of_this_machine_and_of_programs_are_let_in(origin):
     assert status(guard(), origin=origin.encode()) == 200
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost.evil.example", "http://[", ""])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.example", "null", "http://localhost.evil.example", "http://[", "", "http://127.evil.example",
+        "http://127.0.0.1.evil.example", "http://127.0.0.1.nip.io", "http://127.0.0.1%2eevil.example",
+        "http://[::1]evil.example", "http://user@127.0.0.1", "http://127.0.0.1/page", "http://127.0.0.1:80:80",
+        "http://2130706433", "http://0.0.0.0", "http://192.168.0.7", "app:evil", "ws://127.0.0.1",
+    ],
+)  # fmt: skip
 def test_pages_of_the_web_are_refused(origin):
     assert status(guard(), origin=origin.encode()) == 403
 
@@ -72,6 +87,38 @@ def test_a_configured_origin_is_let_in():
 def test_a_page_that_hides_its_origin_is_known_by_its_site():
     assert status(guard(), sec_fetch_site=b"cross-site") == 403
     assert status(guard(), sec_fetch_mode=b"cors") == 200
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "expected"),
+    [
+        (b"http://localhost:3000", b"127.0.0.1:11435", 200),
+        (b"http://localhost:3000", b"[::1]:11435", 200),
+        (b"app://obsidian.md", b"studio.local:11435", 200),
+        (b"https://chat.example", b"studio.local:11435", 200),
+        (b"http://localhost:3000", b"studio.local:11435", 403),
+        (b"http://127.0.0.1", b"192.168.0.7:11435", 403),
+        (b"http://127.evil.example", b"127.0.0.1:11435", 403),
+    ],
+)
+def test_a_page_of_another_site_asks_a_loopback_name_or_is_configured(origin, host, expected):
+    judge = guard(origins=("https://chat.example",))
+    assert status(judge, origin=origin, host=host, sec_fetch_site=b"cross-site") == expected
+
+
+def test_a_request_of_http_1_1_names_its_host():
+    with pytest.raises(HttpFault) as caught:
+        guard().check({}, needs_host=True)
+    assert caught.value.status == 400
+    guard().check({}, needs_host=False)
+
+
+def test_a_refusal_repeats_no_more_than_a_line_of_the_header():
+    for headers in ({b"origin": b"http://\x1b[31m" + b"x" * 5000}, {b"host": b"\x1b" + b"x" * 5000}):
+        with pytest.raises(HttpFault) as caught:
+            guard().check(HOST | headers)
+        assert len(caught.value.message) < 250
+        assert "\x1b" not in caught.value.message
 
 
 def test_without_a_token_of_ours_any_is_let_pass():
