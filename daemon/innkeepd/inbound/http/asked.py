@@ -188,7 +188,7 @@ def _shows_an_image(message: Any) -> bool:
     if not isinstance(message, dict):
         return False
     parts = (part.get("type") for part in _list(message.get("content")) if isinstance(part, dict))
-    return bool(message.get("images")) or any(kind in {"image_url", "image", "input_image"} for kind in parts)
+    return bool(message.get("images")) or any(kind in ("image_url", "image", "input_image") for kind in parts)
 
 
 def _turns(said: list[tuple[str, str]]) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
 """What changes the disk: pulling is passed on, all else only where the configuration allows it by name."""
 
+import re
 from collections.abc import Collection
 
-from innkeepd.inbound.http.errors import HttpFault, fault_of
+from innkeepd.inbound.http.errors import HttpFault, error_record, fault_of
 from innkeepd.inbound.http.reply import Reply
 from innkeepd.keeper import Keeper
 from innkeepd.outbound.backend import BackendFault
@@ -14,7 +15,8 @@ _VERBS = {
     "/api/copy": "copy",
     "/api/delete": "delete",
 }
-_BLOBS = "/api/blobs/"
+_BLOB = re.compile(r"/api/blobs/sha256[:-][0-9a-f]{64}")
+"""What is passed on as it stands must be nothing but a digest: a proxy in between may resolve ``..`` and ``%2e``."""
 _PASSED = ("content-type", "content-length")
 _SENT = {"content-type": "application/json"}
 
@@ -41,22 +43,31 @@ class Disk:
             raise HttpFault(403, text, "forbidden")
 
     async def pass_through(self, method: str, path: str, body: bytes, reply: Reply) -> None:
-        """Pass a request on as it is, its progress back, and look anew at what is pulled. Raises ``HttpFault``."""
+        """Pass a request on as it is, its progress back, and look anew at what is pulled. Raises ``HttpFault``.
+
+        Where the engine breaks off in mid-answer, the answer ends with an error record; one whose length has been told
+        is left unfinished, so that its connection is cut.
+        """
+        headers: list[tuple[bytes, bytes]] = []
+        chunk = b"\n"
         try:
             async with self._keeper.backend.forward(method, path, body, _SENT) as answer:
+                if 300 <= answer.status < 400:
+                    raise HttpFault(502, f"Ollama redirects {path} ({answer.status}), which is not followed")
                 headers = [(name.encode(), answer.headers[name].encode()) for name in _PASSED if name in answer.headers]
                 await reply.head(answer.status, headers)
                 async for chunk in answer.chunks():
                     await reply.chunk(chunk)
             await reply.end()
         except BackendFault as fault:
-            if reply.begun:
-                await reply.end()
-                return
-            raise fault_of(fault.code, fault.message) from None
+            told = fault_of(fault.code, fault.message)
+            if not reply.begun:
+                raise told from None
+            if b"content-length" not in dict(headers):
+                await reply.end((b"" if chunk.endswith(b"\n") else b"\n") + error_record("native", told))
         finally:
             self._keeper.senses.look_anew()
 
 
 def _verb(path: str) -> str | None:
-    return "create" if path.startswith(_BLOBS) else _VERBS.get(path)
+    return "create" if _BLOB.fullmatch(path) else _VERBS.get(path)

@@ -66,11 +66,15 @@ def as_native(asked: Asked) -> tuple[str, dict[str, Any]]:
     given = body.get("input")
     if isinstance(given, str):
         messages.append({"role": "user", "content": given})
-    spoken = (*(body.get("messages") or ()), *(given if isinstance(given, list) else ()))
+    spoken = (*_list(body.get("messages")), *_list(given))
     messages.extend(_message(message) for message in spoken if isinstance(message, dict))
-    tools = [tool for each in body.get("tools") or () if (tool := _tool(each))]
+    tools = [tool for each in _list(body.get("tools")) if (tool := _tool(each))]
     think = {"think": False} if body.get("reasoning_effort") == "none" else {}
     return "/api/chat", {"messages": messages, **({"tools": tools} if tools else {}), **think}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _message(message: Mapping[str, Any]) -> dict[str, Any]:

@@ -103,7 +103,7 @@ async def test_a_load_of_an_unknown_model_is_404():
         ("POST", "/api/create", 403),
         ("POST", "/api/copy", 403),
         ("POST", "/api/push", 403),
-        ("POST", "/api/blobs/sha256:00", 403),
+        ("POST", "/api/blobs/sha256:" + "0" * 64, 403),
     ],
 )
 async def test_what_is_not_served_is_told_in_the_apis_shape(method, path, status):
@@ -120,6 +120,41 @@ async def test_a_body_over_the_cap_is_refused_before_it_is_read():
         assert (await inn.http.post("/api/chat", body)).status == 413
         unsaid = await inn.http.post("/api/chat", body, headers={"content-length": None}, cut=300)
         assert unsaid.status == 413
+
+
+async def test_a_length_of_thousands_of_digits_is_refused_and_leading_zeros_count_nothing():
+    async with open_inn() as inn:
+        answer = await inn.http.post("/api/chat", b"{}", headers={"content-length": "9" * 5000})
+        assert answer.status == 413
+        assert (await inn.http.post("/api/chat", b"{}", headers={"content-length": "0" * 5000 + "2"})).status == 400
+
+
+@pytest.mark.parametrize("name", ["host", "origin", "authorization", "x-api-key", "sec-fetch-site"])
+async def test_what_a_request_is_judged_by_comes_once(name):
+    async with open_inn() as inn:
+        heard = []
+
+        async def send(message):
+            heard.append(message)
+
+        twice = [(b"host", b"localhost"), (b"x-a", b"1"), (b"x-a", b"2"), *[(name.encode(), b"localhost")] * 2]
+        await inn.app(
+            {"type": "http", "method": "GET", "path": "/api/tags", "headers": twice}, anyio.sleep_forever, send
+        )
+        assert heard[0]["status"] == 400
+
+
+async def test_only_http_1_0_leaves_its_host_out():
+    async with open_inn() as inn:
+        for version, status in (("1.1", 400), ("1.0", 200)):
+            heard = []
+
+            async def send(message, heard=heard):
+                heard.append(message)
+
+            scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "http_version": version}
+            await inn.app(scope, anyio.sleep_forever, send)
+            assert heard[0]["status"] == status
 
 
 async def test_a_body_that_stops_is_given_up_and_a_leaving_client_forgotten():

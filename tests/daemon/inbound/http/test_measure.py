@@ -1,5 +1,8 @@
 import json
 
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
 from innkeepd.inbound.http.asked import ENDPOINTS, read
 from innkeepd.inbound.http.measure import as_native
 
@@ -52,3 +55,28 @@ def test_responses_and_messages_are_chats_too():
 def test_a_completion_is_generated_and_embeddings_embed():
     assert native("/v1/completions", prompt="a", suffix="b") == ("/api/generate", {"prompt": "a", "suffix": "b"})
     assert native("/v1/embeddings", input=["a"]) == ("/api/embed", {"input": ["a"]})
+
+
+FIELDS = (
+    "messages", "tools", "input", "prompt", "system", "instructions", "role", "content", "type", "text", "function",
+    "name", "images", "tool_calls", "options", "think", "stream", "suffix", "output", "arguments",
+)  # fmt: skip
+PLAIN = st.sampled_from([None, True, 0, -1, 2**64 - 1, 1.5, "", "a"])
+ODD = st.recursive(
+    PLAIN,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=2),
+    max_leaves=6,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(sorted(ENDPOINTS)), st.dictionaries(st.sampled_from(FIELDS), ODD, max_size=3))
+@example("/v1/chat/completions", {"messages": 1})
+@example("/v1/chat/completions", {"tools": 1})
+@example("/v1/responses", {"input": 1})
+@example("/v1/messages", {"messages": [{"content": [{"type": []}]}]})
+def test_no_body_of_odd_types_is_a_fault_of_ours(path, body):
+    asked = read(ENDPOINTS[path], json.dumps({**body, "model": "big"}).encode())
+    as_native(asked)
+    assert asked.wish({}).model == "big"
+    assert isinstance(asked.is_promptless, bool)

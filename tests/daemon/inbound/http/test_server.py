@@ -94,6 +94,6 @@ async def test_without_a_token_nothing_listens_for_other_machines():
 
 
 async def test_a_name_that_resolves_to_an_address_of_the_network_opens_nothing():
-    with pytest.raises(OSError, match="0.0.0.0 can be reached from elsewhere and"):
+    with pytest.raises(OSError, match=r"0\.0\.0\.0 can be reached from elsewhere and"):
         async with serving(app, "0.0.0.0", 0, loopback_only=True):
             pytest.fail("it was opened")
