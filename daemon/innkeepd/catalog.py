@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from innkeepd.config import Config
 from innkeepd.policy.budget import Budget, MemoryPolicy
-from innkeepd.policy.context import choose_contexts, footprints, is_heavy, next_context, takes
+from innkeepd.policy.context import asks, choose_contexts, footprints, is_heavy, next_context
 from innkeepd.policy.estimate import Estimates
 from innkeepd.policy.events import Spec
 from innkeepd.policy.model import CONTEXT_STEPS, DERIVED_PREFIX, Model, canonical, is_derived_from
@@ -155,7 +155,7 @@ class Catalog:
         chained = {name for role in self.config.roles.values() for name in role.chain}
         models = self._spoken_for()
         core = [model for model in models.values() if chained & self._names(model.weights)]
-        contexts = choose_contexts(core, budget, self.policy, self.estimates.footprints)
+        contexts = self._choose(core, budget)
         found: dict[str, Spec] = {}
         for model in models.values():
             if model.weights not in contexts:
@@ -165,15 +165,19 @@ class Catalog:
         return (*found.values(), *self._remote_specs())
 
     def _context_beside(self, core: list[Model], model: Model, budget: int) -> int:
-        return choose_contexts([*core, model], budget, self.policy, self.estimates.footprints)[model.weights]
+        return self._choose([*core, model], budget)[model.weights]
+
+    def _choose(self, models: list[Model], budget: int) -> dict[str, int]:
+        limit = self.budget.gpu_limit if self.budget else None
+        return choose_contexts(models, budget, self.policy, self.estimates.footprints, gpu_limit=limit)
 
     def _spec(self, model: Model, context: int, budget: int) -> Spec:
-        learned = self.estimates.footprints
+        sizes = footprints(model, context, budget, self.policy, self.estimates.footprints)
         return Spec(
             model.weights,
             self.name_of(model.weights),
-            footprints(model, context, budget, self.policy, learned)
-            or ((context, takes(model, context, self.policy)),),
+            sizes,
+            predicted=tuple((tokens, asks(model, tokens, self.policy)) for tokens, _ in sizes),
             context=context,
             heavy=is_heavy(model, budget, self.policy),
             parallel=self.config.model(canonical(model.name)).parallel,

@@ -37,7 +37,7 @@ LOAD_CODES = frozenset({"out_of_memory", "load_failed", "backend_unreachable", "
 
 
 class Outcome(Struct, frozen=True):
-    """How a move ended: ``code`` None where it is proved. Bytes, seconds."""
+    """How a move ended: ``code`` None where it is proved. ``footprint`` in bytes, None where unknown; seconds."""
 
     code: str | None = None
     message: str = ""
@@ -64,8 +64,11 @@ class Moves:
         self._observed = observed
         self._falls: dict[str, int] = {}
 
-    async def bring_in(self, weights: str, name: str, *, context: int, keep_alive: float) -> Outcome:
-        """Load and prove it; never raises for what goes wrong out there."""
+    async def bring_in(self, weights: str, name: str, *, context: int, keep_alive: float, expected: int = 0) -> Outcome:
+        """Load and prove it; never raises for what goes wrong out there.
+
+        ``expected`` is the estimate in bytes, which counts where ``/api/ps`` tells no size; 0: none.
+        """
         began, before = anyio.current_time(), self._free()
         try:
             with anyio.fail_after(self.load_timeout):
@@ -81,8 +84,9 @@ class Moves:
             return Outcome("load_failed", f"Ollama says that {name} is loaded, but does not list it")
         after = self._free()
         if before is not None and after is not None and before - after > NOISE:
-            self._falls[weights] = min(before - after, MOST_FALL * line.size)
-        return Outcome(footprint=line.size, seconds=anyio.current_time() - began)
+            most = MOST_FALL * (line.size or expected)
+            self._falls[weights] = min(before - after, most) if most else before - after
+        return Outcome(footprint=line.size or None, seconds=anyio.current_time() - began)
 
     async def take_out(self, weights: str, name: str) -> Outcome:
         """Unload and prove it; never raises for what goes wrong out there."""

@@ -54,7 +54,11 @@ class Porter:
         self._keeper.senses.watch.hurry(self._keeper.catalog.config.timeouts.load)
         with self._keeper.awake.during("load"):
             outcome = await self.moves.bring_in(
-                action.weights, name, context=action.context, keep_alive=self._keeper.keep_alive()
+                action.weights,
+                name,
+                context=action.context,
+                keep_alive=self._keeper.keep_alive(),
+                expected=self._keeper.scheduler.house.size(action.weights),
             )
         self._keeper.senses.watch.calm()
         if outcome.code is None:

@@ -18,10 +18,10 @@ from innkeepd.outbound.memory import MemoryDoor, machine_memory
 from innkeepd.outbound.recorded import RecordedMemory
 from innkeepd.policy.budget import Budget, MemoryPolicy, budget_of, gib
 from innkeepd.policy.catalog import KNOWN_MODELS
-from innkeepd.policy.context import Learned, choose_contexts, is_heavy, takes
+from innkeepd.policy.context import Learned, asks, choose_contexts, is_heavy, takes
 from innkeepd.policy.model import Model, canonical
 from innkeepd.policy.reading import Reading, formulas
-from innkeepd.policy.verdict import Guest, judge, missing
+from innkeepd.policy.verdict import DEFAULT_MOST_LOADED, Guest, judge, missing
 
 QUANTITIES = (
     "total",
@@ -134,7 +134,8 @@ def verdicts(
     pulled = {canonical(model.name): model for model in (KNOWN_MODELS if seen is None else seen.pulled)}
     wanted = [canonical(name) for name in candidates]
     known = [pulled[name] for name in dict.fromkeys(wanted) if name in pulled]
-    contexts = choose_contexts(known, budget.bytes, policy, learned)
+    limit = budget.gpu_limit
+    contexts = choose_contexts(known, budget.bytes, policy, learned, gpu_limit=limit)
     residents = _residents(pulled, budget, policy, seen)
     lines: list[dict[str, Any]] = []
     for name in dict.fromkeys((*wanted, *pulled)):
@@ -144,10 +145,14 @@ def verdicts(
             lines.append({"name": name, "footprint": None, "context": None, "weight": None})
             lines[-1] |= {"fit": "missing", "reason": reason}
             continue
-        context = contexts.get(model.weights) or choose_contexts([*known, model], budget.bytes, policy)[model.weights]
+        if (context := contexts.get(model.weights)) is None:
+            beside = choose_contexts([*known, model], budget.bytes, policy, gpu_limit=limit)
+            context = beside[model.weights]
         heavy = is_heavy(model, budget.bytes, policy)
-        guest = Guest(name, model.weights, takes(model, context, policy, learned), heavy)
-        verdict = judge(guest, residents, budget, free, heavy_limit=policy.heavy_limit)
+        size = takes(model, context, policy, learned)
+        guest = Guest(name, model.weights, size, heavy, asks(model, context, policy))
+        most = DEFAULT_MOST_LOADED
+        verdict = judge(guest, residents, budget, free, heavy_limit=policy.heavy_limit, most_loaded=most)
         weight = "heavy" if heavy else "light"
         lines.append({"name": name, "footprint": guest.footprint, "context": context, "weight": weight})
         lines[-1] |= {"fit": verdict.fit, "reason": verdict.reason}

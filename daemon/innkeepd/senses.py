@@ -13,7 +13,7 @@ from innkeepd.policy import events as ev
 from innkeepd.policy.budget import budget_of
 from innkeepd.policy.pressure import PressureGauge, sample_every
 from innkeepd.policy.reading import Reading
-from innkeepd.policy.verdict import held_free
+from innkeepd.policy.verdict import DEFAULT_MOST_LOADED
 
 if TYPE_CHECKING:
     from innkeepd.keeper import Keeper
@@ -79,7 +79,7 @@ class Senses:
         pressure = self.gauge.feed(reading.pressure, self._keeper.now())
         if pressure != before:
             self._keeper.tell("memory", f"pressure is {pressure}", {"pressure": pressure})
-        self._keeper.post(ev.Measured(budget.bytes, held_free(budget, reading.free_now), pressure))
+        self._keeper.post(ev.Measured(budget.bytes, reading.free_now, pressure, budget.gpu_limit, DEFAULT_MOST_LOADED))
 
     # ---- what Ollama holds ----
 

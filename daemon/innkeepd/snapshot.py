@@ -6,7 +6,7 @@ from typing import Any
 from innkeepd.config import Config
 from innkeepd.keeper import Keeper
 from innkeepd.policy import events as ev
-from innkeepd.policy.context import is_heavy, takes
+from innkeepd.policy.context import asks, is_heavy, takes
 from innkeepd.policy.model import Model
 from innkeepd.policy.residency import LOADING, Residency
 from innkeepd.policy.verdict import Guest, judge, missing
@@ -129,11 +129,12 @@ def _model(keeper: Keeper, config: Config, name: str, model: Model | None) -> di
     size = takes(model, context, keeper.catalog.policy, keeper.catalog.estimates.footprints)
     heavy = is_heavy(model, budget.bytes, keeper.catalog.policy)
     verdict = judge(
-        Guest(name, model.weights, size, heavy),
+        Guest(name, model.weights, size, heavy, asks(model, context, keeper.catalog.policy)),
         _guests(keeper, house.residents.values()),
         budget,
         keeper.senses.reading.free_now if keeper.senses.reading else None,
         heavy_limit=house.heavy_limit,
+        most_loaded=house.most_loaded,
     )
     return base | {
         "size": model.size,

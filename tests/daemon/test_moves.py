@@ -1,4 +1,5 @@
 import anyio
+import msgspec
 import pytest
 
 from innkeepd.moves import BACK_WITHIN, GONE_WITHIN, Moves
@@ -72,6 +73,24 @@ async def test_what_another_program_took_during_the_load_is_not_all_awaited_at_t
         others[0] -= 4 * GIB
         began = anyio.current_time()
     assert anyio.current_time() - began < BACK_WITHIN
+
+
+async def test_a_size_that_ps_does_not_tell_is_unknown_and_the_unload_still_waits_for_the_memory(monkeypatch):
+    yard = Yard()
+    told = yard.moves._backend.running
+
+    async def sizeless():
+        return [msgspec.structs.replace(line, size=0) for line in await told()]
+
+    monkeypatch.setattr(yard.moves._backend, "running", sizeless)
+    outcome = await yard.moves.bring_in(LLAMA8.upper(), LLAMA8, context=4096, keep_alive=1800, expected=5 * GIB)
+    assert (outcome.code, outcome.footprint) == (None, None)
+    assert yard.moves._falls[LLAMA8.upper()] > 4 * GIB
+    before = yard.simulator.machine.system_free()
+    await yard.take()
+    assert yard.simulator.machine.system_free() - before > 4 * GIB
+    await yard.bring()
+    assert yard.moves._falls[LLAMA8.upper()] > 4 * GIB, "without an estimate the whole fall counts"
 
 
 async def test_an_unload_of_what_is_not_there_is_done():

@@ -242,12 +242,12 @@ async def test_what_no_candidate_can_do_is_told_with_every_attempt():
 async def test_a_prompt_over_the_context_reloads_the_model_once_with_a_larger_one():
     async with open_house() as house:
         guest = house.connect()
-        text = "debug this function " + "word " * 9500  # some 12,000 tokens: over 8192
+        text = "debug this function " + "word " * 9500  # some 12,000 tokens: over 4096
         number = await guest.chat(text)
         done = await guest.end(number)
         assert isinstance(done, wire.Done), done
         assert (done.model, turns(done)[0]) == (QWEN, (QWEN, "context_overflow"))
-        assert [(load.name, load.context) for load in house.simulator.loads] == [(QWEN, 8192), (QWEN, 16384)]
+        assert [(load.name, load.context) for load in house.simulator.loads] == [(QWEN, 4096), (QWEN, 16384)]
         await guest.told("debug this function")
         assert len(house.loads()) == 2
 

@@ -26,13 +26,18 @@ class BackendFault(Exception):
 
 
 class Running(Struct, frozen=True):
-    """One line of ``/api/ps``: bytes, tokens, seconds since the epoch. Evidence, not truth: it can lie."""
+    """One line of ``/api/ps``: bytes, tokens, seconds since the epoch. Evidence, not truth: it can lie.
+
+    ``size`` 0 is unknown (0.33 with a llama-server that has the RPC backend). ``on_gpu`` is ``size_vram``, bytes, None
+    where it is not told: below ``size`` a part of the layers runs on the CPU, all of them where it is 0.
+    """
 
     name: str
     size: int
     context: int | None = None
     expires: float | None = None
     digest: str = ""
+    on_gpu: int | None = None
 
 
 class Ask(Struct, frozen=True):

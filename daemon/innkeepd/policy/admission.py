@@ -6,7 +6,7 @@ from copy import copy
 from innkeepd.policy.budget import gib
 from innkeepd.policy.events import Passed, Pressure, Spec
 from innkeepd.policy.residency import LOADING, RESIDENT, UNLOADING, Cooling, Residency
-from innkeepd.policy.verdict import OLLAMA_SHARE
+from innkeepd.policy.verdict import ollama_gate
 
 
 class House:
@@ -19,6 +19,8 @@ class House:
         self.pins: dict[str, bool] = {}
         self.budget = 0
         self.free: int | None = None
+        self.gpu_limit: int | None = None
+        self.most_loaded = 0
         self.pressure: Pressure = "normal"
         self._measured = 0.0
         self._learned: dict[tuple[str, int], int] = {}
@@ -43,6 +45,10 @@ class House:
     def measure(self, budget: int, free: int | None, pressure: Pressure, now: float) -> None:
         """Memory as it is now."""
         self.budget, self.free, self.pressure, self._measured = budget, free, pressure, now
+
+    def limit(self, gpu_limit: int | None, most_loaded: int) -> None:
+        """What Ollama goes by beside free memory: Metal's limit, and how many models it keeps loaded (0: unknown)."""
+        self.gpu_limit, self.most_loaded = gpu_limit, most_loaded
 
     def learn(self, resident: Residency) -> None:
         """What it is seen to take it will take again."""
@@ -90,6 +96,11 @@ class House:
         """Bytes it takes at that context: as seen in memory, else as the catalogue says."""
         seen = self._learned.get((weights, context))
         return self.specs[weights].bytes_at(context) if seen is None else seen
+
+    def predicted_for(self, weights: str, context: int) -> int:
+        """Bytes that Ollama will predict of it at that context."""
+        predicted = self.specs[weights].predicted_at(context)
+        return self.bytes_for(weights, context) if predicted is None else predicted
 
     def size(self, weights: str) -> int:
         """Bytes it takes, or would take; 0 for a remote or unknown one."""
@@ -176,20 +187,23 @@ def beside_pinned(house: House, weights: str, pinned: list[Residency]) -> Passed
 
 def fits(house: House, weights: str, context: int) -> bool:
     """Whether it can be loaded now without anybody leaving, by our rules and by Ollama's gate."""
-    size = house.bytes_for(weights, context)
     if weights in house.residents or (house.specs[weights].heavy and len(house.heavies()) >= house.heavy_limit):
         return False
-    return _has_room(house, size, [])
+    return _has_room(house, weights, context, [])
 
 
-def _has_room(house: House, size: int, leaving: list[Residency]) -> bool:
-    """Whether ``size`` bytes are there once these have left, by the budget and by Ollama's gate."""
+def _has_room(house: House, weights: str, context: int, leaving: list[Residency]) -> bool:
+    """Whether there is room once these have left, by the budget, by Ollama's number of models and by its gate."""
     freed = sum(resident.footprint for resident in leaving)
-    if house.used() - freed + size > house.budget:
+    staying, used = len(house.residents) - len(leaving), house.used() - freed
+    if used + house.bytes_for(weights, context) > house.budget:
         return False
-    if house.free is None or len(leaving) == len(house.residents):
+    if not staying:
         return True
-    return size <= OLLAMA_SHARE * (house.free + freed)
+    if house.most_loaded and staying >= house.most_loaded:
+        return False
+    gate = ollama_gate(house.gpu_limit, house.free, freed=freed, loaded=used)
+    return gate is None or house.predicted_for(weights, context) <= gate
 
 
 def victims_for(
@@ -199,7 +213,6 @@ def victims_for(
 
     ``rank`` puts the idle before the busy and the longest unused first. None where only pinned models could make room.
     """
-    size = house.bytes_for(weights, context)
     own = house.residents.get(weights)
     others = sorted((r for r in house.residents.values() if r is not own and r.weights not in house.pins), key=rank)
     victims = [own] if own else []
@@ -208,8 +221,8 @@ def victims_for(
         heavy = [resident for resident in others if resident.heavy]
         victims += heavy[: max(0, staying - house.heavy_limit + 1)]
     for resident in others:
-        if _has_room(house, size, victims):
+        if _has_room(house, weights, context, victims):
             break
         if resident not in victims:
             victims.append(resident)
-    return victims if _has_room(house, size, victims) else None
+    return victims if _has_room(house, weights, context, victims) else None

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from innkeepd.policy.budget import MemoryPolicy
-from innkeepd.policy.model import CONTEXT_STEPS, Model, canonical, footprint
+from innkeepd.policy.model import CONTEXT_STEPS, Model, canonical, footprint, predicted
+from innkeepd.policy.verdict import OLLAMA_SHARE
 
 Learned = Mapping[tuple[str, int], int]
 """Bytes by (weights, context), as ``/api/ps`` told after a load."""
@@ -32,6 +33,12 @@ def takes(model: Model, context: int, policy: MemoryPolicy, learned: Learned | N
         return known
     parallel = configured(policy.parallel, model) or 1
     return footprint(model, context, parallel=parallel, cache_type=policy.cache_type)
+
+
+def asks(model: Model, context: int, policy: MemoryPolicy) -> int:
+    """Bytes that Ollama predicts before a load at this context, which its gate compares with what is free."""
+    parallel = configured(policy.parallel, model) or 1
+    return predicted(model, context, parallel=parallel, cache_type=policy.cache_type)
 
 
 def steps(model: Model) -> tuple[int, ...]:
@@ -67,26 +74,39 @@ def is_heavy(model: Model, budget: int, policy: MemoryPolicy) -> bool:
 
 
 def choose_contexts(
-    models: Sequence[Model], budget: int, policy: MemoryPolicy | None = None, learned: Learned | None = None
+    models: Sequence[Model],
+    budget: int,
+    policy: MemoryPolicy | None = None,
+    learned: Learned | None = None,
+    *,
+    gpu_limit: int | None = None,
 ) -> dict[str, int]:
     """Tokens to load each model with, by weights. ``models`` are the candidates of the roles, ``budget`` is bytes.
 
     A number in the configuration wins (but not over the model's own context, which Ollama would cut it to). A heavy
     model gets the largest step that leaves room for the smallest light one at its smallest; where none does, the
     largest within 90 % of the budget. A light one gets the largest step that fits beside the largest heavy one.
+    With a ``gpu_limit`` (Metal's, bytes) room is what Ollama admits beside a model that is loaded, too: 80 % of what
+    that leaves, for the prediction of the one that comes.
     """
     policy = policy or MemoryPolicy()
     heavy = [model for model in models if is_heavy(model, budget, policy)]
     light = [model for model in models if not is_heavy(model, budget, policy)]
     talking = [model for model in light if "completion" in model.capabilities]
     smallest = min((takes(model, steps(model)[0], policy, learned) for model in talking), default=None)
+    least_asked = min((asks(model, steps(model)[0], policy) for model in talking), default=0)
 
     chosen: dict[str, int] = {}
     beside = 0
     for model in heavy:
         context = _said(model, policy)
         if context is None and smallest is not None:
-            context = _largest(model, budget - smallest, policy, learned)
+            room = budget - smallest
+            if gpu_limit is not None:
+                room = min(room, int(gpu_limit - least_asked / OLLAMA_SHARE))
+            context = _largest(model, room, policy, learned)
+            # No context opens Ollama's gate for the light one: they take turns, at the context that the budget allows.
+            context = context or _largest(model, budget - smallest, policy, learned)
         if context is None:
             context = _alone(model, budget, policy, learned)
         chosen.setdefault(model.weights, context)
@@ -95,7 +115,8 @@ def choose_contexts(
     for model in light:
         context = _said(model, policy)
         if context is None and beside:
-            context = _largest(model, budget - beside, policy, learned) or steps(model)[0]
+            gate = None if gpu_limit is None else OLLAMA_SHARE * (gpu_limit - beside)
+            context = _largest(model, budget - beside, policy, learned, gate) or steps(model)[0]
         if context is None:
             context = _alone(model, budget, policy, learned)
         chosen.setdefault(model.weights, context)
@@ -123,8 +144,11 @@ def _said(model: Model, policy: MemoryPolicy) -> int | None:
     return min(said, model.max_context) if said and model.max_context else said
 
 
-def _largest(model: Model, room: float, policy: MemoryPolicy, learned: Learned | None) -> int | None:
-    return next((step for step in reversed(steps(model)) if takes(model, step, policy, learned) <= room), None)
+def _largest(
+    model: Model, room: float, policy: MemoryPolicy, learned: Learned | None, gate: float | None = None
+) -> int | None:
+    within = (step for step in reversed(steps(model)) if gate is None or asks(model, step, policy) <= gate)
+    return next((step for step in within if takes(model, step, policy, learned) <= room), None)
 
 
 def _alone(model: Model, budget: int, policy: MemoryPolicy, learned: Learned | None) -> int:

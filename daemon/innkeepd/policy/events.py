@@ -22,7 +22,8 @@ class Spec(Struct, frozen=True):
     ``remote`` model lives on another machine: it takes no memory here and is always there; those of one ``engine``
     share its ``parallel``. What was learned of it:
     ``load_s``, ``unload_s`` and ``service_s``, seconds of a load, an unload, an answer; None until learned. They
-    foretell, they never decide who is next.
+    foretell, they never decide who is next. ``predicted`` are (context, bytes) as Ollama's scheduler predicts them
+    before a load; empty: its ``footprints``.
     """
 
     weights: str
@@ -36,6 +37,7 @@ class Spec(Struct, frozen=True):
     load_s: float | None = None
     unload_s: float | None = None
     service_s: float | None = None
+    predicted: tuple[tuple[int, int], ...] = ()
 
     def context_for(self, need: int) -> int:
         """The context to load with for ``need`` tokens: its own, else the smallest known step that does."""
@@ -45,10 +47,15 @@ class Spec(Struct, frozen=True):
 
     def bytes_at(self, context: int) -> int:
         """Bytes at the smallest known context that holds ``context`` tokens, else at the largest known."""
-        for tokens, size in self.footprints:
-            if tokens >= context:
-                return size
-        return self.footprints[-1][1]
+        return _at(self.footprints, context)
+
+    def predicted_at(self, context: int) -> int | None:
+        """Bytes that Ollama predicts at that context; None where only the footprint is known."""
+        return _at(self.predicted, context) if self.predicted else None
+
+
+def _at(sizes: tuple[tuple[int, int], ...], context: int) -> int:
+    return next((size for tokens, size in sizes if tokens >= context), sizes[-1][1])
 
 
 class Ticket(Struct, frozen=True):
@@ -78,7 +85,7 @@ class Passed(Struct, frozen=True):
 
 
 class Seen(Struct, frozen=True):
-    """One line of ``/api/ps``."""
+    """One line of ``/api/ps``; ``size`` 0 is unknown."""
 
     weights: str
     size: int
@@ -96,11 +103,17 @@ class Known(Struct, frozen=True, tag=True):
 
 
 class Measured(Struct, frozen=True, tag=True):
-    """Memory was read: bytes that models may take, bytes free as Ollama counts them (None: unknown), pressure."""
+    """Memory was read: bytes that models may take, bytes free as Ollama counts them (None: unknown), pressure.
+
+    ``gpu_limit`` is Metal's limit, from which Ollama subtracts what is loaded (None: there is none); ``most_loaded`` is
+    how many models Ollama keeps loaded (0: not known, so no limit).
+    """
 
     budget: int
     free: int | None = None
     pressure: Pressure = "normal"
+    gpu_limit: int | None = None
+    most_loaded: int = 0
 
 
 class Asked(Struct, frozen=True, tag=True):

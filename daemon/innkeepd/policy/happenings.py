@@ -41,6 +41,7 @@ def _known(inn: Inn, event: ev.Known, _now: float) -> None:
 
 def _measured(inn: Inn, event: ev.Measured, now: float) -> None:
     inn.house.measure(event.budget, event.free, event.pressure, now)
+    inn.house.limit(event.gpu_limit, event.most_loaded)
 
 
 def _asked(inn: Inn, event: ev.Asked, now: float) -> None:
@@ -78,7 +79,8 @@ def _load_ended(inn: Inn, event: ev.LoadEnded, now: float) -> None:
     resident.turn("loaded", now)
     resident.used = now
     resident.footprint = event.footprint or resident.footprint
-    inn.house.learn(resident)
+    if event.footprint:
+        inn.house.learn(resident)
     inn.house.take(resident.footprint, began)
     inn.cooling.pop(resident.weights, None)
     resident.gate = make_gate(inn.waiting_for(resident), inn.rules.gate)
@@ -152,11 +154,13 @@ def _look_at(inn: Inn, resident: Residency, line: ev.Seen, sent: float, now: flo
 
 def _adopt(inn: Inn, line: ev.Seen, now: float) -> None:
     spec = inn.house.specs.get(line.weights)
+    context = line.context or (spec.context if spec else 0)
+    size = line.size or (inn.house.bytes_for(line.weights, context) if spec else 0)
     resident = Residency(
         line.weights,
-        context=line.context or (spec.context if spec else 0),
-        footprint=line.size,
-        heavy=spec.heavy if spec else line.size > inn.house.budget // 2,
+        context=context,
+        footprint=size,
+        heavy=spec.heavy if spec else size > inn.house.budget // 2,
         owned=False,
         used=now,
         expires=line.expires,
@@ -164,7 +168,8 @@ def _adopt(inn: Inn, line: ev.Seen, now: float) -> None:
     )
     resident.turn("seen", now)
     inn.house.residents[line.weights] = resident
-    inn.house.learn(resident)
+    if line.size:
+        inn.house.learn(resident)
 
 
 def _judged(inn: Inn, event: ev.Judged, now: float) -> None:

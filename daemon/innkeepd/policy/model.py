@@ -12,8 +12,15 @@ GIB = 2**30
 CONTEXT_STEPS = (4096, 8192, 16384, 32768)
 """The contexts that the daemon chooses from, in tokens. Few steps, because each change of context reloads the model."""
 
-KV_BYTES = {"f16": 2.0, "q8_0": 1.0, "q4_0": 0.5}
-"""Bytes of one element of the KV cache by ``OLLAMA_KV_CACHE_TYPE``."""
+KV_BYTES = {"f16": 2.0, "q8_0": 2 * 0.53, "q4_0": 2 * 0.28}
+"""Bytes of one element of the KV cache by ``OLLAMA_KV_CACHE_TYPE``, block scales included (measured on 0.33.0: 51 and
+27 MiB where f16 takes 96).
+"""
+
+BATCH_SURCHARGES = ((32768, 2 * GIB), (4096, 768 * 2**20))
+"""What Ollama's scheduler adds to its prediction for the compute buffers of a larger batch: bytes for more than so many
+tokens of ``num_ctx`` x parallel (0.33.0, ``server/sched.go``: batch 2048 and 1024).
+"""
 
 MOST_BYTES = 2**60
 """What no machine has: a shape that asks for more says no more than that, and every reply can still hold the number."""
@@ -74,6 +81,16 @@ def footprint(model: Model, context: int, *, parallel: int = 1, cache_type: str 
     """
     buffers = min(model.size // 20, GIB)
     return model.size + kv_bytes(model, context, parallel=parallel, cache_type=cache_type) + buffers
+
+
+def predicted(model: Model, context: int, *, parallel: int = 1, cache_type: str = "f16") -> int:
+    """Bytes that Ollama's own scheduler predicts before a load: weights + KV cache + the surcharge for its batch.
+
+    This is compared with 80 % of what Ollama holds free (``verdict.ollama_gate``); what the model then takes is
+    ``footprint``. Source: Ollama 0.33.0, ``server/sched.go``.
+    """
+    surcharge = next((size for tokens, size in BATCH_SURCHARGES if context * parallel > tokens), 0)
+    return model.size + kv_bytes(model, context, parallel=parallel, cache_type=cache_type) + surcharge
 
 
 def derived_name(model: Model, context: int) -> str:

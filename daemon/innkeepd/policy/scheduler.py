@@ -40,6 +40,8 @@ class Scheduler:
         self._actions: list[ev.Action] = []
         self._forecast: Forecast | None = None
         self._is_twin = False
+        self._making_room: set[str] = set()
+        """Residents that start nothing new for the sake of the head of the line."""
 
     def __repr__(self) -> str:
         rooms = ", ".join(f"{r.weights} {r.state}" for r in self.house.residents.values())
@@ -126,6 +128,7 @@ class Scheduler:
 
     def _change_memory(self, now: float) -> set[str]:
         """2. At most one change. Returns the residents that start nothing new, because they make room."""
+        self._making_room = set()
         if self.inn.is_closing:
             return set()  # what stands in memory stays for the next daemon
         if self.held_until is not None:
@@ -139,7 +142,8 @@ class Scheduler:
             draining.add(extra.weights)
         if self.house.is_changing():
             self._settle_wishes(now)  # whoever counted on what is leaving may want something else
-        draining |= self._swap(now)
+        self._making_room = self._swap(now) - draining
+        draining |= self._making_room
         self._unload_idle(housekeeping.pressed_out(self.inn, now), "pressure", now)
         self._unload_idle(housekeeping.idled_out(self.inn, now), "idle", now)
         return draining
@@ -215,7 +219,9 @@ class Scheduler:
         if self._is_twin or self.held_until is not None or self.rules.order == "fifo":
             return  # a twin foretells the wait for the better model
         for waiter in [waiter for waiter in self.line if waiter.ticket.patience is not None]:
-            smaller = smaller_for(self.inn, waiter, draining, now)
+            is_alone = not any(other.wants == waiter.wants for other in self.line if other is not waiter)
+            # Nobody else wants what the room is made for: who takes another model has no use for the room.
+            smaller = smaller_for(self.inn, waiter, draining - self._making_room if is_alone else draining, now)
             if smaller is not None and self._is_out_of_patience(waiter.ticket, waiter.asked, now):
                 text = f"patience of {waiter.ticket.patience:g} s would run out"
                 waiter.passed.append(ev.Passed(waiter.wants, "patience", text))

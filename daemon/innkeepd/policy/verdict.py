@@ -3,6 +3,7 @@
 Asking Ollama for a model that cannot fit makes it unload every other one, pinned ones too, before it refuses. And
 beside others Ollama admits a model only if its prediction is at most 80 % of what it holds free; else it evicts the
 others by itself, in its own order. So the verdict includes that gate: what we call ``fits`` is what Ollama will do.
+(0.33.0: there is no check of a model that comes alone, so ``never`` is ours alone to say.)
 """
 
 from collections.abc import Sequence
@@ -20,13 +21,26 @@ TIGHT_SHARE = 0.1
 """Of the budget: a house with less room left than that is tight."""
 
 
+DEFAULT_MOST_LOADED = 3
+"""How many models Ollama keeps loaded for each GPU where ``OLLAMA_MAX_LOADED_MODELS`` is not set (0.17.4, 0.33.0)."""
+
+
 class Guest(Struct, frozen=True):
-    """A model at its context, as memory sees it: ``footprint`` in bytes."""
+    """A model at its context, as memory sees it: ``footprint`` in bytes.
+
+    ``predicted`` is what Ollama predicts of it before a load, bytes; 0: its footprint.
+    """
 
     name: str
     weights: str
     footprint: int
     heavy: bool = False
+    predicted: int = 0
+
+    @property
+    def asks(self) -> int:
+        """Bytes that Ollama's gate compares with what is free."""
+        return self.predicted or self.footprint
 
 
 class Verdict(Struct, frozen=True):
@@ -37,19 +51,16 @@ class Verdict(Struct, frozen=True):
     evict: tuple[str, ...] = ()
 
 
-def ollama_gate(budget: Budget, free: int | None, freed: int = 0) -> int | None:
-    """The largest footprint that Ollama admits beside others, bytes; None where memory could not be read.
+def ollama_gate(gpu_limit: int | None, free: int | None, *, freed: int = 0, loaded: int = 0) -> int | None:
+    """The largest prediction that Ollama admits beside others, bytes; None where memory could not be read.
 
-    80 % of the smaller of what is free to the GPU (a fresh process reports Metal's whole limit, whoever holds it) and
-    free memory ``free`` (Ollama's formula), with ``freed`` bytes given back before.
+    80 % of the smaller of Metal's limit less ``loaded`` (Ollama subtracts what its runners hold, as ``/api/ps`` tells)
+    and free memory ``free`` (Ollama's formula) with ``freed`` bytes given back before.
     """
-    held = held_free(budget, None if free is None else free + freed)
-    return None if held is None else int(OLLAMA_SHARE * held)
-
-
-def held_free(budget: Budget, free: int | None) -> int | None:
-    """What Ollama holds free, bytes: the smaller of Metal's limit and ``free`` (``Reading.free_now``), if known."""
-    return free if free is None or budget.gpu_limit is None else min(free, budget.gpu_limit)
+    if free is None:
+        return None
+    held = free + freed if gpu_limit is None else min(free + freed, gpu_limit - loaded)
+    return int(OLLAMA_SHARE * max(held, 0))
 
 
 def missing(name: str) -> Verdict:
@@ -58,9 +69,18 @@ def missing(name: str) -> Verdict:
 
 
 def judge(
-    guest: Guest, residents: Sequence[Guest], budget: Budget, free: int | None = None, *, heavy_limit: int = 1
+    guest: Guest,
+    residents: Sequence[Guest],
+    budget: Budget,
+    free: int | None = None,
+    *,
+    heavy_limit: int = 1,
+    most_loaded: int = 0,
 ) -> Verdict:
-    """Whether ``guest`` may come in beside ``residents``, the first to leave first; ``free``: ``Reading.free_now``."""
+    """Whether ``guest`` may come in beside ``residents``, the first to leave first; ``free``: ``Reading.free_now``.
+
+    ``most_loaded`` is how many models Ollama keeps loaded; 0: no limit.
+    """
     if any(other.weights == guest.weights for other in residents):
         return Verdict("resident", f"{guest.name} is in memory ({gib(guest.footprint)})")
     if guest.footprint > budget.bytes:
@@ -81,10 +101,13 @@ def judge(
     while staying and _sum(staying) + guest.footprint > budget.bytes:
         reason = reason or f"{_sums(guest, staying)} is over the budget of {gib(budget.bytes)}"
         show_out(staying[0])
-    while staying and (gate := ollama_gate(budget, free, _sum(leaving))) is not None and guest.footprint > gate:
+    while staying and most_loaded and len(staying) >= most_loaded:
+        reason = reason or f"Ollama keeps at most {most_loaded} models loaded"
+        show_out(staying[0])
+    while staying and (gate := _gate(budget, free, leaving, staying)) is not None and guest.asks > gate:
         reason = reason or (
             f"beside others Ollama admits at most {gib(gate)} now (80 % of what it counts as free), "
-            f"and {guest.name} takes {gib(guest.footprint)}"
+            f"and it predicts {gib(guest.asks)} for {guest.name}"
         )
         show_out(staying[0])
 
@@ -103,6 +126,10 @@ def together(guests: Sequence[Guest], budget: Budget, *, heavy_limit: int = 1) -
     if total > budget.bytes:
         return Verdict("never", f"{text}: {gib(total - budget.bytes)} too much")
     return Verdict("tight" if _is_tight(total, budget) else "fits", text)
+
+
+def _gate(budget: Budget, free: int | None, leaving: Sequence[Guest], staying: Sequence[Guest]) -> int | None:
+    return ollama_gate(budget.gpu_limit, free, freed=_sum(leaving), loaded=_sum(staying))
 
 
 def _admitted(guest: Guest, staying: Sequence[Guest], budget: Budget, free: int | None) -> Verdict:

@@ -1,4 +1,5 @@
 import pytest
+from msgspec.structs import replace
 
 from innkeepd.policy.admission import House, fits, obstacle, victims_for
 from innkeepd.policy.residency import LOADING, RESIDENT, UNLOADING, Cooling, Residency
@@ -64,6 +65,26 @@ def test_fits_knows_bytes_the_heavy_limit_and_ollamas_gate():
     assert fits(house(free=1), "a", 4096), "alone, the gate does not count"
 
 
+def test_fits_knows_how_many_models_ollama_keeps_and_what_metal_has_left():
+    at = house("l", "m", budget=30)
+    at.limit(None, 2)
+    assert not fits(at, "a", 4096)
+    at.limit(None, 3)
+    assert fits(at, "a", 4096)
+    at = house("a", free=27)
+    at.limit(27, 0)
+    assert not fits(at, "l", 4096), "80 % of the 7 that the heavy one leaves of Metal's limit"
+    at.limit(28, 0)
+    assert fits(at, "l", 4096)
+
+
+def test_ollamas_own_prediction_counts_in_its_gate():
+    at = house("a", free=8)
+    at.specs["l"] = replace(at.specs["l"], predicted=((4096, 7), (8192, 9)))
+    assert not fits(at, "l", 4096)
+    assert (at.predicted_for("l", 4096), at.predicted_for("l", 5000), at.predicted_for("a", 4096)) == (7, 9, 20)
+
+
 def leave(at: House, weights: str, context: int = 4096) -> list[str] | None:
     victims = victims_for(at, weights, context, lambda resident: (False, resident.used))
     return None if victims is None else [victim.weights for victim in victims]
@@ -73,6 +94,11 @@ def test_victims_are_the_heavy_then_the_longest_unused_until_it_fits():
     assert leave(house("a", "l"), "b") == ["a"]
     assert leave(house("a", "l"), "b", 16384) == ["a", "l"]
     assert leave(house("a"), "a", 8192) == ["a"]
+    at = house("l", "m")
+    at.limit(None, 2)
+    assert leave(at, "a") == ["l"], "Ollama would choose by itself whom to throw out"
+    at.pins = {"l": True, "m": True}
+    assert leave(at, "a") is None
     at = house("l", "m", budget=23)
     at.residents["l"].used = 5.0
     assert leave(at, "a") == ["m", "l"]

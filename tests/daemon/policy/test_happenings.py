@@ -45,6 +45,20 @@ def test_a_load_that_failed_or_is_unknown_leaves_nothing():
     assert life.scheduler.house.residents == {}
 
 
+def test_a_size_that_ollama_does_not_tell_is_estimated_and_never_learned():
+    life = begin()
+    life.step(ev.Observed(1, (ev.Seen("a", 0, 4096), ev.Seen("nobody", 0))))
+    house = life.scheduler.house
+    assert (house.residents["a"].footprint, house.residents["nobody"].footprint) == (20, 0)
+    assert house.residents["a"].heavy
+    assert house._learned == {}
+    life.now = 5
+    life.step(ev.Observed(5, ()))
+    life.ask(chain=("a",))
+    life.load_ended(1)
+    assert (house.residents["a"].footprint, house._learned) == (20, {})
+
+
 def test_a_load_given_up_cools_nothing():
     life = begin()
     life.ask(chain=("a",))

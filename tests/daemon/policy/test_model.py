@@ -2,7 +2,7 @@
 
 import pytest
 
-from innkeepd.policy.model import GIB, Model, canonical, footprint, kv_bytes
+from innkeepd.policy.model import GIB, Model, canonical, footprint, kv_bytes, predicted
 
 CODER = Model("qwen2.5-coder:32b", "c", 19_851_349_898, layers=64, kv_heads=8, key_length=128, value_length=128)
 SMALL = Model("llama3.1:8b", "s", 4_920_753_328, layers=32, kv_heads=8, key_length=128, value_length=128)
@@ -30,10 +30,20 @@ def test_a_token_of_a_32b_takes_256_kib_and_one_of_an_8b_128():
     assert kv_bytes(SMALL, 1) == 128 * 1024
 
 
-def test_slots_multiply_the_cache_and_q8_halves_it():
+def test_slots_multiply_the_cache_and_its_type_shrinks_it_as_measured():
     assert kv_bytes(CODER, 4096, parallel=2) == 2 * kv_bytes(CODER, 4096)
-    assert kv_bytes(CODER, 4096, cache_type="q8_0") == kv_bytes(CODER, 4096) // 2
+    assert kv_bytes(CODER, 4096, cache_type="q8_0") == int(0.53 * kv_bytes(CODER, 4096))
+    assert kv_bytes(CODER, 4096, cache_type="q4_0") == int(0.28 * kv_bytes(CODER, 4096))
     assert kv_bytes(CODER, 4096, cache_type="unheard of") == kv_bytes(CODER, 4096)
+
+
+@pytest.mark.parametrize(
+    ("context", "parallel", "surcharge"),
+    [(4096, 1, 0), (8192, 1, 768 * 2**20), (32768, 1, 768 * 2**20), (40960, 1, 2 * GIB), (4096, 2, 768 * 2**20)],
+)
+def test_ollamas_own_prediction_adds_a_surcharge_for_a_larger_batch(context, parallel, surcharge):
+    expected = CODER.size + kv_bytes(CODER, context, parallel=parallel) + surcharge
+    assert predicted(CODER, context, parallel=parallel) == expected
 
 
 def test_a_footprint_is_weights_and_cache_and_buffers():

@@ -1,10 +1,11 @@
+import msgspec
 import pytest
 
 from innkeepd.policy.budget import MemoryPolicy, budget_of
 from innkeepd.policy.catalog import KNOWN_MODELS
-from innkeepd.policy.context import choose_contexts, is_heavy, takes
+from innkeepd.policy.context import asks, choose_contexts, is_heavy, takes
 from innkeepd.policy.reading import Reading
-from innkeepd.policy.verdict import Guest, Verdict, held_free, judge, missing, ollama_gate, together
+from innkeepd.policy.verdict import Guest, Verdict, judge, missing, ollama_gate, together
 
 GIB = 2**30
 
@@ -87,16 +88,66 @@ def test_for_bytes_the_first_in_line_leaves_and_no_more_than_needed():
 
 
 def test_ollamas_gate_is_80_percent_of_what_it_holds_free():
-    assert int(0.8 * 6 * GIB) == ollama_gate(BUDGET, 6 * GIB)
-    assert int(0.8 * 27 * GIB) == ollama_gate(BUDGET, 20 * GIB, freed=20 * GIB)
-    assert ollama_gate(BUDGET, None) is None
-    assert held_free(budget_of(Reading(platform="linux", total=64 * GIB)), 30 * GIB) == 30 * GIB
+    limit = BUDGET.gpu_limit
+    assert int(0.8 * 6 * GIB) == ollama_gate(limit, 6 * GIB)
+    assert int(0.8 * 27 * GIB) == ollama_gate(limit, 20 * GIB, freed=20 * GIB)
+    assert int(0.8 * 7 * GIB) == ollama_gate(limit, 20 * GIB, loaded=20 * GIB)
+    assert ollama_gate(limit, 20 * GIB, loaded=28 * GIB) == 0
+    assert ollama_gate(limit, None) is None
+    assert ollama_gate(None, 30 * GIB, loaded=20 * GIB) == int(0.8 * 30 * GIB)
+
+
+CODER_MODEL, SMALL_MODEL = KNOWN_MODELS[0], next(m for m in KNOWN_MODELS if m.name == "llama3.1:8b")
+
+
+@pytest.mark.parametrize(
+    ("limit", "context", "beside", "more", "fit"),
+    [
+        # Metal's limit, GiB; tokens of the 32B and of the 8B; GiB of compute buffers of the 32B; what Ollama does.
+        (27.0, 8192, 4096, 0.0, True),  # 36 GB, macOS 15: 5.08 of 5.21 GiB
+        (27.0, 8192, 4096, 0.2, False),  # 5.08 of 5.05 GiB: Ollama throws the 32B out
+        (27.0, 4096, 4096, 0.4, True),
+        (28.08, 8192, 4096, 0.4, True),  # 36 GB, macOS 26
+        (37.44, 32768, 4096, 0.0, True),  # 48 GB, macOS 26: 5.08 of 8.76 GiB
+        (37.44, 32768, 32768, 0.0, False),  # 8.58 GiB and 768 MiB of surcharge
+    ],
+)
+def test_a_32b_and_an_8b_on_a_mac_are_judged_as_ollama_judges_them(limit, context, beside, more, fit):
+    """Weights 18.49 and 4.58 GiB, KV 256 and 128 KiB a token; Ollama subtracts what is loaded from Metal's limit."""
+    loaded = CODER_MODEL.size + 256 * 1024 * context + int(more * GIB)
+    gate = ollama_gate(int(limit * GIB), 30 * GIB, loaded=loaded)
+    assert (asks(SMALL_MODEL, beside, MemoryPolicy()) <= gate) == fit
+
+
+@pytest.mark.parametrize(("old", "context"), [(True, 4096), (False, 8192)])
+def test_the_32b_gets_the_context_that_leaves_ollamas_gate_open_for_the_8b(old, context):
+    """On 36 GB: at 8192 tokens Ollama of macOS 15's limit would throw the 32B out as soon as the 8B is asked for."""
+    limit = 27 * GIB if old else 28753 * 2**20
+    found = choose_contexts(KNOWN_MODELS, limit, gpu_limit=limit)
+    assert found[CODER_MODEL.weights] == context
+    loaded = takes(CODER_MODEL, context, MemoryPolicy())
+    assert asks(SMALL_MODEL, found[SMALL_MODEL.weights], MemoryPolicy()) <= ollama_gate(limit, 36 * GIB, loaded=loaded)
+
+
+def test_where_no_context_opens_the_gate_the_two_take_turns_at_the_context_that_the_budget_allows():
+    limit = 26 * GIB
+    found = choose_contexts(KNOWN_MODELS, limit, gpu_limit=limit)
+    assert found[CODER_MODEL.weights] == choose_contexts(KNOWN_MODELS, limit)[CODER_MODEL.weights]
+
+
+def test_no_more_models_are_loaded_than_ollama_keeps():
+    guests = [Guest(name, name, GIB) for name in ("a", "b", "c")]
+    verdict = judge(Guest("d", "d", GIB), guests, BUDGET, most_loaded=3)
+    assert (verdict.fit, verdict.evict) == ("after_eviction", ("a",))
+    assert "Ollama keeps at most 3 models loaded" in verdict.reason
+    assert judge(Guest("d", "d", GIB), guests, BUDGET).fit == "fits"
 
 
 def test_what_ollama_would_not_admit_beside_others_does_not_fit():
-    """The 8B takes 5.3 GiB: 80 % of 7 GiB is enough, of 6 GiB is not."""
-    assert judge(SMALL, [CODER], BUDGET, free=7 * GIB).fit == "tight"
-    refused = judge(SMALL, [CODER], BUDGET, free=6 * GIB)
+    """The 8B takes 5.3 GiB: 80 % of 7 GiB is enough, of 6 GiB is not, whatever Metal's limit leaves."""
+    wide = msgspec.structs.replace(BUDGET, gpu_limit=None)
+    assert judge(SMALL, [CODER], wide, free=7 * GIB).fit == "tight"
+    refused = judge(SMALL, [CODER], wide, free=6 * GIB)
     assert ("after_eviction", (CODER.weights,)) == (refused.fit, refused.evict)
     assert "Ollama admits at most 4.8 GiB now" in refused.reason
 
