@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from innkeepd.config import Config
 from innkeepd.policy.budget import Budget, MemoryPolicy
-from innkeepd.policy.context import asks, choose_contexts, footprints, is_heavy, next_context
+from innkeepd.policy.context import asks, choose_contexts, footprints, is_heavy, next_context, takes
 from innkeepd.policy.estimate import Estimates
 from innkeepd.policy.events import Spec
 from innkeepd.policy.model import CONTEXT_STEPS, DERIVED_PREFIX, Model, canonical, is_derived_from
