@@ -29,6 +29,7 @@ from innkeepd.policy.attempt import (
 from innkeepd.policy.residency import UNLOADING
 from innkeepd.request import Request, decision_record
 from innkeepd.signpost import Signpost
+from innkeepd.supervision import described
 from innkeepd.wish import Failure, Lease, Result, Tell, Told, Wish, Work
 
 LEFT = "the request ended before its answer was whole"
@@ -91,7 +92,7 @@ class Journey:
         except BaseException as error:
             cancelled = isinstance(error, anyio.get_cancelled_exc_class())
             outcome, code = ("cancelled", "cancelled") if cancelled else ("failed", "internal")
-            message = None if cancelled else repr(error)
+            message = None if cancelled else f"a fault of innkeepd itself: {described(error)}"
             raise
         finally:
             self._close(request, outcome, code, message)

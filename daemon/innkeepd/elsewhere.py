@@ -35,7 +35,7 @@ class Elsewhere:
         while True:
             async with anyio.create_task_group() as group:
                 for name in asked:
-                    group.start_soon(self._ask, name)
+                    group.start_soon(self._ask_safely, name)
             await anyio.sleep(ASK_EVERY)
             asked = [name for name in self._backends if self._is_away(name)]
 
@@ -46,6 +46,13 @@ class Elsewhere:
             for each in self._models(name)
             if each.weights in cooling
         )
+
+    async def _ask_safely(self, name: str) -> None:
+        """A fault of ours at one engine is not the others'."""
+        try:
+            await self._ask(name)
+        except Exception as error:  # noqa: BLE001
+            self._keeper.report(f"the look after {name}", error)
 
     async def _ask(self, name: str) -> None:
         models = self._models(name)

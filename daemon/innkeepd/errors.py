@@ -6,7 +6,10 @@
 Faults of an engine are ``outbound.backend.BackendFault``; what a client is told is ``innkeep.errors``.
 """
 
-__all__ = ["EX_CONFIG", "ConfigError", "DaemonError"]
+__all__ = ["EX_CONFIG", "EX_SOFTWARE", "ConfigError", "DaemonError"]
+
+EX_SOFTWARE = 70
+"""Exit status where the owner of the memory met a fault of its own (``sysexits.h``); launchd and systemd start anew."""
 
 EX_CONFIG = 78
 """Exit status for a ``ConfigError`` in the foreground (``sysexits.h``)."""

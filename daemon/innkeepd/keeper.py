@@ -2,6 +2,10 @@
 
 ``post`` is the only way in, and it never waits: a load or an unload is a child task whose end is posted. All that may
 stop a model comes through here. Readers get copies (``snapshot.py``).
+
+A fault in or behind ``step`` leaves a state that nobody can believe: an action that was decided may never be performed,
+and everybody would wait for its end. It is handed to ``on_fault``, which ends the process; nothing is lost by that,
+because the next daemon adopts what Ollama holds and a promise is told only once it is written.
 """
 
 from collections import deque
@@ -27,12 +31,26 @@ from innkeepd.policy.rules import Rules
 from innkeepd.policy.scheduler import Scheduler
 from innkeepd.porter import Porter
 from innkeepd.senses import Senses
+from innkeepd.supervision import described, supervise
 from innkeepd.ticks import ticks
 
 KEEP_ALIVE = 1800.0
 """Seconds that Ollama is told to keep a model: longer than our own idle time; a dead daemon leaves nothing for ever."""
 FRESH = 2.0
 """Seconds that an observation is good for: somebody else may have loaded a model since."""
+
+
+class OwnerFault(Exception):
+    """A fault in or behind the scheduler's step; ``event`` and ``state`` as text, the fault itself as its cause."""
+
+    def __init__(self, event: ev.Event, state: str) -> None:
+        super().__init__(f"the owner of the memory failed at {event!r}")
+        self.event = repr(event)
+        self.state = state
+
+
+def _raise(fault: OwnerFault) -> None:
+    raise fault
 
 
 class Counts(Struct):
@@ -70,6 +88,7 @@ class Keeper:
         self.pins: set[str] = set()
         self.clients = 0
         self.on_event: list[Callable[[str, str, dict[str, Any]], None]] = []
+        self.on_fault: Callable[[OwnerFault], None] = _raise
         self.senses = Senses(self, backend, memory, tasks=tasks, sleep_watch=sleep_watch)
         moves = Moves(
             backend,
@@ -85,6 +104,8 @@ class Keeper:
         self._clock = ticks()
         self._inbox: deque[ev.Event] = deque()
         self._stepping = False
+        self._failed = False
+        self._reporting = False
         self._places: dict[str, Place] = {}
         self._changed = anyio.Event()
         self._is_watched = False
@@ -108,14 +129,22 @@ class Keeper:
     # ---- the way in ----
 
     def post(self, event: ev.Event) -> None:
-        """Take one event, decide, start what is to be done. Never waits, never fails for what the world does."""
+        """Take one event, decide, start what is to be done. Never waits, never fails for what the world does.
+
+        After a fault of our own nothing is taken any more: the process is about to end.
+        """
+        if self._failed:
+            return
         self._inbox.append(event)
         if self._stepping:
             return
         self._stepping = True
         try:
             while self._inbox:
-                self._step(self._inbox.popleft())
+                event = self._inbox.popleft()
+                self._step(event)
+        except Exception as error:  # noqa: BLE001
+            self._fail(event, error)
         finally:
             self._stepping = False
         if self._is_watched:
@@ -126,8 +155,6 @@ class Keeper:
     def _step(self, event: ev.Event) -> None:
         now = self.now()
         actions = self.scheduler.step(event, now)
-        if self._journal is not None:
-            self._journal(now, event, actions)
         wake_at: float | None = None
         for action in actions:
             match action:
@@ -142,6 +169,25 @@ class Keeper:
         if wake_at is not None and wake_at < self._rings_at:
             self._rearm.set()
         self._wake_at = wake_at
+        if self._journal is not None:
+            self._write_journal(now, event, actions)
+
+    def _write_journal(self, now: float, event: ev.Event, actions: list[ev.Action]) -> None:
+        """A journal that cannot be written (a full disk) is given up; it is for bug reports only."""
+        try:
+            if self._journal is not None:
+                self._journal(now, event, actions)
+        except Exception as error:  # noqa: BLE001
+            self._journal = None
+            self.report("the journal, which is given up", error)
+
+    def _fail(self, event: ev.Event, error: Exception) -> None:
+        """The owner's own fault: whatever was decided may be half done."""
+        self._failed = True
+        self._inbox.clear()
+        fault = OwnerFault(event, f"{self.scheduler!r}, {len(self._places)} requests")
+        fault.__cause__ = error
+        self.on_fault(fault)
 
     def _granted(self, action: ev.Grant) -> None:
         place = self._places.get(action.ticket)
@@ -181,9 +227,9 @@ class Keeper:
         await self._look_again()
         place = Place(ticket, self.now(), self.changed)
         self._places[ticket.id] = place
-        self.post(ev.Asked(ticket))
-        self.attend()
         try:
+            self.post(ev.Asked(ticket))
+            self.attend()
             yield place
         finally:
             del self._places[ticket.id]
@@ -326,18 +372,33 @@ class Keeper:
         self.senses.measure()
 
     def tell(self, kind: str, what: str, data: dict[str, Any]) -> None:
-        """Let watchers know."""
+        """Let watchers know; one that fails disturbs nobody else."""
         for listener in list(self.on_event):
-            listener(kind, what, data)
+            try:
+                listener(kind, what, data)
+            except Exception as error:  # noqa: BLE001
+                if not self._reporting:  # or the report itself would be reported, for ever
+                    self._reporting = True
+                    self.report("a watcher", error)
+                    self._reporting = False
+
+    def report(self, where: str, error: Exception) -> None:
+        """Tell of a fault that was stopped here; its words are not told, they may quote a prompt."""
+        self.tell("log", "a fault of innkeepd itself", {"where": where, "error": described(error)})
 
     # ---- running ----
 
     async def run(self) -> None:
-        """Keep everything true until cancelled."""
+        """Keep everything true until cancelled: each long-lived task is supervised."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(supervise, "the timer", self._ring, self.report)
+            group.start_soon(supervise, "memory samples", self.senses.sample, self.report)
+            group.start_soon(supervise, "the first look", self._begin, self.report)
+
+    async def _begin(self) -> None:
+        """Memory and what is pulled, then ``/api/ps`` again and again."""
         self.senses.measure()
         await self.senses.refresh()
-        self._tasks.start_soon(self._ring)
-        self._tasks.start_soon(self.senses.sample)
         await self.senses.watch.run()
 
     def ring_anew(self) -> None:

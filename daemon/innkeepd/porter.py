@@ -6,6 +6,7 @@ from anyio.abc import TaskGroup
 
 from innkeepd.moves import Moves
 from innkeepd.policy import events as ev
+from innkeepd.supervision import described
 
 if TYPE_CHECKING:
     from innkeepd.keeper import Keeper
@@ -43,9 +44,9 @@ class Porter:
         except Exception as error:  # noqa: BLE001
             self._moving.pop(action.weights, None)
             self._swaps.pop(action.weights, None)
-            self._keeper.tell("log", "a fault of innkeepd itself", {"error": repr(error)})
+            self._keeper.report(f"{type(action).__name__.lower()} of a model", error)
             ended = ev.LoadEnded if isinstance(action, ev.Load) else ev.UnloadEnded
-            self._keeper.post(ended(action.op, "load_failed", f"a fault of innkeepd itself: {error!r}"))
+            self._keeper.post(ended(action.op, "load_failed", f"a fault of innkeepd itself: {described(error)}"))
 
     async def _load(self, action: ev.Load) -> None:
         name = self._keeper.name_of(action.weights)
@@ -67,7 +68,7 @@ class Porter:
                 self._keeper.catalog.estimates.learned_footprint(action.weights, action.context, outcome.footprint)
             self._keeper.has_learned()
         elif outcome.code == "model_missing":
-            self._tasks.start_soon(self._keeper.senses.refresh)
+            self._keeper.senses.look_anew()
         self._keeper.tell(
             "residency",
             "loaded" if outcome.code is None else "load failed",
@@ -140,5 +141,7 @@ class Porter:
                     await self.moves.renew(
                         self._keeper.name_of(weights), context=context, keep_alive=self._keeper.keep_alive()
                     )
+        except Exception as error:  # noqa: BLE001 - one stay is not renewed
+            self._keeper.report("the renewal of a stay", error)
         finally:
             self._renewing.discard(weights)

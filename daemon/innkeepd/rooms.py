@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -98,6 +98,15 @@ class Rooms:
                 self.keeper.know_again()
         finally:
             self.state.put_learned(self.keeper.catalog.estimates.to_dict())
+
+    def long_lived(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """What runs for as long as the daemon does, by what a log calls it; each is to be supervised."""
+        return {
+            "the owner's looks": self.keeper.run,
+            "the keeping of what was learned": self.keep_learned,
+            "the look after engines elsewhere": self.elsewhere.run,
+            "the HTTP port": self.serve_http,
+        }
 
     def leave(self, drain: float) -> None:
         """Stop the daemon; answers may go on for ``drain`` seconds."""

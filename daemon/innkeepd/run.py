@@ -6,11 +6,15 @@ what is slow to import comes after it, and a chat waits until Ollama has been as
 
 import argparse
 import asyncio
+import math
 import os
 import signal
 import sys
+import threading
+import traceback
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from socket import socket
 from typing import Any
@@ -25,15 +29,21 @@ from innkeepd import __version__
 from innkeepd.arguments import Parser
 from innkeepd.config import Config
 from innkeepd.config_file import find, load
-from innkeepd.errors import EX_CONFIG, ConfigError, DaemonError
+from innkeepd.errors import EX_CONFIG, EX_SOFTWARE, ConfigError, DaemonError
 from innkeepd.inbound.activation import ActivationFailed, inherited, is_supervised
 from innkeepd.inbound.broken import serve_bad_config
 from innkeepd.inbound.listener import bind, listen
+from innkeepd.keeper import OwnerFault
 from innkeepd.lock import Lock
 from innkeepd.rooms import Rooms, open_rooms
+from innkeepd.supervision import described, supervise
 
 LAST_WORDS = 1.0
 """Seconds for errors to reach their clients after the drain."""
+COMPLAIN_EVERY = 10.0
+"""Seconds between two lines in the log for the same complaint of the event loop."""
+ENDED_WITHIN = 0.8
+"""Seconds after a fault of the owner in which the process has ended, even where a disk or a thread hangs."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -128,10 +138,10 @@ async def _serve(
             daemon = Daemon(rooms, tasks, config_file, pinned_url=backend_url.url if backend_url else None)
             asyncio.get_running_loop().set_exception_handler(daemon.hear_the_loop)
             for listener in listeners:
-                tasks.start_soon(daemon.listen, listener)
-            tasks.start_soon(daemon.obey_signals)
+                tasks.start_soon(supervise, "the control socket", partial(daemon.listen, listener), daemon.report)
+            tasks.start_soon(supervise, "the signals", daemon.obey_signals, daemon.report)
             await daemon.work()
-    return 0
+    return daemon.status
 
 
 async def _mended(config_file: Path | None, listeners: list[socket]) -> Config | None:
@@ -160,6 +170,12 @@ class _Simulated:
         self.simulator = simulator
 
 
+def _innermost(error: BaseException) -> str:
+    """The file of the line that raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return frames[-1].filename if frames else ""
+
+
 class Daemon:
     """The rooms at work."""
 
@@ -169,34 +185,45 @@ class Daemon:
         self._config_file = config_file
         self._pinned_url = pinned_url
         self._leaving = False
+        self.status = 0
+        """The exit status."""
+        self._complaints: dict[str, tuple[float, int]] = {}
         rooms.stop = self.stop
+        rooms.keeper.on_fault = self.fail
 
     async def listen(self, listener: socket) -> None:
         """Serve one control socket."""
         rooms = self._rooms
         stall, attend = rooms.config.timeouts.stall, rooms.keeper.attend
-        await listen(listener, rooms.verbs(), stuck=stall, attend=attend, warn=lambda text: rooms.log().error(text))
+        # A copy: whatever ends this, the socket itself stays open, and so nobody who connects is refused.
+        copy = listener.dup()
+        await listen(copy, rooms.verbs(), stuck=stall, attend=attend, warn=lambda text: rooms.log().error(text))
 
     def hear_the_loop(self, _loop: asyncio.AbstractEventLoop, told: dict[str, Any]) -> None:
         """What the event loop complains about goes to the log.
 
         A wait for a socket may be cancelled in the very turn in which the socket is ready; anyio does not expect that,
-        and nothing is lost by it.
+        and nothing is lost by it. The loop repeats some complaints a hundred times a turn (no descriptor is left).
         """
-        if not isinstance(told.get("exception"), asyncio.InvalidStateError):
-            self._rooms.log().error(
-                "a fault of innkeepd itself", why=told.get("message"), error=repr(told.get("exception"))
-            )
+        error, why = told.get("exception"), str(told.get("message"))
+        if isinstance(error, asyncio.InvalidStateError) and "anyio" in _innermost(error):
+            return
+        now = asyncio.get_running_loop().time()
+        since, unsaid = self._complaints.get(why, (-math.inf, 0))
+        if now - since < COMPLAIN_EVERY:
+            self._complaints[why] = since, unsaid + 1
+            return
+        self._complaints[why] = now, 0
+        fault = "" if error is None else described(error)
+        self._rooms.log().error("a fault of innkeepd itself", why=why, error=fault, unsaid=unsaid)
 
     async def work(self) -> None:
         """What runs besides the control socket; what is slow to import comes after the socket listens."""
         await anyio.lowlevel.checkpoint()
         await self._rooms.warm_up()
         self._rooms.keeper.on_event.append(self._note)
-        self._tasks.start_soon(self._rooms.keeper.run)
-        self._tasks.start_soon(self._rooms.keep_learned)
-        self._tasks.start_soon(self._rooms.elsewhere.run)
-        self._tasks.start_soon(self._rooms.serve_http)
+        for name, task in self._rooms.long_lived().items():
+            self._tasks.start_soon(supervise, name, task, self.report)
         self._rooms.log().info("started", version=__version__, pid=os.getpid(), ollama=self._rooms.config.ollama.url)
 
     def _note(self, kind: str, what: str, data: dict[str, Any]) -> None:
@@ -220,9 +247,31 @@ class Daemon:
         self._tasks.start_soon(self._leave, drain)
 
     async def _leave(self, drain: float) -> None:
-        self._rooms.log().info("stopping", drain=drain)
-        await self._rooms.keeper.close(drain, last_words=LAST_WORDS)
+        try:
+            self._rooms.log().info("stopping", drain=drain)
+            await self._rooms.keeper.close(drain, last_words=LAST_WORDS)
+        finally:
+            self._tasks.cancel_scope.cancel()
+
+    def report(self, where: str, error: Exception) -> None:
+        """A fault that was stopped: in the log, and told to watchers."""
+        self._rooms.keeper.report(where, error)
+
+    def fail(self, fault: OwnerFault) -> None:
+        """The owner's own fault ends the process at once, and within a second whatever hangs: it is started again."""
+        self.status = EX_SOFTWARE
+        last_resort = threading.Timer(ENDED_WITHIN, os._exit, (EX_SOFTWARE,))
+        last_resort.daemon = True
+        last_resort.start()
         self._tasks.cancel_scope.cancel()
+        told = "".join(traceback.format_exception(fault))
+        _complain(f"a fault of innkeepd itself at {fault.event}; state: {fault.state}\n{told}")
+        self._rooms.log().critical(
+            "a fault of innkeepd itself: the owner of the memory stops, to be started again",
+            while_taking=fault.event,
+            state=fault.state,
+            error=told,
+        )
 
     def _reload(self) -> None:
         try:

@@ -138,7 +138,7 @@ class Senses:
                 self._strangers |= {name for name in names if not self._keeper.catalog.find(name)}
                 self.watch.hurry(0.0)
         except Exception as error:  # noqa: BLE001
-            self._keeper.tell("log", "a fault of innkeepd itself", {"error": repr(error)})
+            self._keeper.report("the look at what is pulled", error)
         finally:
             self._learning = False
 

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from innkeepd import run
+from innkeepd.errors import EX_SOFTWARE
 from support.process import daemon, short_home
 
 CHAT = {"type": "chat", "messages": [{"role": "user", "content": "hi"}], "model": "llama3.1:8b"}
@@ -186,3 +187,35 @@ def test_a_speed_that_makes_no_sense_is_wrong_usage(speed, capsys):
         run.main(["--simulate", "--speed", speed])
     assert end.value.code == 2
     assert "--speed" in capsys.readouterr().err
+
+
+BROKEN_OWNER = """
+import sys
+from innkeepd import main
+from innkeepd.policy import events, scheduler
+step = scheduler.Scheduler.step
+def broken(self, event, now):
+    if isinstance(event, events.HoldBegan):
+        raise RuntimeError("planted")
+    return step(self, event, now)
+scheduler.Scheduler.step = broken
+sys.exit(main.main(sys.argv[1:]))
+"""
+
+
+def test_a_fault_of_the_owner_ends_the_process_within_a_second_and_loses_nothing(home):
+    with daemon(home, "--simulate", "--speed", "50", code=BROKEN_OWNER) as process, process.connect() as lines:
+        assert lines.ask(type="pin", model="llama3.1:8b")["type"] == "pinned"
+        done = process.ask(**CHAT)
+        began = time.monotonic()
+        lines.say(type="hold", seconds=60)
+        status, error = process.end()
+        assert (status, time.monotonic() - began < 2) == (EX_SOFTWARE, True)
+        for part in ("HoldBegan(until=", "Scheduler([", "planted", "Traceback"):
+            assert part in error
+        assert '"level": "critical"' in (home / "logs" / "innkeepd.log").read_text()
+    with simulated(home) as process:
+        record = process.ask(type="history", request="last")["records"][0]
+        assert (record["outcome"], record["model"]) == ("answered", done["model"])
+        process.ask(**CHAT)
+        assert [each["pinned"] for each in process.ask(type="status")["resident"]] == [True]

@@ -45,6 +45,7 @@ async def test_an_odd_fault_while_looking_names_up_is_told_and_outlived(monkeypa
         house.keeper.senses.look_anew()
         await anyio.sleep(1)
         assert [what for kind, what, _ in heard if kind == "log"] == ["a fault of innkeepd itself"]
+        house.faults.clear()
         assert not house.keeper.senses._learning
 
 

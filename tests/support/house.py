@@ -18,6 +18,7 @@ from innkeep.framing import Framer, decode_reply
 from innkeepd.config import Config
 from innkeepd.history import MemoryHistory
 from innkeepd.inbound.listener import Door
+from innkeepd.keeper import OwnerFault
 from innkeepd.outbound.backend import Backend
 from innkeepd.outbound.clock import Instant, SleepWatch
 from innkeepd.outbound.ollama import OllamaBackend
@@ -27,6 +28,7 @@ from innkeepd.place import Place
 from innkeepd.policy import events as ev
 from innkeepd.rooms import Rooms
 from innkeepd.simulator.engine import Simulator
+from innkeepd.supervision import supervise
 from support.transport import MemoryTransport
 
 QWEN, DEEPSEEK, LLAMA70, LLAMA8 = "qwen2.5-coder:32b", "deepseek-r1:32b", "llama3.3:latest", "llama3.1:8b"
@@ -242,7 +244,25 @@ class House:
         self.stopped: list[float] = []
         self.door = Door(rooms.verbs(), stuck=rooms.config.timeouts.stall, attend=rooms.keeper.attend, owner=OWNER)
         self._tasks = tasks
+        self.faults: list[Exception] = []
+        """Faults of our own that were stopped, or that ended the owner; a test that wants them empties the list."""
         rooms.stop = self.stop
+        rooms.keeper.on_fault = self.fail
+        rooms.keeper.on_event.append(self._hear)
+
+    def report(self, where: str, error: Exception) -> None:
+        """A long-lived task failed, and begins anew."""
+        self.keeper.report(where, error)
+        self.faults[-1] = error
+
+    def fail(self, fault: OwnerFault) -> None:
+        """What ``run.py`` does where the owner fails."""
+        self.faults.append(fault)
+        self._tasks.cancel_scope.cancel()
+
+    def _hear(self, kind: str, what: str, data: dict[str, Any]) -> None:
+        if kind == "log" and what == "a fault of innkeepd itself":
+            self.faults.append(RuntimeError(f"{what}: {data}"))
 
     def connect(self, room: int = 65536) -> Guest:
         """A new client."""
@@ -319,11 +339,13 @@ async def open_house(
         )
         house = House(simulator, rooms, tasks)
         house.records = lines
-        tasks.start_soon(rooms.keeper.run)
-        tasks.start_soon(rooms.keep_learned)
-        tasks.start_soon(rooms.elsewhere.run)
+        for name, task in rooms.long_lived().items():
+            if task != rooms.serve_http:
+                tasks.start_soon(supervise, name, task, house.report)
         yield house
         tasks.cancel_scope.cancel()
+    if house.faults:
+        raise house.faults[0]
 
 
 async def lines_of(stream: Wire) -> list[wire.Reply]:

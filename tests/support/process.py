@@ -38,13 +38,13 @@ def environment(home: Path) -> dict[str, str]:
 
 
 class Process:
-    """A daemon process; ``began`` is the instant of its start."""
+    """A daemon process, or ``code`` that runs one; ``began`` is the instant of its start."""
 
-    def __init__(self, home: Path, *arguments: str) -> None:
+    def __init__(self, home: Path, *arguments: str, code: str | None = None) -> None:
         self.home = home
         self.began = time.monotonic()
         self.popen = subprocess.Popen(
-            [sys.executable, "-m", "innkeepd.main", "run", *arguments],
+            [sys.executable, *(["-m", "innkeepd.main"] if code is None else ["-c", code]), "run", *arguments],
             env=environment(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
@@ -82,9 +82,9 @@ class Process:
 
 
 @contextmanager
-def daemon(home: Path, *arguments: str) -> Iterator[Process]:
-    """A running daemon; killed where the test leaves it running."""
-    process = Process(home, *arguments)
+def daemon(home: Path, *arguments: str, code: str | None = None) -> Iterator[Process]:
+    """A running daemon, by Python ``code`` of the test's own if need be; killed where the test leaves it running."""
+    process = Process(home, *arguments, code=code)
     try:
         yield process
     finally:
