@@ -243,6 +243,8 @@ class Keeper:
     async def _look_again(self) -> None:
         """Know what holds before deciding: a model that somebody else threw out must not be granted."""
         seen = self.senses.observation
+        if seen is not None and seen.is_blocked:
+            return  # the watch goes on asking: nobody waits 7 s behind somebody else's runner
         if seen is None or not seen.reachable or anyio.current_time() - seen.sent > FRESH:
             self.senses.measure()
             await self.senses.watch.observe_now()

@@ -14,6 +14,8 @@ from msgspec import Struct
 from innkeepd.outbound.backend import Backend, BackendFault, Running
 from innkeepd.policy.attempt import RETRY_DELAYS
 
+LISTED_WITHIN = 5.0
+"""Seconds for ``/api/ps`` to tell under which name a model is loaded; behind a runner that hangs it takes 20."""
 GONE_WITHIN = 30.0
 """Seconds for a model to leave ``/api/ps``."""
 BACK_WITHIN = 5.0
@@ -91,7 +93,10 @@ class Moves:
     async def take_out(self, weights: str, name: str) -> Outcome:
         """Unload and prove it; never raises for what goes wrong out there."""
         began, before = anyio.current_time(), self._free()
-        line = next((each for each in await self._running() or [] if self._weights_of(each.name) == weights), None)
+        running: list[Running] | None = None
+        with anyio.move_on_after(LISTED_WITHIN):
+            running = await self._running()
+        line = next((each for each in running or [] if self._weights_of(each.name) == weights), None)
         try:
             await self._backend.unload(line.name if line else name)
         except BackendFault as fault:

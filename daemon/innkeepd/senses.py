@@ -94,11 +94,28 @@ class Senses:
                 "reachable" if seen.reachable else "unreachable",
                 {"url": self._keeper.backend.url, "fault": seen.fault},
             )
+        if seen.is_blocked and (fault := self.blocked_by()) is not None:
+            self._keeper.tell("backend", "blocked", {"url": self._keeper.backend.url, "fault": fault})
+        if before is not None and before.version and seen.version and before.version != seen.version:
+            data = {"url": self._keeper.backend.url, "from": before.version, "to": seen.version}
+            self._keeper.tell("backend", "version changed", data)
+            self.look_anew()
         if seen.running is not None:
             if not self._keeper.catalog.models:
                 self.look_anew()
             self.proved(seen.sent, seen.running)
         self.ready.set()
+
+    def blocked_by(self) -> str | None:
+        """Whose runner keeps ``/api/ps`` from answering, in words; None where it answers, or waits for our own load."""
+        house = self._keeper.scheduler.house
+        if self.observation is None or not self.observation.is_blocked or house.is_loading():
+            return None
+        resident = [r.weights for r in house.residents.values() if r.is_resident]
+        suspects = [weights for weights in resident if self._keeper.scheduler.leases.count(weights)] or resident
+        names = " or ".join(self._keeper.name_of(weights) for weights in suspects)
+        whose = f"the runner of {names}" if names else "a runner"
+        return f"{whose} does not answer: Ollama lives, but /api/ps waits for it"
 
     def proved(self, sent: float, running: list[Running]) -> None:
         """Take what ``/api/ps`` said to a question of ``sent``."""

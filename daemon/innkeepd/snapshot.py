@@ -5,6 +5,7 @@ from typing import Any
 
 from innkeepd.config import Config
 from innkeepd.keeper import Keeper
+from innkeepd.outbound.ollama_proved import unproved
 from innkeepd.policy import events as ev
 from innkeepd.policy.context import asks, is_heavy, takes
 from innkeepd.policy.model import Model
@@ -97,6 +98,13 @@ def models(keeper: Keeper, config: Config) -> list[dict[str, Any]]:
     named |= dict.fromkeys(f"{backend.name}/{model}" for backend in config.backends for model in backend.models)
     names = [*named, *(name for name in pulled if name not in named)]
     return [_model(keeper, config, name, pulled.get(name)) for name in names]
+
+
+def warnings(keeper: Keeper) -> list[str]:
+    """What a person should know of Ollama, its runners and the engines elsewhere, a sentence each."""
+    seen = keeper.senses.observation
+    told = [unproved(seen.version if seen else None), keeper.senses.blocked_by()]
+    return [*(text for text in told if text), *engines_away(keeper)]
 
 
 def engines_away(keeper: Keeper) -> list[str]:

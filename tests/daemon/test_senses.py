@@ -3,10 +3,13 @@
 import anyio
 import pytest
 
+from innkeep import wire
+from innkeepd import snapshot
 from innkeepd.outbound.backend import Running
 from innkeepd.outbound.watch import Observation
 from innkeepd.policy.pressure import HOLD
 from innkeepd.policy.reading import Reading
+from innkeepd.simulator.routes import VERSION
 from support.house import LLAMA8, SleepingMac, mock_clock, open_house
 
 pytestmark = pytest.mark.anyio
@@ -47,6 +50,63 @@ async def test_an_odd_fault_while_looking_names_up_is_told_and_outlived(monkeypa
         assert [what for kind, what, _ in heard if kind == "log"] == ["a fault of innkeepd itself"]
         house.faults.clear()
         assert not house.keeper.senses._learning
+
+
+async def test_another_version_is_told_and_what_is_pulled_is_read_anew():
+    async with open_house() as house:
+        await house.keeper.senses.ready.wait()
+        heard = []
+        house.keeper.on_event.append(lambda *event: heard.append(event))
+        asked = len(house.asked("/api/tags"))
+        house.keeper.senses.observe(Observation(anyio.current_time(), [], "0.99.0"))
+        await anyio.sleep(0.1)
+        assert [data["to"] for _, what, data in heard if what == "version changed"] == ["0.99.0", VERSION]
+        assert len(house.asked("/api/tags")) > asked
+        house.keeper.senses.observe(Observation(anyio.current_time(), [], "0.99.0"))
+        assert any("0.99.0 was never proved" in text for text in snapshot.warnings(house.keeper))
+
+
+async def test_a_ps_that_is_blocked_accuses_the_runner_and_not_ollama():
+    async with open_house() as house:
+        senses, guest = house.keeper.senses, house.connect()
+        await guest.told("hi", model=LLAMA8)
+        blocked = Observation(anyio.current_time(), None, "0.33.0", "no answer in 5 s", is_blocked=True)
+        senses.observe(blocked)
+        status = await guest.status()
+        assert status.backend.reachable
+        assert status.warnings == [f"the runner of {LLAMA8} does not answer: Ollama lives, but /api/ps waits for it"]
+        assert [r.name for r in status.resident] == [LLAMA8], "nothing is known anew, so nothing is forgotten"
+        await guest.told("hi", model=LLAMA8)
+        senses.observe(Observation(anyio.current_time(), []))
+        assert (await guest.status()).warnings == []
+
+
+async def test_a_blocked_ps_without_a_suspect_and_one_during_our_own_load_are_told_apart():
+    async with open_house() as house:
+        senses, guest = house.keeper.senses, house.connect()
+        await senses.ready.wait()
+        senses.observe(Observation(anyio.current_time(), None, None, "no answer in 5 s", is_blocked=True))
+        assert senses.blocked_by().startswith("a runner does not answer")
+        number = await guest.chat("hi", model=LLAMA8)
+        await guest.until(number, wire.Loading)
+        senses.observe(Observation(anyio.current_time(), None, None, "no answer in 5 s", is_blocked=True))
+        assert senses.blocked_by() is None
+        await guest.end(number)
+
+
+async def test_a_request_does_not_wait_behind_a_blocked_ps(monkeypatch):
+    async with open_house() as house:
+        guest = house.connect()
+        await guest.told("hi", model=LLAMA8)
+
+        async def never():
+            await anyio.sleep_forever()
+
+        monkeypatch.setattr(house.keeper.backend, "running", never)
+        await house.keeper.senses.watch.observe_now()
+        began = anyio.current_time()
+        await guest.told("hi", model=LLAMA8)
+        assert anyio.current_time() - began < 5
 
 
 async def test_time_goes_on_while_the_machine_sleeps():

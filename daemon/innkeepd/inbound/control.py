@@ -67,7 +67,7 @@ class Control:
         return convert(found, wire.Status)
 
     def _warnings(self) -> list[str]:
-        return [*self.notes, *self._state.warnings(), *snapshot.engines_away(self._keeper)]
+        return [*self.notes, *self._state.warnings(), *snapshot.warnings(self._keeper)]
 
     async def watch(self, session: Session, asked: wire.Watch) -> None:
         """A snapshot, then every event, until it is cancelled."""

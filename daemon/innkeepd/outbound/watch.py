@@ -25,24 +25,34 @@ IDLE = 30.0
 """Seconds between questions with nothing loaded and nobody connected."""
 
 ANSWER_WITHIN = 5.0
-"""Seconds that ``/api/ps`` has; Ollama answers it in a millisecond, even in the middle of a load."""
+"""Seconds that ``/api/ps`` has. Ollama mostly answers it in a millisecond, but it can block: 20 s behind a runner that
+hangs (since 0.32.4), and through the whole load of an MLX model (since 0.32.5).
+"""
+
+ALIVE_WITHIN = 2.0
+"""Seconds that ``/api/version``, which takes no lock, then has to prove that Ollama lives."""
+
+VERSION_EVERY = 10.0
+"""Seconds after which the version is read again: Ollama's app replaces itself while we run."""
 
 
 class Observation(Struct, frozen=True):
     """What Ollama said to a question sent at ``sent`` (``anyio.current_time``).
 
-    ``running`` is None where it did not answer, and ``fault`` then says why. ``version`` is the last one known.
+    ``running`` is None where ``/api/ps`` did not answer, ``fault`` then says why. ``version`` is the last one known.
+    ``is_blocked``: Ollama lives, but ``/api/ps`` waits for a runner.
     """
 
     sent: float
     running: list[Running] | None
     version: str | None = None
     fault: str | None = None
+    is_blocked: bool = False
 
     @property
     def reachable(self) -> bool:
-        """Whether Ollama answered."""
-        return self.running is not None
+        """Whether Ollama answered, be it only its version."""
+        return self.running is not None or self.is_blocked
 
 
 class Watch:
@@ -53,6 +63,7 @@ class Watch:
         self._report = report
         self._last: Observation | None = None
         self._version: str | None = None
+        self._version_at = float("-inf")
         self._hurry_until = float("-inf")
         self._step = QUICK[0]
         self._at_once = False
@@ -82,6 +93,7 @@ class Watch:
     def hurry(self, seconds: float = 10.0) -> None:
         """Something is under way: ask now and quickly, for so many seconds or until ``calm``."""
         self._hurry_until = max(self._hurry_until, anyio.current_time() + seconds)
+        self._version_at = float("-inf")  # an answer that failed may be the first sign of another Ollama
         self._step = QUICK[0]
         self._at_once = True
         self._wake()
@@ -116,17 +128,40 @@ class Watch:
         try:
             with anyio.fail_after(ANSWER_WITHIN):
                 running = await self._backend.running()
-                if self._version is None:
-                    self._version = await self._backend.version()
-        except (BackendFault, TimeoutError) as error:
-            version, self._version = self._version, None  # whoever answers next may be another version
-            return Observation(sent, None, version, str(error) or f"no answer in {ANSWER_WITHIN:g} s")
+                if self._has_lost(running) or sent - self._version_at >= VERSION_EVERY:
+                    await self._read_version()
+        except TimeoutError:
+            text = f"no answer in {ANSWER_WITHIN:g} s"
+            return Observation(sent, None, self._version, text, is_blocked=await self._is_alive())
+        except BackendFault as error:
+            self._version_at = float("-inf")  # whoever answers next may be another version
+            return Observation(sent, None, self._version, str(error))
         return Observation(sent, running, self._version)
+
+    def _has_lost(self, running: list[Running]) -> bool:
+        """Whether a model left since the last look: it may be that Ollama was started anew, as another version."""
+        before = self._last.running if self._last is not None and self._last.running is not None else []
+        return bool({line.name for line in before} - {line.name for line in running})
+
+    async def _read_version(self) -> None:
+        self._version, self._version_at = await self._backend.version(), anyio.current_time()
+
+    async def _is_alive(self) -> bool:
+        try:
+            with anyio.fail_after(ALIVE_WITHIN):
+                await self._read_version()
+        except (BackendFault, TimeoutError):
+            self._version_at = float("-inf")
+            return False
+        return True
 
     def _is_news(self, seen: Observation) -> bool:
         """Not older than what was reported, and not one more time that nobody answers."""
         last = self._last
-        return last is None or (seen.sent >= last.sent and (seen.reachable or last.reachable))
+        if last is None:
+            return True
+        is_same = seen.running is None and last.running is None and seen.is_blocked == last.is_blocked
+        return seen.sent >= last.sent and not is_same
 
     async def _pause(self) -> None:
         """Until the next question is due; a change of pace moves that instant, and asks at once what is overdue."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from innkeepd.outbound.ollama_proved import PROVED, unproved
 from innkeepd.policy.address import is_loopback, ollama_url
 from innkeepd.policy.context import footprints
 from innkeepd.policy.model import GIB, canonical
@@ -26,6 +27,12 @@ def check_ollama(facts: Facts) -> Finding:
         why = "its answers are no model's, and nothing below is about a real Ollama"
         mend = "innkeep shutdown, then `innkeepd run` without --simulate"
         return Finding("ollama", "warning", f"the daemon simulates one at {ollama.url}", why, mend)
+    if ollama.reachable and (text := unproved(ollama.version)) is not None:
+        why = "its texts and its habits may differ from what innkeep knows"
+        mend = (
+            f"nothing, unless something goes wrong; then report it with `innkeep doctor --report`, or use {PROVED[-1]}"
+        )
+        return Finding("ollama", "warning", f"{text} (at {ollama.url})", why, mend)
     if ollama.reachable:
         return Finding("ollama", "ok", f"version {ollama.version} at {ollama.url}")
     mend = (

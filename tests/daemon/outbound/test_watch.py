@@ -7,7 +7,7 @@ from trio.testing import MockClock
 from innkeepd.outbound.backend import Running
 from innkeepd.outbound.http import Unreachable
 from innkeepd.outbound.ollama import OllamaBackend
-from innkeepd.outbound.watch import AWAKE, IDLE, QUICK, Observation, Watch
+from innkeepd.outbound.watch import ALIVE_WITHIN, ANSWER_WITHIN, AWAKE, IDLE, QUICK, VERSION_EVERY, Observation, Watch
 from support.scripted import ScriptedTransport
 
 pytestmark = pytest.mark.anyio
@@ -51,7 +51,7 @@ async def test_an_idle_house_wakes_every_thirty_seconds():
     assert house.asked == 3600 / IDLE
     assert house.reports[0].running == []
     assert house.reports[0].version == "0.0.0"
-    assert [path for _, path, _ in house.transport.asked].count("/api/version") == 1
+    assert [path for _, path, _ in house.transport.asked].count("/api/version") == house.asked
 
 
 async def test_something_loaded_or_somebody_connected_is_looked_at_every_ten_seconds():
@@ -124,8 +124,64 @@ async def test_an_answer_that_does_not_come_counts_as_none():
     async def never():
         await anyio.sleep_forever()
 
-    house.watch._backend.running = never
-    assert await house.watch.observe_now() == Observation(house.reports[0].sent, None, None, "no answer in 5 s")
+    house.watch._backend.running = house.watch._backend.version = never
+    seen = await house.watch.observe_now()
+    assert seen == Observation(house.reports[0].sent, None, None, "no answer in 5 s")
+    assert (seen.reachable, anyio.current_time()) == (False, ANSWER_WITHIN + ALIVE_WITHIN)
+
+
+async def test_an_ollama_that_tells_its_version_lives_though_ps_is_blocked():
+    house = House(ps="ps_mid")
+    await house.watch.observe_now()
+
+    async def never():
+        await anyio.sleep_forever()
+
+    running, house.watch._backend.running = house.watch._backend.running, never
+    for _ in range(3):
+        await house.watch.observe_now()
+    house.watch._backend.running = running
+    await house.watch.observe_now()
+    assert [(each.reachable, each.is_blocked) for each in house.reports] == [(True, False), (True, True), (True, False)]
+
+
+async def test_another_version_is_noticed_at_the_next_look():
+    """Ollama's app replaces itself; so does a downgrade."""
+    house = House()
+    said = ["0.17.4"]
+
+    async def version():
+        return said[-1]
+
+    house.watch._backend.version = version
+    await house.watch.observe_now()
+    said.append("0.33.0")
+    await anyio.sleep(VERSION_EVERY / 2)
+    assert (await house.watch.observe_now()).version == "0.17.4"
+    await anyio.sleep(VERSION_EVERY / 2)
+    assert (await house.watch.observe_now()).version == "0.33.0"
+
+
+async def test_a_failed_answer_or_a_model_that_left_has_the_version_read_at_once():
+    house = House(ps="ps_mid")
+
+    def asked():
+        return [path for _, path, _ in house.transport.asked].count("/api/version")
+
+    await house.watch.observe_now()
+    await house.watch.observe_now()
+    assert asked() == 1
+    house.watch.hurry()
+    await house.watch.observe_now()
+    assert asked() == 2
+    house.says("ps_after_unload")
+    await house.watch.observe_now()
+    assert asked() == 3
+    house.says(GONE)
+    await house.watch.observe_now()
+    house.says("ps_after_unload")
+    await house.watch.observe_now()
+    assert asked() == 4
 
 
 async def test_an_older_answer_that_comes_late_is_not_reported():

@@ -29,6 +29,11 @@ def test_a_healthy_ollama_has_no_complaints():
     assert [check(facts_of(config=SMALL)).level for check in OLLAMA] == ["ok"] * len(OLLAMA)
 
 
+def test_an_ollama_that_was_never_proved_is_a_warning():
+    finding = check_ollama(facts_of(ollama_version="0.99.0"))
+    assert (finding.level, "0.99.0" in finding.saw, "0.33.0" in finding.saw) == ("warning", True, True)
+
+
 @pytest.mark.parametrize(("platform", "mend"), [("darwin", "open the Ollama app"), ("linux", "ollama serve")])
 def test_an_ollama_that_does_not_answer_is_an_error(platform: str, mend: str):
     finding = check_ollama(facts_of(platform=platform, ollama_reachable=False, ollama_fault="connection refused"))

@@ -1,0 +1,22 @@
+"""The versions of Ollama that innkeep was proved with, and what to say of another one."""
+
+import re
+
+PROVED = ("0.17.4", "0.33.0")
+"""Versions that the live tests run against, oldest first."""
+
+_NUMBERS = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
+
+
+def unproved(version: str | None) -> str | None:
+    """A sentence about a version that innkeep was never proved with; None for a proved one, and where none is told.
+
+    A build from source says ``0.0.0``: nothing can be said of it.
+    """
+    found = _NUMBERS.match((version or "").strip())
+    if found is None or not any(map(int, found.groups())) or ".".join(found.groups()) in PROVED:
+        return None
+    return (
+        f"Ollama {version} was never proved with innkeep (proved: {', '.join(PROVED)}; the newest of them is "
+        f"{PROVED[-1]}); innkeep goes on as with the nearest one that it knows"
+    )
