@@ -1,0 +1,52 @@
+"""What every attack has: dice from a printed seed, a limit of time, and a place for its counts and figures."""
+
+import os
+import random
+import time
+from collections.abc import Iterator
+
+LONG = os.environ.get("ATTACK") == "long"
+"""Whether this is `make attack`; `make test` runs a short seed of each attack."""
+
+SEED = int(os.environ.get("ATTACK_SEED") or 1)
+"""`make attack` draws one and prints it; `ATTACK_SEED=N` repeats it."""
+
+ALL_WITHIN = 15 * 60.0
+"""Seconds of `make attack` in all: an attack whose turn comes later does one round."""
+
+_BEGAN = time.monotonic()
+
+
+class Attack:
+    """One attack. ``dice`` are its own: they depend on the seed and its name, not on the attacks before it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.dice = random.Random(f"{SEED} {name}")  # noqa: S311 - to be repeated, not to be secret
+        self.counts: dict[str, int] = {}
+        self.figures: dict[str, str] = {}
+        self.seconds = 0.0
+
+    def __repr__(self) -> str:
+        return f"<Attack {self.name} of seed {SEED}: {self.counts}>"
+
+    def rounds(self, *, short: float, long: float, most: int | None = None) -> Iterator[int]:
+        """Numbers from 0 on for so many seconds, at most ``most`` of them and at least one."""
+        end = time.monotonic() + (long if LONG else short)
+        end = min(end, _BEGAN + ALL_WITHIN) if LONG else end
+        number = 0
+        while number == 0 or (time.monotonic() < end and (most is None or number < most)):
+            yield number
+            number += 1
+
+    def count(self, what: str, number: int = 1) -> None:
+        """So many more of something were tried or seen."""
+        self.counts[what] = self.counts.get(what, 0) + number
+
+    def most(self, what: str, value: int) -> None:
+        """Keep the largest value of something."""
+        self.counts[what] = max(self.counts.get(what, 0), value)
+
+    def figure(self, what: str, value: str) -> None:
+        """A figure of ``docs/reliability.md``."""
+        self.figures[what] = value
