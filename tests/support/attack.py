@@ -3,7 +3,11 @@
 import os
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
 
 LONG = os.environ.get("ATTACK") == "long"
 """Whether this is `make attack`; `make test` runs a short seed of each attack."""
@@ -38,6 +42,28 @@ class Attack:
         while number == 0 or (time.monotonic() < end and (most is None or number < most)):
             yield number
             number += 1
+
+    def tries(
+        self, cases: st.SearchStrategy[Any], check: Callable[[Any], Any], *, short: float, long: float, batch: int = 100
+    ) -> None:
+        """Draw cases and check them for so many seconds.
+
+        The one that fails is told as it was drawn: with a daemon in each, hypothesis needs minutes to make it small.
+        """
+        plain = settings(
+            max_examples=batch, database=None, deadline=None, phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck), print_blob=False,
+        )  # fmt: skip
+        for _ in self.rounds(short=short, long=long):
+
+            @seed(self.dice.randrange(2**32))
+            @plain
+            @given(case=cases)
+            def tried(case: Any) -> None:
+                self.count("cases")
+                check(case)
+
+            tried()
 
     def count(self, what: str, number: int = 1) -> None:
         """So many more of something were tried or seen."""

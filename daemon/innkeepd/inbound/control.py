@@ -203,7 +203,9 @@ class Control:
         """Drain and leave."""
         drain = self._config.timeouts.drain if asked.drain is None else asked.drain
         session.send(wire.Stopping(id=asked.id, drain=drain))
-        await session.told()  # with nothing to drain the daemon is gone before the next turn of the event loop
+        # With nothing to drain the daemon is gone before the next turn of the event loop; a cancel comes too late.
+        with anyio.move_on_after(1.0, shield=True):
+            await session.told()
         self._stop(drain)
 
     async def _known(self, name: str) -> str:
