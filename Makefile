@@ -8,7 +8,7 @@ BIN := .venv/bin
 OURS := daemon client tests $(wildcard scripts packaging examples)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format ollama bench test-engines clean
+.PHONY: help run test lint format ollama bench attack test-engines clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -37,6 +37,9 @@ ollama: .venv/.made ## build the real Ollama for Linux, once (about 5 minutes), 
 
 bench: .venv/.proves ## how much innkeep costs, as ratios against a direct client in the same run
 	@$(BIN)/python scripts/bench.py
+
+attack: .venv/.proves ## attack the daemon for up to 15 minutes; SEED=N repeats a run
+	ATTACK=long ATTACK_SEED=$(or $(SEED),$$(date +%s)) $(BIN)/python -m pytest tests/attack -m attack $(PYTEST)
 
 test-engines: .venv/.proves ## fail-over to real engines (Ray Serve, LiteLLM); downloads much, not part of `make test`
 	$(BIN)/python -m pytest -m engines $(PYTEST)

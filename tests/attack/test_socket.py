@@ -1,7 +1,6 @@
 """The control socket, both dialects: messages of the right shape with wrong contents, and bytes of no shape at all."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -10,6 +9,7 @@ import trio
 from hypothesis import strategies as st
 
 from innkeep.framing import Dialect, Framer, decode_reply
+from support.attack import rest
 from support.house import Wire, config, mock_clock, open_house
 from support.messages import REQUESTS
 from support.odd import broken, encoded, spoiled
@@ -17,15 +17,6 @@ from support.odd import broken, encoded, spoiled
 GOOD = [msgspec.to_builtins(each) for each in REQUESTS]
 LATER = {"routed", "waiting", "loading", "started", "delta", "event"}
 """Replies after which another one comes."""
-RESTS = 60.0
-"""Virtual seconds in which what was asked has come to rest, but for what waits for the end of a hold."""
-
-
-async def _rest(holds: Callable[[], bool]) -> None:
-    """Let time run until something holds, or for long enough."""
-    with anyio.move_on_after(RESTS):
-        while not holds():
-            await anyio.sleep(1.0)
 
 
 class Peer:
@@ -90,11 +81,11 @@ def test_every_request_of_broken_messages_ends_exactly_once_in_both_dialects(att
             house._tasks.start_soon(peer.hear)
             for number, message in enumerate(messages):
                 await peer.say(message, number)
-            await _rest(lambda: peer.is_over or peer.ends.keys() >= set(range(len(messages))))
+            await rest(lambda: peer.is_over or peer.ends.keys() >= set(range(len(messages))))
             for number in range(len(messages)):
                 if number not in peer.ends and not peer.is_over:
                     await peer.say({"type": "cancel", "target": number}, 10_000 + number)
-            await _rest(lambda: peer.is_over or peer.ends.keys() >= set(range(len(messages))))
+            await rest(lambda: peer.is_over or peer.ends.keys() >= set(range(len(messages))))
             assert peer.faults == []
             if not peer.is_over:
                 # 'shutdown' is one of the messages; else each has its one end.
@@ -104,7 +95,7 @@ def test_every_request_of_broken_messages_ends_exactly_once_in_both_dialects(att
                 assert all(len(ends) == 1 for ends in peer.ends.values())
                 assert house.stopped or not peer.ends.keys() >= set(range(len(messages))), "closed without a word"
             await peer.stream.aclose()
-            await _rest(house.is_quiet)
+            await rest(house.is_quiet)
             assert house.is_quiet()
             attack.count("requests", len(messages))
 
@@ -127,12 +118,12 @@ def test_bytes_of_no_message_end_their_connection_at_most_and_the_daemon_serves_
                 await peer.stream.send(raw)
             except anyio.BrokenResourceError:
                 attack.count("connections closed by it")
-            await _rest(lambda: peer.is_over)
+            await rest(lambda: peer.is_over)
             assert peer.faults == []
             await peer.stream.aclose()
             other = house.connect()
             assert (await other.status()).daemon
-            await _rest(house.is_quiet)
+            await rest(house.is_quiet)
             assert house.is_quiet()
             attack.count("messages", len(bodies))
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import anyio
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
@@ -26,7 +27,7 @@ class Attack:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.dice = random.Random(f"{SEED} {name}")  # noqa: S311 - to be repeated, not to be secret
+        self.dice = random.Random(f"{SEED} {name}")
         self.counts: dict[str, int] = {}
         self.figures: dict[str, str] = {}
         self.seconds = 0.0
@@ -76,3 +77,10 @@ class Attack:
     def figure(self, what: str, value: str) -> None:
         """A figure of ``docs/reliability.md``."""
         self.figures[what] = value
+
+
+async def rest(holds: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Let a mock clock run until something holds, at most for so many seconds."""
+    with anyio.move_on_after(seconds):
+        while not holds():  # noqa: ASYNC110 - of a scheduler no event tells
+            await anyio.sleep(1.0)

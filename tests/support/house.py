@@ -319,6 +319,7 @@ async def open_house(
     sleep: SleepingMac | None = None,
     journal: Callable[[float, Any, list[Any]], None] | None = None,
     memory: Any = None,
+    transport: Any = None,
 ) -> AsyncIterator[House]:
     """A daemon at work. On leaving it everything is cancelled; nothing of its own may have failed."""
     simulator = simulator or Simulator()
@@ -327,7 +328,7 @@ async def open_house(
         rooms = Rooms(
             said or Config(),
             tasks=tasks,
-            backend=OllamaBackend(MemoryTransport(simulator)),
+            backend=OllamaBackend(transport or MemoryTransport(simulator)),
             backends=backends or {},
             memory=memory or SimulatedMemory(simulator.machine),
             records=records or MemoryHistory(),

@@ -33,9 +33,10 @@ def odd(*, huge: bool = True) -> st.SearchStrategy[Any]:
         st.text(max_size=8).filter(lambda text: text.isprintable()),
     )
     small = st.recursive(
-        scalars, lambda each: st.lists(each, max_size=3) | st.dictionaries(st.sampled_from(TEXTS[:8]), each, max_size=3),
+        scalars,
+        lambda one: st.lists(one, max_size=3) | st.dictionaries(st.sampled_from(TEXTS[:8]), one, max_size=3),
         max_leaves=5,
-    )  # fmt: skip
+    )
     deep = st.builds(nested, st.sampled_from([30, 70, 200]), st.sampled_from(["list", "content", "type"]))
     lists = st.sampled_from([[{"type": "text", "text": "x"}], [{"role": "user"}], [{}], [[]], [None], ["a"] * 300])
     return st.one_of(scalars, scalars, small, lists, deep)

@@ -1,0 +1,199 @@
+"""Garbage at every call of Ollama's and of an engine elsewhere: one request or engine fails, the daemon serves on."""
+
+import json
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+import trio
+from hypothesis import strategies as st
+
+from innkeep import wire
+from innkeepd.config import BackendConfig, RoleConfig, default_roles
+from innkeepd.outbound.openai import OpenAIBackend
+from innkeepd.simulator.catalog import LIBRARY, SHELF
+from innkeepd.simulator.engine import Simulator
+from support.attack import rest
+from support.garbage import GarbageTransport, Kind, kinds
+from support.house import House, config, mock_clock, open_house
+from support.odd import as_json
+from support.remote import RemoteEngine
+from support.transport import MemoryTransport
+
+LIGHT, HEAVY, EMBED = "llama3.1:8b", "qwen2.5-coder:32b", "nomic-embed-text:latest"
+MODELS = (*SHELF, *(model for model in LIBRARY if model.name == EMBED))
+CALLS: dict[str, Callable[[str, bytes], bool]] = {
+    "version": lambda path, _: path == "/api/version",
+    "tags": lambda path, _: path == "/api/tags",
+    "show": lambda path, _: path == "/api/show",
+    "ps": lambda path, _: path == "/api/ps",
+    "load": lambda path, body: path == "/api/generate" and b'"keep_alive":0' not in body,
+    "unload": lambda path, body: path == "/api/generate" and b'"keep_alive":0' in body,
+    "chat": lambda path, _: path == "/api/chat",
+    "embed": lambda path, _: path == "/api/embed",
+}
+WELL_AGAIN = 900.0
+"""Virtual seconds after which a model that failed is tried again: the longest cooling is 10 minutes."""
+ENDS = 700.0
+"""Virtual seconds in which a request at an engine that sends garbage has ended, well or badly."""
+
+
+async def _ask_everything(house: House) -> None:
+    """Each verb that makes the daemon ask Ollama; each ends, however. No fault is the daemon's own."""
+    guest = house.connect()
+    asks: list[wire.Request] = [
+        wire.Load(id=0, model=LIGHT),
+        wire.Chat(id=0, messages=[wire.Message("user", "hi")], model=LIGHT),
+        wire.Embed(id=0, model=EMBED, input=["a"]),
+        wire.Chat(id=0, messages=[wire.Message("user", "hi")], model=HEAVY, fallbacks=[LIGHT]),
+        wire.Unload(id=0, all=True),
+        wire.ModelsAsk(id=0),
+        wire.StatusAsk(id=0),
+    ]
+    for ask in asks:
+        with anyio.fail_after(ENDS):
+            end = await guest.answer(ask)
+        assert not (isinstance(end, wire.Error) and end.code == "internal"), (ask, end)
+    await guest.leave()
+
+
+async def _is_well(house: House) -> None:
+    """A chat is answered by the model that was asked, and nothing is left over."""
+    guest = house.connect()
+    await anyio.sleep(WELL_AGAIN)
+    end = await guest.told(model=LIGHT)
+    assert isinstance(end, wire.Done), end
+    await guest.leave()
+    await rest(house.is_quiet)
+    assert house.is_quiet()
+
+
+async def _suffer(kind: Kind, strikes: Callable[[str, bytes], bool], *, late: bool) -> int:
+    """A daemon whose Ollama sends garbage, from the start or (``late``) from a moment on, and then is well again."""
+    simulator = Simulator(models=MODELS)
+    transport = GarbageTransport(MemoryTransport(simulator), kind, strikes)
+    async with open_house(simulator=simulator, transport=transport) as house:
+        transport.is_well = late
+        if late:
+            await house.keeper.senses.ready.wait()
+            await anyio.sleep(1)
+            transport.is_well = False
+        await _ask_everything(house)
+        transport.is_well = True
+        await _is_well(house)
+    return transport.struck
+
+
+def _run(function: Any, *arguments: Any) -> Any:
+    _, options = mock_clock()
+    return trio.run(function, *arguments, clock=options["clock"])
+
+
+def test_no_kind_of_garbage_at_any_call_of_ollamas_ends_the_daemon(attack):
+    everything = [
+        (name, kind, call, late) for name, kind in kinds().items() for call in CALLS for late in (False, True)
+    ]
+    assert len(kinds()) >= 200
+    attack.dice.shuffle(everything)
+    dead: list[str] = []
+    for number in attack.rounds(short=12, long=240, most=len(everything)):
+        name, kind, call, late = everything[number]
+
+        async def one(kind: Kind = kind, call: str = call, late: bool = late) -> int:
+            return await _suffer(kind, CALLS[call], late=late)
+
+        try:
+            attack.count("answers replaced", _run(one))
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            dead.append(f"{name} at {call}{', late' if late else ''}: {_leaf(error)!r}"[:300])
+        attack.count("daemons")
+    attack.figure("daemons dead or not well again", f"{len(dead)} of {attack.counts['daemons']} ({len(kinds())} kinds)")
+    assert dead == []
+
+
+def _leaf(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+# ---- true answers of Ollama's, broken by hypothesis ----
+
+
+@pytest.fixture(scope="module")
+def true_answers() -> dict[str, Any]:
+    """What the simulator answers at each call."""
+    return _run(_collect)
+
+
+async def _collect() -> dict[str, list[Any]]:
+    simulator, found = Simulator(models=MODELS), {}
+
+    def keeps(path: str) -> Kind:
+        def kind(data: bytes) -> list[Any]:
+            found.setdefault(path, [json.loads(line) for line in data.splitlines()])
+            return [data]
+
+        return kind
+
+    for call, strikes in CALLS.items():
+        transport = GarbageTransport(MemoryTransport(simulator), keeps(call), strikes)
+        async with open_house(simulator=simulator, transport=transport) as house:
+            await _ask_everything(house)
+    assert set(found) == set(CALLS)
+    return found
+
+
+def test_true_answers_of_ollamas_with_broken_fields_fail_one_request_at_most(attack, true_answers):
+    def of(call: str) -> st.SearchStrategy[tuple[str, list[bytes]]]:
+        return st.tuples(st.just(call), st.tuples(*(as_json(line) for line in true_answers[call][:3])).map(list))
+
+    def check(case: tuple[str, list[bytes]]) -> None:
+        call, lines = case
+        attack.count("answers", _run(lambda: _suffer(lambda _: [b"\n".join(lines) + b"\n"], CALLS[call], late=True)))
+
+    attack.tries(st.sampled_from(sorted(CALLS)).flatmap(of), check, short=7, long=60, batch=20)
+
+
+# ---- an engine elsewhere ----
+
+
+@asynccontextmanager
+async def _house_with_far(engine: Any) -> Any:
+    far = BackendConfig(name="far", url="http://cluster.test:8000", models=("llama3.3",))
+    roles = default_roles() | {"general": RoleConfig(primary="far/llama3.3", fallbacks=(LIGHT,))}
+    async with open_house(config(backends=(far,), roles=roles), backends={"far": OpenAIBackend(engine)}) as house:
+        yield house
+
+
+def test_no_garbage_of_an_engine_elsewhere_ends_the_daemon_and_another_model_answers(attack):
+    async def one(kind: Kind, path: str) -> int:
+        transport = GarbageTransport(RemoteEngine(), kind, lambda asked, _: asked == path)
+        async with _house_with_far(transport) as house:
+            guest = house.connect()
+            with anyio.fail_after(ENDS):
+                end = await guest.told("hello", role="general")
+            assert not (isinstance(end, wire.Error) and end.code == "internal"), end
+            await guest.leave()
+            transport.is_well = True
+            await _is_well(house)
+        return transport.struck
+
+    everything = [
+        (name, kind, path) for name, kind in kinds().items() for path in ("/v1/models", "/v1/chat/completions")
+    ]
+    attack.dice.shuffle(everything)
+    dead: list[str] = []
+    for number in attack.rounds(short=5, long=45, most=len(everything)):
+        name, kind, path = everything[number]
+        try:
+            attack.count("answers replaced", _run(one, kind, path))
+        except Exception as error:  # noqa: BLE001 - whatever ends a daemon is told with the others
+            dead.append(f"{name} at {path}: {_leaf(error)!r}"[:300])
+        attack.count("daemons")
+    attack.figure("daemons dead or not well again", f"{len(dead)} of {attack.counts['daemons']}")
+    assert dead == []
