@@ -1,5 +1,5 @@
 # innkeep: `make run` tries it, `make test` proves it. Needs Python 3.11 or later and make, nothing else.
-# Everything that is installed lies in .venv; what took long to build (a real Ollama) lies outside the tree and is kept.
+# Everything that is installed lies in .venv; what took long to build (real Ollamas) lies outside the tree and is kept.
 
 # A Mac's own python3 is too old, so the first of these that is not.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -32,7 +32,7 @@ format: .venv/.proves ## put every file in the form that `make lint` wants
 	$(BIN)/ruff check --fix-only --quiet $(OURS)
 	$(BIN)/ruff format $(OURS)
 
-ollama: .venv/.made ## build the real Ollama for Linux, once (about 5 minutes), and print where it is
+ollama: .venv/.made ## build the real Ollamas for Linux, 0.17.4 and 0.33.0, once (20 minutes), and print where they are
 	@PYTHON=$(BIN)/python packaging/ollama/build.sh
 
 bench: .venv/.proves ## how much innkeep costs, as ratios against a direct client in the same run
