@@ -13,11 +13,29 @@ from innkeepd.policy.model import CONTEXT_STEPS, DERIVED_PREFIX, Model, canonica
 
 
 class Candidate(Struct, frozen=True):
-    """A name that a request may be served under. ``backend`` is None for this machine's Ollama."""
+    """A name that a request may be served under. ``backend`` is None for this machine's Ollama.
+
+    ``host`` is where a cloud model of this machine's Ollama runs.
+    """
 
     name: str
     weights: str
     backend: str | None = None
+    host: str = ""
+
+    @property
+    def engine(self) -> str | None:
+        """The engine elsewhere that runs it, as ``Spec.engine``; None where it runs on this machine."""
+        return self.backend or (cloud_engine(self.host) if self.host else None)
+
+
+CLOUD_PARALLEL = 4
+"""Requests at once to one host of cloud models; more wait here, where they can be cancelled and take their turns."""
+
+
+def cloud_engine(host: str) -> str:
+    """How the scheduler calls the host of cloud models; no name of a ``[[backends]]`` table has a space."""
+    return f"cloud {host}"
 
 
 def memory_policy(config: Config) -> MemoryPolicy:
@@ -33,6 +51,11 @@ def memory_policy(config: Config) -> MemoryPolicy:
         weights={name: model.weight for name, model in said.items() if model.weight is not None},
         parallel={name: model.parallel for name, model in said.items()},
     )
+
+
+def mlx_bytes(model: Model, estimates: Estimates) -> int:
+    """Bytes of a model of the MLX engine: the most that was ever seen of it, at least its weights."""
+    return max([model.size, *(size for (weights, _), size in estimates.footprints.items() if weights == model.weights)])
 
 
 class Catalog:
@@ -86,7 +109,7 @@ class Catalog:
             return Candidate(name, name, remote.name)
         model = self.find(name)
         spelled = canonical(name)
-        return Candidate(spelled, model.weights if model else spelled)
+        return Candidate(spelled, model.weights, None, model.host) if model else Candidate(spelled, spelled)
 
     def is_known(self, candidate: Candidate) -> bool:
         """Whether it is pulled, or one that the engine elsewhere is said to have."""
@@ -132,14 +155,14 @@ class Catalog:
         """Tokens that these weights may grow to for a prompt that overflows."""
         current = self.context_of(weights)
         model = self._spoken_for().get(weights)
-        if model is None or self.budget is None:
+        if model is None or self.budget is None or model.is_mlx:
             return current
         return footprints(model, current, self.budget.bytes, self.policy, self.estimates.footprints)[-1][0]
 
     def larger_context(self, weights: str, current: int, tokens: int) -> int | None:
         """Where an overflowing prompt of about ``tokens`` may go: the next step, or one after if that is too small."""
         model = self._spoken_for().get(weights)
-        if model is None or self.budget is None:
+        if model is None or self.budget is None or model.is_mlx:
             return None
         larger = next_context(model, current, self.budget.bytes, self.policy, self.estimates.footprints)
         while larger is not None and larger < tokens:
@@ -149,20 +172,32 @@ class Catalog:
             larger = further
         return larger
 
+    def learned_footprint(self, weights: str, context: int, size: int) -> None:
+        """A model was seen to take so many bytes after its load; of one that grows by itself the most counts."""
+        model = self._spoken_for().get(weights)
+        most = model is not None and model.is_mlx
+        self.estimates.learned_footprint(weights, context, size, most=most)
+
     def specs(self) -> tuple[Spec, ...]:
         """What the scheduler needs to know, for every model here and elsewhere."""
         budget = self.budget.bytes if self.budget else 0
         chained = {name for role in self.config.roles.values() for name in role.chain}
-        models = self._spoken_for()
+        models = {weights: model for weights, model in self._spoken_for().items() if not model.host}
         core = [model for model in models.values() if chained & self._names(model.weights)]
         contexts = self._choose(core, budget)
         found: dict[str, Spec] = {}
         for model in models.values():
-            if model.weights not in contexts:
+            if model.is_mlx:
+                contexts[model.weights] = self._mlx_context(model)
+            elif model.weights not in contexts:
                 contexts |= {model.weights: self._context_beside(core, model, budget)}
             found[model.weights] = self._spec(model, contexts[model.weights], budget)
         self._contexts = contexts
-        return (*found.values(), *self._remote_specs())
+        return (*found.values(), *self._remote_specs(), *self._cloud_specs())
+
+    def _mlx_context(self, model: Model) -> int:
+        """The MLX engine goes up to the model's own context by itself: one is all there is."""
+        return model.max_context or CONTEXT_STEPS[-1]
 
     def _context_beside(self, core: list[Model], model: Model, budget: int) -> int:
         return self._choose([*core, model], budget)[model.weights]
@@ -172,12 +207,19 @@ class Catalog:
         return choose_contexts(models, budget, self.policy, self.estimates.footprints, gpu_limit=limit)
 
     def _spec(self, model: Model, context: int, budget: int) -> Spec:
-        sizes = footprints(model, context, budget, self.policy, self.estimates.footprints)
+        learned = self.estimates.footprints
+        sizes = (
+            ((context, mlx_bytes(model, self.estimates)),)
+            if model.is_mlx
+            else footprints(model, context, budget, self.policy, learned)
+        )
         return Spec(
             model.weights,
             self.name_of(model.weights),
             sizes,
-            predicted=tuple((tokens, asks(model, tokens, self.policy)) for tokens, _ in sizes),
+            predicted=sizes
+            if model.is_mlx
+            else tuple((tokens, asks(model, tokens, self.policy)) for tokens, _ in sizes),
             context=context,
             heavy=is_heavy(model, budget, self.policy),
             parallel=self.config.model(canonical(model.name)).parallel,
@@ -193,6 +235,23 @@ class Catalog:
             if (backend := self.config.backend_of(name)) is not None
         }
         return [self._elsewhere_spec(name, backend.name, backend.limit) for name, backend in found.items()]
+
+    def _cloud_specs(self) -> list[Spec]:
+        """Cloud models of this machine's Ollama: always there, no bytes, and nothing of them is ever loaded here."""
+        return [
+            Spec(
+                model.weights,
+                self.name_of(model.weights),
+                ((0, 0),),
+                0,
+                parallel=CLOUD_PARALLEL,
+                remote=True,
+                engine=cloud_engine(model.host),
+                service_s=self.estimates.durations(model.weights)["service_s"],
+            )
+            for model in self._spoken_for().values()
+            if model.host
+        ]
 
     def _elsewhere_spec(self, name: str, engine: str, limit: int) -> Spec:
         service = self.estimates.durations(name)["service_s"]

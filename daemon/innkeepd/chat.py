@@ -165,7 +165,7 @@ class Journey:
     def _is_able(self, candidate: Candidate, needs: frozenset[str]) -> bool:
         """Whether it says that it can do what is needed; an engine elsewhere is believed to."""
         model = self.keeper.catalog.find(candidate.name)
-        return candidate.backend is not None or model is None or needs <= model.capabilities
+        return candidate.engine is not None or model is None or needs <= model.capabilities
 
     async def _wait(self, request: Request, place: Place, chain: list[Candidate], tell: Tell) -> ev.Grant:
         """Stand in line and tell about it. Raises ``Failure`` where the scheduler refuses."""
@@ -206,13 +206,14 @@ class Journey:
         self, request: Request, place: Place, candidate: Candidate, grant: ev.Grant, work: Work
     ) -> NextCandidate | GrowContext | Stop | None:
         """One candidate's turn, with its quick retries; None where it answered."""
-        remote = candidate.backend is not None
+        remote = candidate.engine is not None
+        here = self.keeper.backend.cloud() if candidate.host else self.keeper.backend
         number = 0
         while True:
             number += 1
             lease = Lease(
                 candidate,
-                self._backends[candidate.backend] if candidate.backend else self.keeper.backend,
+                self._backends[candidate.backend] if candidate.backend else here,
                 None if remote else grant.context,
                 self.keeper.keep_alive(),
                 sum(each.outcome == "failed" for each in request.attempts.tried) + 1,
@@ -267,14 +268,15 @@ class Journey:
         )
         if candidate.backend is None:
             self.keeper.senses.watch.hurry()
-        elif not request.told and not isinstance(step, RetrySame):
+        is_away = candidate.host and fault.code == "backend_unreachable"  # this machine's Ollama, not the host beyond
+        if candidate.engine is not None and not is_away and not request.told and not isinstance(step, RetrySame):
             # In mid-answer one replica may have died: if the others did too, the next request finds out in time.
             self.keeper.judge(candidate, fault.code, fault.message)
         return step
 
     def _answered(self, request: Request, candidate: Candidate, seconds: float) -> None:
         request.attempts.answered(candidate.name, seconds)
-        if candidate.backend is not None and request.wish.kind != "load":
+        if candidate.engine is not None and request.wish.kind != "load":
             self.keeper.judge(candidate)
         result = request.result
         if result is None or request.wish.kind != "chat":
@@ -326,7 +328,7 @@ class Journey:
         return Pace(first, timeouts.stall)
 
     def _larger(self, candidate: Candidate, grant: ev.Grant, wish: Wish) -> int | None:
-        if candidate.backend is not None:
+        if candidate.engine is not None:
             return None
         return self.keeper.catalog.larger_context(candidate.weights, grant.context, wish.prompt_tokens)
 

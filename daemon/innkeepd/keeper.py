@@ -347,7 +347,7 @@ class Keeper:
 
     def learn_of(self, candidates: list[Candidate]) -> None:
         """Make sure that the scheduler knows remote candidates that no role names."""
-        missing = [c for c in candidates if c.backend is not None and c.weights not in self.scheduler.house.specs]
+        missing = [c for c in candidates if c.backend and c.weights not in self.scheduler.house.specs]
         if missing:
             self.catalog.remember(missing)
             self.post(ev.Known(self.catalog.specs()))
@@ -355,7 +355,7 @@ class Keeper:
     def judge(self, candidate: Candidate, code: str | None = None, message: str = "") -> None:
         """What a model elsewhere showed (``code`` None: it answered). Out of reach is an engine with all its models."""
         cooling, specs = self.scheduler.cooling, self.scheduler.house.specs.values()
-        for weights in [spec.weights for spec in specs if spec.engine == candidate.backend]:
+        for weights in [spec.weights for spec in specs if spec.engine == candidate.engine]:
             before = cooling.get(weights)
             known = (before.code if before else None) if code is None else code
             if weights == candidate.weights or known == "backend_unreachable":

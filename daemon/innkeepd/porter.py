@@ -65,7 +65,7 @@ class Porter:
         if outcome.code is None:
             self._keeper.catalog.estimates.learned_load(action.weights, outcome.seconds)
             if outcome.footprint is not None:
-                self._keeper.catalog.estimates.learned_footprint(action.weights, action.context, outcome.footprint)
+                self._keeper.catalog.learned_footprint(action.weights, action.context, outcome.footprint)
             self._keeper.has_learned()
         elif outcome.code == "model_missing":
             self._keeper.senses.look_anew()

@@ -131,15 +131,21 @@ def verdicts(
     learned: Learned | None = None,
 ) -> list[dict[str, Any]]:
     """One verdict for each candidate, and for each further model that is pulled; ``free`` is ``Reading.free_now``."""
-    pulled = {canonical(model.name): model for model in (KNOWN_MODELS if seen is None else seen.pulled)}
+    listed = KNOWN_MODELS if seen is None else seen.pulled
+    pulled = {canonical(model.name): model for model in listed if not model.host}
+    cloud = {canonical(model.name): model.host for model in listed if model.host}
     wanted = [canonical(name) for name in candidates]
     known = [pulled[name] for name in dict.fromkeys(wanted) if name in pulled]
     limit = budget.gpu_limit
     contexts = choose_contexts(known, budget.bytes, policy, learned, gpu_limit=limit)
     residents = _residents(pulled, budget, policy, seen)
     lines: list[dict[str, Any]] = []
-    for name in dict.fromkeys((*wanted, *pulled)):
+    for name in dict.fromkeys((*wanted, *pulled, *cloud)):
         model = pulled.get(name)
+        if name in cloud:
+            lines.append({"name": name, "footprint": 0, "context": None, "weight": None, "fit": "fits"})
+            lines[-1] |= {"reason": f"a cloud model: prompts go to {cloud[name]}, no memory of this machine"}
+            continue
         if model is None:
             reason = missing(name).reason if seen is not None else f"{name} is not known while Ollama is down"
             lines.append({"name": name, "footprint": None, "context": None, "weight": None})

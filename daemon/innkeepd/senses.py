@@ -123,14 +123,27 @@ class Senses:
         if unknown and not self._learning:
             self._learning = True
             self._tasks.start_soon(self._learn, unknown)
-        told = [line for line in running if line.name not in unknown]
-        lines = tuple(ev.Seen(self._keeper.weights_of(r.name), r.size, r.context, r.expires) for r in told)
+        told = [line for line in running if line.name not in unknown and not self._is_cloud(line.name)]
+        lines = tuple(self._seen(line) for line in told)
         known = set(self._keeper.scheduler.house.residents)
         self._keeper.post(ev.Observed(sent + self.slept, lines))
         for weights, resident in self._keeper.scheduler.house.residents.items():
             if weights not in known and not resident.owned and self.ready.is_set():
                 self._keeper.counts.foreign_loads += 1
                 self._keeper.tell("residency", "loaded by another program", {"model": self._keeper.name_of(weights)})
+
+    def _is_cloud(self, name: str) -> bool:
+        model = self._keeper.catalog.find(name)
+        return model is not None and bool(model.host)
+
+    def _seen(self, line: Running) -> ev.Seen:
+        """A line in the scheduler's words. The context of an MLX model is a label that its engine does not obey."""
+        weights, model = self._keeper.weights_of(line.name), self._keeper.catalog.find(line.name)
+        if model is None or not model.is_mlx:
+            return ev.Seen(weights, line.size, line.context, line.expires)
+        context = self._keeper.catalog.context_of(weights)
+        self._keeper.catalog.estimates.learned_footprint(weights, context, line.size, most=True)
+        return ev.Seen(weights, line.size, context, line.expires)
 
     async def insist(self) -> None:
         """Look at Ollama now. Raises ``BackendFault`` where it does not answer: nothing can be proved then."""

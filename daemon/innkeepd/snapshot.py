@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from innkeepd.catalog import mlx_bytes
 from innkeepd.config import Config
 from innkeepd.keeper import Keeper
 from innkeepd.outbound.ollama_proved import unproved
@@ -11,6 +12,8 @@ from innkeepd.policy.context import asks, is_heavy, takes
 from innkeepd.policy.model import Model
 from innkeepd.policy.residency import LOADING, Residency
 from innkeepd.policy.verdict import Guest, judge, missing
+
+MLX = "; MLX: Ollama does not obey num_ctx, and it grows with its conversations (the most seen so far counts)"
 
 
 def status(keeper: Keeper, *, simulated: bool, selected: str | None) -> dict[str, Any]:
@@ -117,7 +120,10 @@ def _elsewhere(keeper: Keeper, name: str) -> dict[str, str]:
     cooling, now = keeper.scheduler.cooling.get(name), keeper.now()
     if cooling is None or cooling.until <= now or not keeper.scheduler.house.is_remote(name):
         return {"fit": "fits", "reason": "runs elsewhere: takes no memory of this machine"}
-    return {"fit": "missing", "reason": f"{name} is not used for {cooling.until - now:.0f} s: {cooling.message}"}
+    return {
+        "fit": "missing",
+        "reason": f"{keeper.name_of(name)} is not used for {cooling.until - now:.0f} s: {cooling.message}",
+    }
 
 
 def _roles(config: Config, name: str) -> list[str]:
@@ -129,12 +135,16 @@ def _model(keeper: Keeper, config: Config, name: str, model: Model | None) -> di
     if config.backend_of(name) is not None:
         return base | {"weight": "light"} | _elsewhere(keeper, name)
     budget, house = keeper.catalog.budget, keeper.scheduler.house
+    if model is not None and model.host:
+        return base | {"parameters": model.parameters, "weight": "light"} | _cloud(keeper, model)
     if model is None or budget is None:
         fault = keeper.senses.observation.fault if keeper.senses.observation and not keeper.catalog.models else None
         reason = f"can't be told: {fault}" if fault else missing(name).reason
         return base | {"weight": "light", "fit": "missing", "reason": reason}
     context = keeper.catalog.context_of(model.weights)
     size = takes(model, context, keeper.catalog.policy, keeper.catalog.estimates.footprints)
+    if model.is_mlx:
+        size = mlx_bytes(model, keeper.catalog.estimates)
     heavy = is_heavy(model, budget.bytes, keeper.catalog.policy)
     verdict = judge(
         Guest(name, model.weights, size, heavy, asks(model, context, keeper.catalog.policy)),
@@ -151,10 +161,18 @@ def _model(keeper: Keeper, config: Config, name: str, model: Model | None) -> di
         "weight": "heavy" if heavy else "light",
         "footprint": size,
         "fit": verdict.fit,
-        "reason": verdict.reason,
+        "reason": verdict.reason + (MLX if model.is_mlx else ""),
         "context": context,
         "estimates": keeper.catalog.estimates.view(model.weights),
     }
+
+
+def _cloud(keeper: Keeper, model: Model) -> dict[str, str]:
+    found = _elsewhere(keeper, model.weights)
+    if found["fit"] == "missing":
+        return found
+    text = f"a cloud model: prompts go to {model.host}; it takes no memory of this machine and is never loaded here"
+    return {"fit": "fits", "reason": text}
 
 
 def _guests(keeper: Keeper, residents: Iterable[Residency]) -> list[Guest]:

@@ -36,6 +36,13 @@ def fits(seen, reading=MAC36, policy=None, names=NAMES):
     return {line["name"]: line["fit"] for line in describe(reading, policy or MemoryPolicy(), names, seen)["models"]}
 
 
+def test_a_cloud_model_takes_nothing_and_says_where_it_runs():
+    cloud = Model("gpt-oss:120b-cloud", "far", 0, host="https://ollama.com:11434")
+    found = describe(MAC36, MemoryPolicy(), [cloud.name], Seen([cloud, SMALL], []))["models"]
+    assert (found[0]["name"], found[0]["fit"], found[0]["footprint"]) == (cloud.name, "fits", 0)
+    assert "prompts go to https://ollama.com:11434" in found[0]["reason"]
+
+
 def test_the_json_of_a_recording_holds_every_quantity_as_bytes(recording, capsys):
     assert memory_report(as_json=True, recording=recording) == 0
     told = json.loads(capsys.readouterr().out)

@@ -140,7 +140,7 @@ class Control:
         async with self._journey.begin(wish) as request:
 
             async def nothing(lease: Lease) -> Result:
-                if lease.candidate.backend is None:
+                if lease.candidate.engine is None:
                     await self._keeper.senses.insist()
                 return Result()
 

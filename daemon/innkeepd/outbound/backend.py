@@ -102,6 +102,10 @@ class Backend(Protocol):
         """Ask for a model to leave memory. Its return proves nothing. Never deletes anything."""
         ...
 
+    def cloud(self) -> "Backend":
+        """The same engine for models that it runs elsewhere."""
+        ...
+
     def chat(self, ask: Ask) -> AbstractAsyncContextManager[AsyncIterator[Piece | Finish]]:
         """Stream an answer; the context is entered once the engine has taken it; the last item is a ``Finish``."""
         ...

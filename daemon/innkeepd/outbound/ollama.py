@@ -98,6 +98,7 @@ class OllamaBackend:
                 count(each.context_length) or None,
                 epoch(each.expires_at),
                 each.digest,
+                None if each.size_vram is None else count(each.size_vram),
             )
             for each in told.models or ()
         ]
@@ -118,6 +119,10 @@ class OllamaBackend:
     async def unload(self, name: str) -> None:
         """Ask for a model to leave memory; answers at once, even while the model still writes an answer."""
         await self._ask("POST", "/api/generate", {"model": name, "stream": False, "keep_alive": 0}, Generated)
+
+    def cloud(self) -> "OllamaBackend":
+        """The same Ollama for its cloud models: they run elsewhere, so no context and no ``keep_alive`` is sent."""
+        return OllamaBackend(self._transport, elsewhere=True)
 
     @asynccontextmanager
     async def chat(self, ask: Ask) -> AsyncGenerator[AsyncIterator[Piece | Finish]]:

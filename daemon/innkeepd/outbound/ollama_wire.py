@@ -32,16 +32,18 @@ class Details(Struct, frozen=True):
 
     parameter_size: str = ""
     quantization_level: str = ""
+    format: str = ""
 
 
 class Tag(Struct, frozen=True):
-    """One model of ``/api/tags``; ``capabilities`` since 0.30.0."""
+    """One model of ``/api/tags``; ``capabilities`` since 0.30.0. ``remote_host``: a cloud model, run there."""
 
     name: str
     size: int = 0
     digest: str = ""
     details: Details | None = None
     capabilities: list[str] | None = None
+    remote_host: str | None = None
 
 
 class Tags(Struct, frozen=True):
@@ -66,6 +68,7 @@ class Process(Struct, frozen=True):
     digest: str = ""
     expires_at: str = ""
     context_length: int | None = None
+    size_vram: int | None = None
 
 
 class Processes(Struct, frozen=True):
@@ -261,11 +264,15 @@ def model_of(tag: Tag, shown: Shown | None) -> Model:
     told = Model(
         name=canonical(tag.name),
         weights=tag.digest or canonical(tag.name),
-        size=count(tag.size),
+        size=0 if tag.remote_host else count(tag.size),
         parameters=parameters(details.parameter_size),
         quantization=details.quantization_level,
         digest=tag.digest,
+        host=tag.remote_host or "",
+        format=details.format,
     )
+    if tag.capabilities:
+        told = msgspec.structs.replace(told, capabilities=frozenset(tag.capabilities))
     if shown is None:
         return told
     info = shown.model_info or {}

@@ -65,6 +65,10 @@ class OpenAIBackend:
     async def load(self, name: str, *, context: int, keep_alive: float) -> None:
         """Its own affair."""
 
+    def cloud(self) -> "OpenAIBackend":
+        """Itself: all its models run elsewhere."""
+        return self
+
     async def unload(self, name: str) -> None:
         """Its own affair."""
 

@@ -72,13 +72,17 @@ class Estimates:
         self._learn(weights, "decode", decode)
         self._learn(weights, "prefill", prefill)
 
-    def learned_footprint(self, weights: str, context: int, size: int) -> None:
-        """It takes ``size`` bytes at this context. Newest wins: bytes change with the engine, not by chance."""
-        if size > 0:
-            before = self.of(weights)
-            count = before.footprints[str(context)].count if str(context) in before.footprints else 0
-            known = before.footprints | {str(context): Average(size, count + 1)}
-            self._of[weights] = structs.replace(before, footprints=known)
+    def learned_footprint(self, weights: str, context: int, size: int, *, most: bool = False) -> None:
+        """It takes ``size`` bytes at this context. Newest wins: bytes change with the engine, not by chance.
+
+        ``most``: the largest wins, for a model that grows while it is loaded.
+        """
+        before = self.of(weights)
+        known = before.footprints.get(str(context))
+        if size > 0 and not (most and known is not None and known.value >= size):
+            count = known.count if known is not None else 0
+            footprints = before.footprints | {str(context): Average(size, count + 1)}
+            self._of[weights] = structs.replace(before, footprints=footprints)
 
     def _learn(self, weights: str, what: str, value: float) -> None:
         if isfinite(value) and value > 0:

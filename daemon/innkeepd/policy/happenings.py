@@ -150,6 +150,9 @@ def _look_at(inn: Inn, resident: Residency, line: ev.Seen, sent: float, now: flo
     if moved and resident.used <= resident.looked and not inn.is_busy(resident.weights):
         resident.used = now  # nobody of ours moved its end since the last look: somebody else's request did
     resident.expires, resident.looked = line.expires, max(resident.looked, sent)
+    if line.size > resident.footprint:  # a runner that grows (MLX): what it was seen to take it will take again
+        resident.footprint = line.size
+        inn.house.learn(resident)
 
 
 def _adopt(inn: Inn, line: ev.Seen, now: float) -> None:

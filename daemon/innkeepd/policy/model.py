@@ -48,7 +48,9 @@ class Model(Struct, frozen=True):
     """What the backend tells of a pulled model.
 
     ``weights`` identifies the file in memory; ``size`` is its bytes on disk, close to what it takes loaded; the shape
-    fields are ``/api/show``'s ``model_info`` and 0 where unknown.
+    fields are ``/api/show``'s ``model_info`` and 0 where unknown. ``host`` is the machine that a cloud model runs on
+    (``remote_host`` of ``/api/tags``); it takes nothing here. ``format`` is ``safetensors`` for a model of Ollama's MLX
+    engine, which ignores ``num_ctx``.
     """
 
     name: str
@@ -63,6 +65,13 @@ class Model(Struct, frozen=True):
     max_context: int = 0
     capabilities: frozenset[str] = frozenset({"completion"})
     digest: str = ""
+    host: str = ""
+    format: str = ""
+
+    @property
+    def is_mlx(self) -> bool:
+        """Whether Ollama's MLX engine runs it: its cache grows up to the model's own context, whatever is asked for."""
+        return self.format == "safetensors"
 
 
 def kv_bytes(model: Model, context: int, *, parallel: int = 1, cache_type: str = "f16") -> int:

@@ -1,5 +1,6 @@
 import json
 from itertools import pairwise
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -10,6 +11,7 @@ from innkeepd.outbound.backend import BackendFault, Finish, Piece
 from innkeepd.outbound.ollama_wire import (
     MAX_LINE,
     AnswerLines,
+    Details,
     Shown,
     Tag,
     Tags,
@@ -22,6 +24,7 @@ from innkeepd.outbound.ollama_wire import (
 )
 from support.scripted import recorded
 
+RECORDINGS = Path(__file__).parents[2] / "data" / "ollama-0.33"
 STREAM = recorded("chat_unloaded_midstream")[1]
 
 
@@ -144,6 +147,17 @@ def test_heads_that_differ_by_layer_count_with_their_mean():
     model = model_of(mid(), shown(model_info=info, capabilities=None))
     assert (model.kv_heads, model.key_length, model.value_length) == (3, 128, 0)
     assert model.capabilities == frozenset({"completion"})
+
+
+def test_a_cloud_model_and_an_mlx_one_are_told_by_tags():
+    lines = json.loads((RECORDINGS / "tags.json").read_text())["response"]["lines"]
+    tags = msgspec.json.decode("".join(line for _, line in lines), type=Tags).models
+    models = {model.name: model for model in (model_of(tag, None) for tag in tags)}
+    far = models.pop("far-away:latest")
+    assert (far.host, far.size, far.is_mlx) == ("https://ollama.com:11434", 0, False)
+    assert {(model.host, model.is_mlx) for model in models.values()} == {("", False)}
+    assert models["emb:latest"].capabilities == {"embedding"}
+    assert model_of(Tag("mlx", details=Details(format="safetensors")), None).is_mlx
 
 
 def test_a_model_of_unknown_shape_keeps_zeroes():

@@ -73,6 +73,7 @@ async def test_an_address_with_a_path_is_the_apis_own(url, path):
 async def test_nothing_is_loaded_unloaded_or_asked_for_memory(engine, backend):
     await backend.load("x", context=4096, keep_alive=1)
     await backend.unload("x")
+    assert backend.cloud() is backend
     assert (await backend.running(), await backend.version(), engine.asked) == ([], "", [])
     await backend.aclose()
     assert engine.closed

@@ -36,8 +36,10 @@ def test_the_newest_footprint_wins_and_is_counted():
     estimates = Estimates()
     estimates.learned_footprint("a", 4096, 20)
     estimates.learned_footprint("a", 4096, 22)
-    assert estimates.footprints == {("a", 4096): 22}
-    assert estimates.view("a")["footprints"] == {"4096": {"value": 22, "count": 2}}
+    estimates.learned_footprint("a", 8192, 30, most=True)
+    estimates.learned_footprint("a", 8192, 29, most=True)
+    assert estimates.footprints == {("a", 4096): 22, ("a", 8192): 30}
+    assert estimates.view("a")["footprints"]["4096"] == {"value": 22, "count": 2}
 
 
 def test_estimates_survive_a_restart_through_json_and_forget_what_cannot_be_read():

@@ -59,6 +59,15 @@ def test_a_size_that_ollama_does_not_tell_is_estimated_and_never_learned():
     assert (house.residents["a"].footprint, house._learned) == (20, {})
 
 
+def test_a_model_that_grows_while_it_is_loaded_counts_with_the_most_that_was_seen():
+    life = resident_life()
+    for at, size in ((11, 20), (12, 24), (13, 22)):
+        life.now = at
+        life.step(ev.Observed(at, (ev.Seen("a", size, 4096, 99),)))
+    house = life.scheduler.house
+    assert (house.residents["a"].footprint, house.bytes_for("a", 4096)) == (24, 24)
+
+
 def test_a_load_given_up_cools_nothing():
     life = begin()
     life.ask(chain=("a",))

@@ -92,7 +92,9 @@ class Passing:
         """Pass the request on and its answer back. Raises ``BackendFault`` for whatever goes wrong there."""
         asked, old = self._asked, self._asked.spelled(lease)
         model = self._journey.keeper.catalog.find(lease.candidate.name)
-        is_fixed = not asked.endpoint.is_native and lease.context is not None and model is not None
+        # The MLX engine ignores ``num_ctx`` and keeps a runner for each name: a derived one would be a second copy.
+        is_ours = lease.context is not None and model is not None and not model.is_mlx
+        is_fixed = not asked.endpoint.is_native and is_ours
         if is_fixed and model is not None:
             await refuse_overflow(asked, lease)
             old = await self._derived.name_for(lease, model)

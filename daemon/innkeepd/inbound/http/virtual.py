@@ -87,7 +87,7 @@ class Virtual:
     def _models(self, way: Direction) -> Iterator[Model]:
         for candidate in way.candidates:
             model = self._journey.keeper.catalog.find(candidate.name)
-            if model is not None and candidate.backend is None:
+            if model is not None and candidate.engine is None:
                 yield model
 
     def _told(self, name: str) -> str:
