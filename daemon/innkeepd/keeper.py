@@ -8,7 +8,7 @@ and everybody would wait for its end. It is handed to ``on_fault``, which ends t
 because the next daemon adopts what Ollama holds and a promise is told only once it is written.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from time import time as epoch
@@ -104,6 +104,7 @@ class Keeper:
         self._clock = ticks()
         self._inbox: deque[ev.Event] = deque()
         self._stepping = False
+        self._leaving: Counter[str] = Counter()
         self._failed = False
         self._reporting = False
         self._places: dict[str, Place] = {}
@@ -257,9 +258,17 @@ class Keeper:
         await self.senses.insist()
         going = [resident for weights in leaving if (resident := self._resident(weights)) is not None]
         self.post(ev.UnloadAsked(leaving))
+        self._leaving.update(leaving)
         self.attend()
-        while any(resident.leaving and self._resident(resident.weights) is resident for resident in going):
-            await self.changed()
+        try:
+            while any(resident.leaving and self._resident(resident.weights) is resident for resident in going):
+                await self.changed()
+        finally:
+            # Whoever asked may have left before the answers ended: the model stays then, unless another asks too.
+            self._leaving.subtract(leaving)
+            dropped = tuple(weights for weights in leaving if self._leaving[weights] <= 0)
+            self._leaving = +self._leaving
+            self.post(ev.UnloadDropped(dropped))
         # One that somebody waits for may be on its way back already: that is another stay.
         staying = [self.name_of(one.weights) for one in going if self._resident(one.weights) is one]
         if staying:

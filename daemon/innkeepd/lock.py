@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from innkeepd.errors import DaemonError
@@ -18,7 +19,7 @@ class Lock:
         """Take the lock. Raises ``AlreadyRunning``, and ``DaemonError`` where the file cannot be made."""
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise DaemonError(f"cannot make the lock {path}: {error.strerror}") from None
         try:
@@ -28,10 +29,12 @@ class Lock:
             os.close(self._file)
             text = f"innkeepd is already running for {path.parent} (pid {pid}); stop it with `innkeep shutdown`"
             raise AlreadyRunning(text) from None
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        with suppress(OSError):  # the pid is for people: on a full disk the lock holds without it
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
         """Let go; the file stays, so that nobody locks a file that another has removed."""
-        os.ftruncate(self._file, 0)
+        with suppress(OSError):
+            os.ftruncate(self._file, 0)
         os.close(self._file)

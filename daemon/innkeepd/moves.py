@@ -22,6 +22,10 @@ BACK_WITHIN = 5.0
 """Seconds more for its memory to come back."""
 GIVEN_UP_WITHIN = 5.0
 """Seconds for Ollama to take the word that a load is no longer wanted."""
+LOOK_WITHIN = 25.0
+"""Seconds for one answer of ``/api/ps``: longer than it takes behind a runner that hangs."""
+SILENT_FOR = 10.0
+"""Seconds without any answer of ``/api/ps`` after which nothing can be proved: longer than its app takes to start."""
 THERE_WITHIN = 5.0
 """Seconds for a loaded model to stand in ``/api/ps``."""
 BACK_SHARE = 0.8
@@ -65,6 +69,7 @@ class Moves:
         self.load_timeout = load_timeout
         self._observed = observed
         self._falls: dict[str, int] = {}
+        self._is_silent = False
 
     async def bring_in(self, weights: str, name: str, *, context: int, keep_alive: float, expected: int = 0) -> Outcome:
         """Load and prove it; never raises for what goes wrong out there.
@@ -97,12 +102,15 @@ class Moves:
         with anyio.move_on_after(LISTED_WITHIN):
             running = await self._running()
         line = next((each for each in running or [] if self._weights_of(each.name) == weights), None)
-        try:
-            await self._backend.unload(line.name if line else name)
-        except BackendFault as fault:
-            if fault.code != "backend_unreachable":
-                return Outcome("load_failed", f"{name} could not be unloaded: {fault.message}")
+        with anyio.move_on_after(GIVEN_UP_WITHIN):  # one that is not answered may have been heard all the same
+            try:
+                await self._backend.unload(line.name if line else name)
+            except BackendFault as fault:
+                if fault.code != "backend_unreachable":
+                    return Outcome("load_failed", f"{name} could not be unloaded: {fault.message}")
         if not await self._until(GONE_WITHIN, lambda running: weights not in self._weights(running)):
+            if self._is_silent:
+                return Outcome("backend_unreachable", f"Ollama does not answer, so {name} may still be in memory")
             return Outcome("load_failed", f"{name} was still in memory {GONE_WITHIN:g} s after its unload")
         await self._memory_back(weights, before)
         return Outcome(seconds=anyio.current_time() - began)
@@ -144,22 +152,29 @@ class Moves:
         return found[0] if found else None
 
     async def _until(self, within: float, holds: Callable[[Sequence[Running]], bool]) -> bool:
-        """Look at ``/api/ps`` until something holds; False where it did not in time."""
-        pause = POLL[0]
+        """Look at ``/api/ps`` until something holds; False where it did not in time, or Ollama has gone silent."""
+        pause, heard = POLL[0], anyio.current_time()
+        self._is_silent = False
         with anyio.move_on_after(within):
             while True:
                 running = await self._running()
                 if running is not None and holds(running):
                     return True
+                heard = anyio.current_time() if running is not None else heard
+                if anyio.current_time() - heard >= SILENT_FOR:
+                    self._is_silent = True
+                    return False
                 await anyio.sleep(pause)
                 pause = min(pause * 1.5, POLL[1])
         return False
 
     async def _running(self) -> list[Running] | None:
+        """What is in memory; None where Ollama does not say."""
         sent = anyio.current_time()
         try:
-            running = await self._backend.running()
-        except BackendFault:
+            with anyio.fail_after(LOOK_WITHIN):
+                running = await self._backend.running()
+        except (BackendFault, TimeoutError):
             return None
         if self._observed is not None:
             self._observed(sent, running)

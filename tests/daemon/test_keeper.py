@@ -3,10 +3,12 @@
 import anyio
 import pytest
 
+from innkeep import wire
 from innkeepd.keeper import KEEP_ALIVE
 from innkeepd.outbound.backend import BackendFault
 from innkeepd.policy import events as ev
 from support.house import LLAMA8, QWEN, config, mock_clock, open_house, settled, ticket
+from support.transport import MemoryTransport, fetch
 
 pytestmark = pytest.mark.anyio
 
@@ -67,3 +69,32 @@ async def test_the_journal_hears_every_event_and_its_actions():
         assert {ev.Known, ev.Measured, ev.Asked, ev.LoadEnded, ev.Released, ev.Observed} <= set(kinds)
         assert any(isinstance(action, ev.Load) for _, _, actions in written for action in actions)
         assert [now for now, _, _ in written] == sorted(now for now, _, _ in written)
+
+
+async def test_an_unload_that_is_given_up_before_the_answers_end_leaves_the_model_where_it_is():
+    async with open_house() as house:
+        guest = house.connect()
+        number = await guest.chat("hi [simulate tokens 500]", model=LLAMA8)
+        await guest.until(number, wire.Delta)
+        weights = (house.keeper.weights_of(LLAMA8),)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(house.keeper.take_out, weights)
+            with anyio.move_on_after(1):
+                await house.keeper.take_out(weights)
+            assert house.keeper.scheduler.house.residents[weights[0]].leaving  # the other one still asks
+            tasks.cancel_scope.cancel()
+        assert not house.keeper.scheduler.house.residents[weights[0]].leaving
+        assert isinstance(await guest.end(number), wire.Done)
+        await anyio.sleep(5)
+        assert (house.loads(), house.asked("/api/generate")[-1].body.get("keep_alive") == 0) == ([LLAMA8], False)
+
+
+async def test_what_another_program_loaded_can_be_unloaded_during_a_hold():
+    async with open_house() as house:
+        await house.keeper.senses.ready.wait()
+        await house.keeper.hold(3600.0, drain=1.0)
+        await fetch(MemoryTransport(house.simulator), "POST", "/api/generate", {"model": LLAMA8, "stream": False})
+        await anyio.sleep(60)
+        with anyio.fail_after(60):
+            await house.keeper.take_out((house.keeper.weights_of(LLAMA8),))
+        assert house.simulator.resident == []

@@ -1,3 +1,4 @@
+import errno
 import os
 import stat
 
@@ -33,3 +34,24 @@ def test_a_lock_that_cannot_be_made_is_told_in_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DaemonError, match="cannot make the lock"):
         Lock(tmp_path / "file" / "innkeepd.lock")
+
+
+def test_a_full_disk_keeps_the_pid_out_of_the_lock_and_not_the_daemon_from_starting(tmp_path, monkeypatch):
+    def full(*_args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for name in ("ftruncate", "pwrite"):
+        monkeypatch.setattr(os, name, full)
+    lock = Lock(tmp_path / "innkeepd.lock")
+    with pytest.raises(AlreadyRunning, match="pid unknown"):
+        Lock(tmp_path / "innkeepd.lock")
+    lock.release()
+    Lock(tmp_path / "innkeepd.lock").release()
+
+
+def test_a_lock_that_is_a_link_is_not_followed(tmp_path):
+    (tmp_path / "victim").write_text("precious")
+    (tmp_path / "innkeepd.lock").symlink_to(tmp_path / "victim")
+    with pytest.raises(DaemonError, match="cannot make the lock"):
+        Lock(tmp_path / "innkeepd.lock")
+    assert (tmp_path / "victim").read_text() == "precious"

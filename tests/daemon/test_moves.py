@@ -171,3 +171,59 @@ async def test_a_stay_is_renewed_without_a_reload_and_a_failure_of_it_is_no_faul
     assert len(yard.simulator.loads) == 1
     yard.simulator.stop()
     await yard.moves.renew(LLAMA8, context=4096, keep_alive=7200)
+
+
+async def never(*_args, **_more):
+    await anyio.sleep_forever()
+
+
+async def test_an_unload_that_is_never_answered_is_proved_all_the_same(monkeypatch):
+    yard = Yard()
+    await yard.bring()
+    backend = yard.moves._backend
+    unload = backend.unload
+
+    async def heard_but_not_answered(name):
+        await unload(name)
+        await never()
+
+    monkeypatch.setattr(backend, "unload", heard_but_not_answered)
+    outcome = await yard.take()
+    assert (outcome.code, outcome.seconds < 10) == (None, True)
+
+
+async def test_an_unload_that_is_neither_answered_nor_done_comes_to_its_end(monkeypatch):
+    yard = Yard()
+    await yard.bring()
+    monkeypatch.setattr(yard.moves._backend, "unload", never)
+    began = anyio.current_time()
+    assert (await yard.take()).code == "load_failed"
+    assert anyio.current_time() - began < GONE_WITHIN + 10
+
+
+@pytest.mark.parametrize("looks", [1, 3])
+async def test_a_look_that_is_never_answered_holds_nothing_up(monkeypatch, looks):
+    yard = Yard()
+    await yard.bring()
+    running, asked = yard.moves._backend.running, []
+
+    async def hangs_at_first():
+        asked.append(anyio.current_time())
+        if len(asked) <= looks:
+            await never()
+        return await running()
+
+    monkeypatch.setattr(yard.moves._backend, "running", hangs_at_first)
+    with anyio.fail_after(60):
+        await yard.take()
+    assert yard.simulator.resident == []
+
+
+async def test_an_engine_that_dies_in_mid_unload_is_unreachable_and_not_a_failed_unload(monkeypatch):
+    yard = Yard()
+    await yard.bring()
+    monkeypatch.setattr(yard.moves._backend, "running", never)
+    began = anyio.current_time()
+    outcome = await yard.take()
+    assert outcome.code == "backend_unreachable"
+    assert anyio.current_time() - began < 45

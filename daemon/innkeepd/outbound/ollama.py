@@ -10,7 +10,7 @@ What every call keeps to, because each was seen to go wrong (``tests/data/ollama
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 import anyio
@@ -39,6 +39,16 @@ from innkeepd.policy.attempt import classify
 from innkeepd.policy.model import DERIVED_PREFIX, Model, canonical
 
 SHOWN_AT_ONCE = 4
+SHOWN_WITHIN = 2.0
+"""Seconds for the shapes of all models not known yet: those that come later are told by ``tags`` alone until then."""
+SHOWN_AGAIN = 60.0
+"""Seconds until a model whose ``show`` was not answered in time is asked for again."""
+ANSWERED_WITHIN = 10.0
+"""Seconds for what Ollama answers without working for it."""
+LISTED_WITHIN = 25.0
+"""Seconds for ``/api/ps``: behind a runner that hangs it takes 20."""
+LOADED_WITHIN = 3600.0
+"""Seconds for what it works for; whoever waits has a shorter limit of his own."""
 _OURS = frozenset({"model", "messages", "stream", "truncate", "shift", "keep_alive", "options"})
 """Fields of a chat's body that ``Ask.extra`` cannot set."""
 _JSON = {"content-type": "application/json"}
@@ -61,6 +71,7 @@ class OllamaBackend:
         self._transport = transport
         self._elsewhere = elsewhere
         self._shown: dict[str, Shown] = {}
+        self._silent: dict[str, float] = {}
         self._has_number = False
 
     def __repr__(self) -> str:
@@ -90,7 +101,7 @@ class OllamaBackend:
 
     async def running(self) -> list[Running]:
         """What it says is in memory; derived names too."""
-        told = await self._ask("GET", "/api/ps", None, Processes)
+        told = await self._ask("GET", "/api/ps", None, Processes, within=LISTED_WITHIN)
         return [
             Running(
                 canonical(each.name),
@@ -110,11 +121,11 @@ class OllamaBackend:
         """
         body = self.dialect.launch({"model": name, "stream": False}, context=context, keep_alive=keep_alive)
         try:
-            await self._ask("POST", "/api/generate", body, Generated)
+            await self._ask("POST", "/api/generate", body, Generated, within=LOADED_WITHIN)
         except BackendFault as fault:
             if fault.code != "unsupported":
                 raise
-            await self._ask("POST", "/api/embed", {**body, "input": []}, Generated)
+            await self._ask("POST", "/api/embed", {**body, "input": []}, Generated, within=LOADED_WITHIN)
 
     async def unload(self, name: str) -> None:
         """Ask for a model to leave memory; answers at once, even while the model still writes an answer."""
@@ -135,7 +146,7 @@ class OllamaBackend:
     async def embed(self, name: str, texts: list[str], *, context: int | None, keep_alive: float) -> list[list[float]]:
         """One vector for each text; a text over the context is refused, not cut."""
         body = self._owned("/api/embed", {"model": name, "input": texts}, context, keep_alive)
-        return (await self._ask("POST", "/api/embed", body, Embedded)).embeddings
+        return (await self._ask("POST", "/api/embed", body, Embedded, within=LOADED_WITHIN)).embeddings
 
     @asynccontextmanager
     async def forward(
@@ -158,11 +169,18 @@ class OllamaBackend:
             del owned["keep_alive"]
         return owned
 
-    async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None, kind: type[T]) -> T:
-        """One request whose answer is one JSON object."""
-        async with self.forward(method, path, None if body is None else _ENCODE(body), _JSON) as answer:
-            await _refuse_errors(answer)
-            data = await answer.read()
+    async def _ask(
+        self, method: str, path: str, body: Mapping[str, Any] | None, kind: type[T], *, within: float = ANSWERED_WITHIN
+    ) -> T:
+        """One request whose answer is one JSON object, at most ``within`` seconds from now."""
+        try:
+            with anyio.fail_after(within):
+                async with self.forward(method, path, None if body is None else _ENCODE(body), _JSON) as answer:
+                    await _refuse_errors(answer)
+                    data = await answer.read()
+        except TimeoutError:
+            text = f"{self.url} did not answer {path} within {within:g} s"
+            raise BackendFault("backend_unreachable", text) from None
         try:
             told = decode(data, msgspec.json.Decoder(kind))
         except Undecodable as error:
@@ -177,18 +195,24 @@ class OllamaBackend:
         names = {tag.digest or tag.name: tag.name for tag in tags}
         self._shown = {digest: shown for digest, shown in self._shown.items() if digest in names}
         limit = anyio.CapacityLimiter(SHOWN_AT_ONCE)
+        now = anyio.current_time()
+        self._silent = {digest: again for digest, again in self._silent.items() if digest in names and again > now}
+
+        under_way: set[str] = set()
 
         async def show(digest: str, name: str) -> None:
             async with limit:
-                try:
+                under_way.add(digest)
+                with suppress(BackendFault):  # asked again the next time; what tags tells is enough until then
                     self._shown[digest] = await self._ask("POST", "/api/show", {"model": name}, Shown)
-                except BackendFault:
-                    return  # asked again the next time; what tags tells is enough until then
+                under_way.discard(digest)
 
-        async with anyio.create_task_group() as group:
-            for digest, name in names.items():
-                if digest not in self._shown:
-                    group.start_soon(show, digest, name)
+        with anyio.move_on_after(SHOWN_WITHIN):
+            async with anyio.create_task_group() as group:
+                for digest, name in names.items():
+                    if digest not in self._shown and digest not in self._silent:
+                        group.start_soon(show, digest, name)
+        self._silent |= dict.fromkeys(under_way, anyio.current_time() + SHOWN_AGAIN)
 
 
 def not_running(what: str) -> BackendFault:

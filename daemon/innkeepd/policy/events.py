@@ -179,6 +179,12 @@ class UnloadAsked(Struct, frozen=True, tag=True):
     weights: tuple[str, ...]
 
 
+class UnloadDropped(Struct, frozen=True, tag=True):
+    """The user no longer wants these models out of memory; an unload that is under way goes on."""
+
+    weights: tuple[str, ...]
+
+
 class HoldBegan(Struct, frozen=True, tag=True):
     """The user wants the memory until then."""
 
@@ -213,6 +219,7 @@ Event: TypeAlias = (
     | HoldEnded
     | Closing
     | Woke
+    | UnloadDropped
 )
 
 

@@ -199,6 +199,12 @@ def _unload_asked(inn: Inn, event: ev.UnloadAsked, _now: float) -> None:
             inn.house.residents[weights].leaving = True
 
 
+def _unload_dropped(inn: Inn, event: ev.UnloadDropped, _now: float) -> None:
+    for weights in event.weights:
+        if weights in inn.house.residents:
+            inn.house.residents[weights].leaving = False
+
+
 def _hold_began(inn: Inn, event: ev.HoldBegan, now: float) -> None:
     if inn.held_until is None:
         inn.held_since = now
@@ -235,4 +241,5 @@ _CHANGES: dict[type, Callable[[Inn, Any, float], None]] = {
     ev.HoldEnded: _hold_ended,
     ev.Closing: _closing,
     ev.Woke: _woke,
+    ev.UnloadDropped: _unload_dropped,
 }

@@ -133,6 +133,7 @@ class Scheduler:
             return set()  # what stands in memory stays for the next daemon
         if self.held_until is not None:
             self._unload_idle(housekeeping.held_out(self.inn, now), "hold", now)
+            self._unload_idle(housekeeping.asked_out(self.inn), "asked", now)  # other tools' models too
             return set(self.house.residents)
         leaving = housekeeping.asked_out(self.inn)
         self._unload_idle(leaving, "asked", now)

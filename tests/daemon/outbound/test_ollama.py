@@ -1,12 +1,15 @@
 import json
 import math
+from contextlib import asynccontextmanager
 
 import anyio
 import pytest
+import trio
+from trio.testing import MockClock
 
 from innkeepd.outbound.backend import Ask, BackendFault, Finish, Piece
 from innkeepd.outbound.http import Unreachable
-from innkeepd.outbound.ollama import OllamaBackend
+from innkeepd.outbound.ollama import SHOWN_AGAIN, SHOWN_WITHIN, OllamaBackend
 from innkeepd.outbound.ollama_dialect import LLAMA_SERVER, NEWEST, OWN_RUNNER
 from innkeepd.policy.model import DERIVED_PREFIX, footprint
 from support.scripted import ScriptedTransport, recorded, recordings
@@ -391,3 +394,63 @@ async def test_garbage_in_an_answer_is_a_fault_that_does_not_quote_it():
         ollama, _ = backend(chat=(200, garbage))
         with pytest.raises(BackendFault, match="not one of its answers"):
             await told(ollama)
+
+
+def on_jumping_clock(work):
+    return trio.run(work, clock=MockClock(autojump_threshold=0))
+
+
+class HangingTransport(ScriptedTransport):
+    """Never answers a path, or a model of one."""
+
+    def __init__(self, script, hangs):
+        super().__init__(script)
+        self._hangs = hangs
+
+    @asynccontextmanager
+    async def request(self, method, path, body=None, headers=None):
+        if self._hangs(path, body):
+            self.asked.append((method, path, None))
+            await anyio.sleep_forever()
+        async with super().request(method, path, body, headers) as answer:
+            yield answer
+
+
+def test_one_show_that_hangs_delays_the_list_by_two_seconds_once():
+    async def work():
+        script = {"/api/tags": "tags", "/api/show": "show_mid"}
+        transport = HangingTransport(script, lambda path, body: path == "/api/show" and b"big" in body)
+        ollama = OllamaBackend(transport)
+        assert [model.layers for model in await ollama.pulled()] == [0, 8, 8]
+        assert anyio.current_time() == pytest.approx(began + SHOWN_WITHIN, abs=0.1)
+        await ollama.pulled()
+        assert anyio.current_time() == pytest.approx(began + SHOWN_WITHIN, abs=0.1)
+        await anyio.sleep(SHOWN_AGAIN)
+        transport._hangs = lambda *_: False
+        assert [model.layers for model in await ollama.pulled()] == [8, 8, 8]
+
+    async def timed():
+        nonlocal began
+        began = anyio.current_time()
+        await work()
+
+    began = 0.0
+    on_jumping_clock(timed)
+
+
+def test_no_call_waits_for_ever():
+    async def work():
+        ollama = OllamaBackend(HangingTransport({}, lambda *_: True))
+        for call in (
+            ollama.version(),
+            ollama.running(),
+            ollama.pulled(),
+            ollama.unload("a"),
+            ollama.load("a", context=1, keep_alive=1),
+            ollama.embed("a", ["a"], context=1, keep_alive=1),
+        ):
+            with pytest.raises(BackendFault, match="did not answer /api/") as told:
+                await call
+            assert told.value.code == "backend_unreachable"
+
+    on_jumping_clock(work)

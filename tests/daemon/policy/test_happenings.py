@@ -144,3 +144,13 @@ def test_ids_that_nobody_knows_change_nothing():
     life = begin()
     for event in (ev.Cancelled("x"), ev.Released("x"), ev.LoadEnded(9), ev.UnloadEnded(9), ev.UnloadAsked(("x",))):
         assert life.step(event) == []
+
+
+def test_an_unload_that_nobody_wants_any_more_lets_the_model_stay():
+    life = resident_life()
+    life.ask(chain=("a",))
+    life.step(ev.UnloadAsked(("a",)))
+    life.step(ev.UnloadDropped(("a", "nothing")))
+    assert not life.scheduler.house.residents["a"].leaving
+    life.step(ev.Released("t2"))
+    assert life.scheduler.house.residents["a"].is_resident
