@@ -6,6 +6,7 @@ from innkeepd.moves import BACK_WITHIN, GONE_WITHIN, Moves
 from innkeepd.outbound.ollama import OllamaBackend
 from innkeepd.policy.model import GIB
 from innkeepd.simulator.engine import Simulator
+from innkeepd.simulator.release import V17
 from support.house import LLAMA8, QWEN, mock_clock
 from support.transport import MemoryTransport
 
@@ -22,7 +23,7 @@ class Yard:
     """Moves on a simulated Ollama; weights are called as names are, in capitals."""
 
     def __init__(self, load_timeout=60.0):
-        self.simulator = Simulator()
+        self.simulator = Simulator(ollama=V17)  # there the memory comes back after the model has left the list
         self.seen = []
         self.moves = Moves(
             OllamaBackend(MemoryTransport(self.simulator)),

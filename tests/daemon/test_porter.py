@@ -4,6 +4,8 @@ import anyio
 import pytest
 
 from innkeepd.policy import events as ev
+from innkeepd.simulator.engine import Simulator
+from innkeepd.simulator.release import V17
 from support.house import DEEPSEEK, LLAMA8, QWEN, config, mock_clock, open_house
 
 pytestmark = pytest.mark.anyio
@@ -22,7 +24,7 @@ async def granted(house, name, number):
 
 
 async def test_a_swap_is_timed_from_its_first_unload_to_the_end_of_its_load():
-    async with open_house() as house:
+    async with open_house(simulator=Simulator(ollama=V17)) as house:  # whose unloads take their time
         porter, keeper = house.keeper.porter, house.keeper
         await keeper.senses.ready.wait()
         assert isinstance(await granted(house, QWEN, 1), ev.Grant)
@@ -42,7 +44,7 @@ async def test_a_swap_is_timed_from_its_first_unload_to_the_end_of_its_load():
 
 
 async def test_a_swap_whose_asker_left_is_forgotten_and_the_next_counts_from_its_own_start():
-    async with open_house() as house:
+    async with open_house(simulator=Simulator(ollama=V17)) as house:
         porter, keeper = house.keeper.porter, house.keeper
         await keeper.senses.ready.wait()
         await granted(house, QWEN, 1)

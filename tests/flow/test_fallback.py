@@ -10,6 +10,7 @@ from innkeepd.simulator.catalog import DEEPSEEK as DEEPSEEK_PULLED
 from innkeepd.simulator.catalog import GIB, SHELF
 from innkeepd.simulator.catalog import LLAMA8 as LLAMA8_PULLED
 from innkeepd.simulator.engine import Simulator
+from innkeepd.simulator.release import V17, V33
 from support.house import DEEPSEEK, LLAMA8, LLAMA70, QWEN, config, open_house
 
 pytestmark = pytest.mark.anyio
@@ -66,14 +67,16 @@ async def test_an_ollama_that_goes_away_under_a_resident_model_is_told_and_recov
 
 
 @pytest.mark.parametrize(
-    ("how", "code", "words"),
+    ("ollama", "how", "code", "words"),
     [
-        ("load_failure", "load_failed", "error loading model: missing tensor"),
-        ("out_of_memory", "out_of_memory", "model requires more system memory"),
+        (V17, "load_failure", "load_failed", "error loading model: missing tensor"),
+        (V33, "load_failure", "load_failed", "error loading model: check_tensor_dims"),
+        (V17, "out_of_memory", "out_of_memory", "model requires more system memory"),
+        (V33, "out_of_memory", "out_of_memory", "insufficient memory"),
     ],
 )
-async def test_a_load_that_fails_goes_on_to_the_next_candidate(how, code, words):
-    async with open_house() as house:
+async def test_a_load_that_fails_goes_on_to_the_next_candidate(ollama, how, code, words):
+    async with open_house(simulator=Simulator(ollama=ollama)) as house:
         house.simulator.fail(how, QWEN)
         guest = house.connect()
         number = await guest.chat(CODE)
@@ -143,15 +146,16 @@ async def test_a_stall_ends_in_a_partial_error_and_no_other_model_continues():
         assert (await guest.told(CODE)).model == QWEN
 
 
-async def test_a_runner_that_dies_before_the_first_token_goes_on_with_the_next_candidate():
-    async with open_house() as house:
+@pytest.mark.parametrize("ollama", [V17, V33], ids=["0.17", "0.33"])
+async def test_a_runner_that_dies_before_the_first_token_goes_on_with_the_next_candidate(ollama):
+    async with open_house(simulator=Simulator(ollama=ollama)) as house:
         house.simulator.fail("runner_dies_before", QWEN)
         guest = house.connect()
         number = await guest.chat(CODE)
         done = await guest.end(number)
         assert done.model == DEEPSEEK
         assert turns(done)[0][0] == QWEN
-        assert "model runner has unexpectedly stopped" in done.attempts[0].message
+        assert ollama.texts.runner_died.partition(",")[0] in done.attempts[0].message
         assert house.simulator.journal.most_heavy == 1
 
 

@@ -1,7 +1,9 @@
 """A request as the simulated engine understands it, whichever API it came by."""
 
+import json
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -14,11 +16,17 @@ KEEP_ALIVE = 300.0
 UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 
+INTEGERS = frozenset({"num_ctx", "num_batch", "num_gpu", "main_gpu", "num_thread", "num_predict", "num_keep", "seed"})
+"""Options that must be whole numbers."""
+
 
 class Asked(Struct, frozen=True):
     """One question.
 
-    ``text`` is the last user message, ``prompt`` all of it; ``promptless`` means load (or unload, with ``keep`` 0).
+    ``text`` is the last user message, ``prompt`` all of it, tools included; ``messages`` are its parts. ``promptless``
+    means load (or unload, with ``keep`` 0). ``keep``: None leaves a loaded runner's ``keep_alive`` as it is.
+    ``offered``: all tools, as the prompt has them; ``tools``: those that may be called now. ``effort``: asks for
+    thinking under ``/v1``. ``options``: of ``/api``, as they came.
     """
 
     model: str
@@ -26,8 +34,7 @@ class Asked(Struct, frozen=True):
     prompt: str
     promptless: bool
     stream: bool
-    keep: float = KEEP_ALIVE
-    num_ctx: int | None = None
+    keep: float | None = None
     num_predict: int | None = None
     truncate: bool = True
     think: bool | None = None
@@ -35,15 +42,28 @@ class Asked(Struct, frozen=True):
     format: Any = None
     logprobs: int | None = None
     usage: bool = True
+    messages: list[tuple[str, str]] = []
+    offered: list[Any] = []
+    options: dict[str, Any] = {}
+    shift: bool | None = None
+    images: bool = False
+    effort: bool = False
+    is_v1: bool = False
+    is_chat: bool = True
+
+    @property
+    def num_keep(self) -> int:
+        """Tokens that stay in front of a cut; Ollama's default is 4."""
+        return _whole(self.options.get("num_keep")) or 4
 
 
-def keep_alive(value: Any) -> float:
+def keep_alive(value: Any) -> float | None:
     """Seconds of a ``keep_alive``: a number, or a duration like ``"5m"`` or ``"1h30m"``; negative is for ever.
 
-    Raises ``Refusal``.
+    None where it is not said. Raises ``Refusal``.
     """
     if value is None:
-        return KEEP_ALIVE
+        return None
     if isinstance(value, str):
         text = value.lstrip("+-")
         parts = DURATION.findall(text)
@@ -58,49 +78,67 @@ def keep_alive(value: Any) -> float:
 
 def native(body: dict[str, Any], *, chat: bool) -> Asked:
     """A request of ``/api/chat`` or ``/api/generate``. Raises ``Refusal``."""
-    options = body.get("options") or {}
+    options = _options(body)
     said = (
         _messages(body)
         if chat
         else [("system", str(body.get("system") or "")), ("user", str(body.get("prompt") or ""))]
     )
-    think = body.get("think")
+    think, offered = body.get("think"), body.get("tools") or []
     return Asked(
         model=named(body),
         text=_last(said),
-        prompt="\n".join(text for _, text in said),
+        prompt=joined(said, offered),
         promptless=not said if chat else not body.get("prompt"),
         stream=body.get("stream") is not False,
         keep=keep_alive(body.get("keep_alive")),
-        num_ctx=_whole(options.get("num_ctx")),
         num_predict=_whole(options.get("num_predict")),
         truncate=body.get("truncate") is not False,
         think=think if think is None else bool(think),
-        tools=_offered(body),
+        tools=_callable(body),
         format=body.get("format") or None,
         logprobs=int(body.get("top_logprobs") or 0) if body.get("logprobs") else None,
+        messages=said,
+        offered=offered,
+        options=options,
+        shift=body["shift"] if isinstance(body.get("shift"), bool) else None,
+        images=bool(body.get("images")) or _shows_an_image(body),
+        is_chat=chat,
     )
 
 
 def openai(body: dict[str, Any], *, chat: bool) -> Asked:
-    """A request of ``/v1``: it can't say ``num_ctx`` or ``keep_alive``, and sets the latter back to five minutes."""
+    """A request of ``/v1``: it can't say ``num_ctx``, ``keep_alive``, ``truncate`` or ``shift``."""
     said = _messages(body) if chat else [("user", _text(body.get("prompt")))]
     shape = body.get("response_format") or {}
     schema = (shape.get("json_schema") or {}).get("schema") if shape.get("type") == "json_schema" else None
+    offered, effort = body.get("tools") or [], body.get("reasoning_effort")
     return Asked(
         model=named(body),
         text=_last(said),
-        prompt="\n".join(text for _, text in said),
+        prompt=joined(said, offered),
         promptless=False,
         stream=body.get("stream") is True,
         num_predict=_whole(
             body.get("max_completion_tokens") or body.get("max_tokens") or body.get("max_output_tokens")
         ),
-        think=False if body.get("reasoning_effort") == "none" else None,
-        tools=_offered(body),
+        think=False if effort == "none" else None,
+        tools=_callable(body),
         format=schema or ("json" if shape.get("type") == "json_object" else None),
         usage=bool((body.get("stream_options") or {}).get("include_usage")),
+        messages=said,
+        offered=offered,
+        images=_shows_an_image(body),
+        effort=effort not in (None, "none"),
+        is_v1=True,
+        is_chat=chat,
     )
+
+
+def joined(messages: Sequence[tuple[str, str]], tools: Sequence[Any]) -> str:
+    """A prompt as a template renders it, about: the tools in front, then what was said."""
+    front = [json.dumps(tools, ensure_ascii=False)] if tools else []
+    return "\n".join([*front, *(text for _, text in messages)])
 
 
 def named(body: dict[str, Any]) -> str:
@@ -111,11 +149,29 @@ def named(body: dict[str, Any]) -> str:
     return str(name)
 
 
+def _options(body: dict[str, Any]) -> dict[str, Any]:
+    """The options of a native request. Raises ``Refusal`` 500 where one has the wrong type."""
+    options = body.get("options")
+    if not isinstance(options, dict):
+        return {}
+    for name in INTEGERS & options.keys():
+        if isinstance(options[name], str | list | dict | bool):
+            raise Refusal(500, f'option "{name}" must be of type integer')
+    return options
+
+
 def _messages(body: dict[str, Any]) -> list[tuple[str, str]]:
     messages = body.get("messages") or []
     if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
         raise Refusal(400, "json: cannot unmarshal into Go struct field ChatRequest.messages of type []api.Message")
-    return [(str(message.get("role", "")), _text(message.get("content"))) for message in messages]
+    return [(str(message.get("role", "")), _spoken(message)) for message in messages]
+
+
+def _spoken(message: dict[str, Any]) -> str:
+    """A message's text, its calls of tools included."""
+    calls = message.get("tool_calls")
+    text = _text(message.get("content"))
+    return f"{text}\n{json.dumps(calls, ensure_ascii=False)}" if calls else text
 
 
 def _text(content: Any) -> str:
@@ -125,7 +181,15 @@ def _text(content: Any) -> str:
     return "" if content is None else str(content)
 
 
-def _offered(body: dict[str, Any]) -> list[Any]:
+def _shows_an_image(body: dict[str, Any]) -> bool:
+    """Whether a message has an image, in Ollama's shape or in OpenAI's."""
+    messages = [each for each in body.get("messages") or [] if isinstance(each, dict)]
+    parts = [part for each in messages if isinstance(each.get("content"), list) for part in each["content"]]
+    kinds = {part.get("type") for part in parts if isinstance(part, dict)}
+    return bool(kinds & {"image_url", "input_image", "image"}) or any(each.get("images") for each in messages)
+
+
+def _callable(body: dict[str, Any]) -> list[Any]:
     """The tools, until one of them has answered: an agent would go round for ever with a model that calls again."""
     messages = body.get("messages") or []
     has_answered = any(isinstance(message, dict) and message.get("role") == "tool" for message in messages)

@@ -27,7 +27,10 @@ def sha(text: str) -> str:
 class Pulled(Struct, frozen=True):
     """A model on the simulated disk.
 
-    Sizes in bytes, lengths in tokens, speeds in tokens a second, ``load_seconds`` at speed 1.
+    Sizes in bytes, lengths in tokens, speeds in tokens a second, ``load_seconds`` at speed 1. ``format``: ``gguf``, or
+    ``safetensors`` for the MLX runner. ``remote_host``: the host that runs it, where this machine does not.
+    ``renders_itself``: it has no Go template, llama-server renders its prompts. ``damage``: ``cut``, ``garbled``,
+    ``gone`` or ``lacks`` (a tensor).
     """
 
     name: str
@@ -49,6 +52,11 @@ class Pulled(Struct, frozen=True):
     digest: str = ""
     parent: str = ""
     modified_at: str = "2026-11-01T09:00:00.000000000Z"
+    format: str = "gguf"
+    remote_host: str = ""
+    remote_model: str = ""
+    renders_itself: bool = False
+    damage: str = ""
 
     @property
     def blob(self) -> str:
@@ -65,10 +73,33 @@ class Pulled(Struct, frozen=True):
         """The name with host and namespace, as some error texts have it."""
         return f"registry.ollama.ai/library/{self.name}"
 
+    @property
+    def is_mlx(self) -> bool:
+        """Whether the MLX runner runs it."""
+        return self.format == "safetensors"
+
+    @property
+    def runner_key(self) -> str:
+        """What names that share a runner have in common: the weights; for MLX the manifest, so that none does."""
+        return self.manifest if self.is_mlx else self.blob
+
+    @property
+    def kv_per_token(self) -> int:
+        """Bytes of an f16 KV cache for one token."""
+        return 2 * self.layers * self.kv_heads * self.head_dim * 2
+
+    def kv(self, context: int, parallel: int = 1) -> int:
+        """Bytes of the KV cache for every slot."""
+        return self.kv_per_token * context * parallel
+
     def footprint(self, context: int, parallel: int = 1) -> int:
-        """Bytes in memory: weights, an f16 KV cache for every slot, and buffers of 5 % of the weights up to 1 GiB."""
-        cache = 2 * self.layers * self.kv_heads * self.head_dim * 2 * context * parallel
-        return self.size + cache + min(self.size // 20, GIB)
+        """Bytes in memory: weights, KV cache, and buffers of 5 % of the weights up to 1 GiB.
+
+        MLX holds nothing but the weights after a load, and grows with what it reads.
+        """
+        if self.is_mlx:
+            return self.size
+        return self.size + self.kv(context, parallel) + min(self.size // 20, GIB)
 
 
 QWEN = Pulled(
@@ -88,6 +119,18 @@ LLAMA8 = Pulled(
     capabilities=("completion", "tools"), load_seconds=4.0, decode=27.0, prefill=1200.0,
 )  # fmt: skip
 SHELF = (QWEN, DEEPSEEK, LLAMA70, LLAMA8)
+
+MLX8 = Pulled(
+    "qwen3-mlx:8b", 4_620_000_000, 8_190_735_360, "qwen3", 36, 8, 32, 128, 40_960, "int4",
+    capabilities=("completion", "tools", "thinking"), load_seconds=3.0, decode=32.0, prefill=1400.0,
+    format="safetensors",
+)  # fmt: skip
+CLOUD = Pulled(
+    "gpt-oss:120b-cloud", 384, 0, "", 0, 0, 0, 0, 131_072, "", decode=90.0, prefill=5000.0, format="",
+    remote_host="https://ollama.com:443", remote_model="gpt-oss:120b",
+)  # fmt: skip
+NEW_KINDS = (MLX8, CLOUD)
+"""Kinds of models that 0.17 does not have: one for the MLX runner, one that runs on another host."""
 
 LIBRARY = (
     Pulled(
@@ -134,25 +177,36 @@ class Catalog:
         return model
 
 
-def details(model: Pulled) -> dict[str, Any]:
-    """``details`` of tags, ps and show."""
+def details(model: Pulled, *, lengths: bool = False) -> dict[str, Any]:
+    """``details`` of tags, ps and show; ``lengths``: with those that tags has since 0.30."""
     count = model.parameters
     if count >= 1_000_000_000:
         size = f"{count / 1e9:.1f}B"
     else:
         size = f"{count / 1e6:.2f}M" if count >= 1_000_000 else f"{count // 1000}K"
-    return {
-        "parent_model": model.parent, "format": "gguf", "family": model.family, "families": [model.family],
-        "parameter_size": size, "quantization_level": model.quantization,
+    told: dict[str, Any] = {
+        "parent_model": model.parent, "format": model.format, "family": model.family,
+        "families": [model.family] if model.family else None, "parameter_size": size if count else "",
+        "quantization_level": model.quantization,
     }  # fmt: skip
+    if lengths and not model.remote_host:
+        told |= {"context_length": model.max_context, "embedding_length": model.heads * model.head_dim}
+    return told
 
 
-def tag(model: Pulled) -> dict[str, Any]:
+def tag(model: Pulled, *, tells_capabilities: bool = False) -> dict[str, Any]:
     """One line of ``/api/tags``."""
-    return {
-        "name": model.name, "model": model.name, "modified_at": model.modified_at, "size": model.size,
-        "digest": model.manifest, "details": details(model),
+    told = {"name": model.name, "model": model.name, **remote_fields(model), "modified_at": model.modified_at,
+        "size": model.size, "digest": model.manifest, "details": details(model, lengths=tells_capabilities),
     }  # fmt: skip
+    if tells_capabilities and not model.remote_host:
+        told["capabilities"] = list(model.capabilities)
+    return told
+
+
+def remote_fields(model: Pulled) -> dict[str, str]:
+    """Where a model of another host runs, and what it is called there."""
+    return {"remote_model": model.remote_model, "remote_host": model.remote_host} if model.remote_host else {}
 
 
 def show(model: Pulled) -> dict[str, Any]:
@@ -164,17 +218,22 @@ def show(model: Pulled) -> dict[str, Any]:
     blob = f"/models/blobs/sha256-{model.blob}"
     parameters = "\n".join(f"{key:<30} {value}" for key, value in model.options.items())
     lines = [
-        f"FROM {blob}",
+        f"FROM {'' if model.remote_host else blob}",
         f"TEMPLATE {template}",
         *(f"PARAMETER {key} {value}" for key, value in model.options.items()),
     ]
-    shape = {"general.architecture": model.family, "general.file_type": 15, "general.parameter_count": model.parameters}
-    shape |= {f"{model.family}.{key}": value for key, value in _shape(model, width).items()}
-    shape |= {f"tokenizer.ggml.{key}": value for key, value in TOKENIZER.items()}
-    return {
+    head = {
         "modelfile": '# Modelfile generated by "ollama show" (simulated)\n' + "\n".join(lines) + "\n",
         **({"parameters": parameters} if parameters else {}),
-        "template": template, "details": details(model), "model_info": shape,
+        "template": template, "details": details(model),
+    }  # fmt: skip
+    if model.remote_host:
+        return head | remote_fields(model) | {"model_info": {}, "modified_at": model.modified_at}
+    shape = {"general.architecture": model.family, "general.file_type": 15, "general.parameter_count": model.parameters}
+    shape |= {f"{model.family}.{key}": value for key, value in _shape(model, width).items()}
+    shape |= {} if model.is_mlx else {f"tokenizer.ggml.{key}": value for key, value in TOKENIZER.items()}
+    return head | {
+        "model_info": shape,
         "tensors": [{"name": "token_embd.weight", "type": model.quantization, "shape": [width, 32_000]}],
         "capabilities": list(model.capabilities), "modified_at": model.modified_at,
     }  # fmt: skip
@@ -187,9 +246,12 @@ TOKENIZER: Mapping[str, Any] = {
 
 
 def _shape(model: Pulled, width: int) -> dict[str, Any]:
+    lengths = {"block_count": model.layers, "context_length": model.max_context, "embedding_length": width}
+    if model.is_mlx:  # no heads: nobody can compute its KV cache from this
+        return lengths
     return {
         "attention.head_count": model.heads, "attention.head_count_kv": model.kv_heads,
-        "attention.layer_norm_rms_epsilon": 1e-05, "block_count": model.layers, "context_length": model.max_context,
-        "embedding_length": width, "feed_forward_length": 4 * width, "rope.dimension_count": model.head_dim,
-        "rope.freq_base": 10_000, "vocab_size": 32_000,
+        "attention.layer_norm_rms_epsilon": 1e-05, **lengths, "feed_forward_length": 4 * width,
+        "rope.dimension_count": model.head_dim, "rope.freq_base": 10_000, "vocab_size": 32_000,
+        **({"pooling_type": 1} if "embedding" in model.capabilities else {}),
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""What an API's dialect must say of an answer; spoken by ``native.py`` and ``openai.py``."""
+"""What an API's dialect must say of an answer; spoken by ``native``, ``openai``, ``messages``, ``responses``."""
 
 from typing import Any, Protocol
 
@@ -44,5 +44,9 @@ class Dialect(Protocol):
         ...
 
     def broken(self, text: str) -> bytes:
-        """A failure in the middle of a stream."""
+        """A failure in the middle of a stream; nothing where the stream just ends."""
+        ...
+
+    def lost(self, said: Said | None) -> bytes:
+        """An answer in one piece whose end was lost: told with status 200; None: nothing was said."""
         ...

@@ -4,7 +4,6 @@ No socket, no thread and no task of its own: the work of a request runs in whoev
 body, on anyio's clock. So the same engine serves real HTTP (``server.py``) and tests on a mock clock.
 """
 
-from collections.abc import Iterable
 from typing import Any
 
 import anyio
@@ -12,97 +11,18 @@ import anyio
 from innkeepd.outbound.http import Unreachable
 from innkeepd.simulator.answer import JSON, TEXT, V1_JSON, SimAnswer, json_answer, whole
 from innkeepd.simulator.body import parse
-from innkeepd.simulator.catalog import GIB, Catalog, Pulled
-from innkeepd.simulator.faults import DOOR, QUEUE_FULL, REFUSE, Fault, Faults, Refusal
-from innkeepd.simulator.journal import Journal, Loaded, Seen, Unloaded
-from innkeepd.simulator.machine import Machine
+from innkeepd.simulator.catalog import sha
+from innkeepd.simulator.faults import DOOR, REFUSE, Refusal
+from innkeepd.simulator.journal import Seen
 from innkeepd.simulator.routes import find_route, is_known
-from innkeepd.simulator.runners import Runners
-from innkeepd.simulator.wall import LoopClock, Wall
+from innkeepd.simulator.state import State
+from innkeepd.simulator.texts import QUEUE_FULL
+
+V1_TYPES = {400: "invalid_request_error", 404: "not_found_error"}
 
 
-class Simulator:
-    """An Ollama on a 36 GB Mac. ``speed`` divides every duration of the engine, not the keep-alives."""
-
-    def __init__(
-        self,
-        *,
-        speed: float = 1.0,
-        models: Iterable[Pulled] | None = None,
-        total: int = 36 * GIB,
-        metal: int = 27 * GIB,
-        others: int = 6 * GIB,
-        parallel: int = 1,
-        max_queue: int = 512,
-        heavy_parameters: int = 20_000_000_000,
-        seed: int = 0,
-    ) -> None:
-        self.speed = speed
-        self.seed = seed
-        self.catalog = Catalog(models)
-        clock = LoopClock()
-        self.machine = Machine(total=total, metal=metal, others=others, clock=clock)
-        self.faults = Faults()
-        self.journal = Journal()
-        self.wall = Wall(clock)
-        self.down = False
-        self.runners = Runners(
-            self.machine, self.faults, self.journal, speed=speed, parallel=parallel, max_queue=max_queue,
-            heavy_parameters=heavy_parameters, clock=clock,
-        )  # fmt: skip
-
-    def __repr__(self) -> str:
-        return f"<Simulator {'down' if self.down else 'up'} speed={self.speed:g}>"
-
-    # For tests and demos
-
-    @property
-    def requests(self) -> list[Seen]:
-        """Every request that came, the latest last."""
-        return list(self.journal.requests)
-
-    @property
-    def loads(self) -> list[Loaded]:
-        """Every load that began."""
-        return list(self.journal.loads)
-
-    @property
-    def unloads(self) -> list[Unloaded]:
-        """Every runner that left ``/api/ps``."""
-        self.runners.settle()
-        return list(self.journal.unloads)
-
-    @property
-    def violations(self) -> list[str]:
-        """Requests that innkeep must never send."""
-        return self.journal.violations
-
-    @property
-    def resident(self) -> list[str]:
-        """The names in ``/api/ps`` now."""
-        return [runner.model.name for runner in self.runners.standing()]
-
-    @property
-    def heavy(self) -> frozenset[str]:
-        """The heavy models in memory now, those that load or leave included."""
-        self.runners.settle()
-        return self.journal.residents[-1].heavy if self.journal.residents else frozenset()
-
-    def fail(self, how: str, model: str | None = None, **more: Any) -> None:
-        """Let the next requests (``times``) fail; ``faults.py`` tells of ``how`` and ``more``."""
-        found = self.catalog.find(model) if model else None
-        self.faults.add(Fault(how, found.name if found else model, **more))
-
-    def stop(self) -> None:
-        """The server goes away with everything in its memory."""
-        self.down = True
-        self.runners.stop()
-
-    def start(self) -> None:
-        """The server is back, empty."""
-        self.down = False
-
-    # The door
+class Simulator(State):
+    """The state and the door to it."""
 
     async def handle(self, method: str, path: str, body: bytes | None = None) -> SimAnswer:
         """Answer a request; returns once the head would be sent.
@@ -125,7 +45,21 @@ class Simulator:
             self._at_the_door(path, request or {})
             return await route(self, named or request or {})
         except Refusal as end:
-            return (v1_error if path.startswith("/v1/") else native_error)(end.status, end.text)
+            return self._refusal(path, end)
+
+    def _refusal(self, path: str, end: Refusal) -> SimAnswer:
+        """An error in the shape of the path's API."""
+        if not path.startswith("/v1/"):
+            return json_answer({"error": end.text}, end.content_type or JSON, end.status)
+        typed = self.release.types_v1_errors
+        if typed and path == "/v1/messages":
+            kind = "overloaded_error" if end.status == 503 else V1_TYPES.get(end.status, "api_error")
+            error = {"type": kind, "message": end.text}
+            told: dict[str, Any] = {"type": "error", "error": error, "request_id": f"req_{sha(end.text)[:24]}"}
+        else:
+            kind = V1_TYPES.get(end.status, "api_error") if typed else "api_error"
+            told = {"error": {"message": end.text, "type": kind, "param": None, "code": None}}
+        return json_answer(told, V1_JSON, end.status)
 
     def _at_the_door(self, path: str, body: dict[str, Any]) -> None:
         """Raises the fault that waits here. A line can only be full for a request that would stand in it."""
@@ -138,27 +72,3 @@ class Simulator:
             raise Unreachable("the simulated Ollama refuses: connection refused")
         if fault is not None:
             raise Refusal(503, QUEUE_FULL)
-
-    # What every room asks
-
-    def find(self, name: str) -> Pulled:
-        """The pulled model of a name. Raises ``Refusal`` (404)."""
-        model = self.catalog.find(name)
-        if model is None:
-            raise Refusal(404, f"model '{name}' not found")
-        return model
-
-    def context(self, model: Pulled, num_ctx: int | None) -> int:
-        """Tokens for a request: its own, else the model's, else by Metal's memory; at most the model's length."""
-        default = 262_144 if self.machine.metal >= 47 * GIB else 32_768 if self.machine.metal >= 23 * GIB else 4096
-        return min(num_ctx or int(model.options.get("num_ctx", 0)) or default, model.max_context)
-
-
-def native_error(status: int, text: str) -> SimAnswer:
-    """An error in Ollama's own shape."""
-    return json_answer({"error": text}, JSON, status)
-
-
-def v1_error(status: int, text: str) -> SimAnswer:
-    """The same in OpenAI's shape."""
-    return json_answer({"error": {"message": text, "type": "api_error", "param": None, "code": None}}, V1_JSON, status)

@@ -11,29 +11,26 @@ from msgspec import Struct
 
 REFUSE = frozenset({"refuse"})
 DOOR = REFUSE | frozenset({"queue_full"})
-LOAD = frozenset({"out_of_memory", "load_failure", "load_hang", "slow_load"})
-ANSWER = frozenset({"runner_dies_before", "metal_out_of_memory", "hang", "crash", "stall", "cut", "slow"})
-UNLOAD = frozenset({"unload_stuck"})
-KINDS = DOOR | LOAD | ANSWER | UNLOAD
-
-QUEUE_FULL = "server busy, please try again.  maximum pending requests exceeded"
-MISSING_TENSOR = "llama runner process has terminated: error loading model: missing tensor 'blk.1.ffn_down.weight'"
-METAL_OUT_OF_MEMORY = "kIOGPUCommandBufferCallbackErrorOutOfMemory"
-RUNNER_STOPPED = (
-    "model runner has unexpectedly stopped, this may be due to resource limitations or an internal error, "
-    "check ollama server logs for details"
+LOAD = frozenset({"out_of_memory", "load_failure", "load_killed", "load_hang", "slow_load"})
+FROZEN = frozenset({"frozen"})
+"""An idle runner that answers nobody any more, as after SIGSTOP."""
+ANSWER = frozenset(
+    {"runner_dies_before", "metal_out_of_memory", "metal_lost", "lost", "hang", "crash", "stall", "cut", "slow"}
 )
-UNEXPECTED_EOF = "an error was encountered while running the model: unexpected EOF"
-TOO_LONG = "the input length exceeds the context length"
+"""``lost``: llama-server ends its stream with an error, which Ollama drops; ``metal_lost``: that error is the GPU's
+lack of memory, and the runner goes on failing until it is unloaded."""
+UNLOAD = frozenset({"unload_stuck"})
+KINDS = DOOR | LOAD | FROZEN | ANSWER | UNLOAD
 
 
 class Refusal(Exception):
-    """The request ends with this status and Ollama's text."""
+    """The request ends with this status and Ollama's text; ``content_type`` where it is not the usual one."""
 
-    def __init__(self, status: int, text: str) -> None:
+    def __init__(self, status: int, text: str, content_type: str | None = None) -> None:
         super().__init__(text)
         self.status = status
         self.text = text
+        self.content_type = content_type
 
 
 class Fault(Struct):

@@ -1,6 +1,7 @@
 """What happened in the simulated Ollama, for tests to look at: bounded, in memory only."""
 
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Iterable
 from typing import Any
 
 from msgspec import Struct
@@ -23,6 +24,23 @@ class Loaded(Struct, frozen=True):
     weights: str
     context: int
     size: int
+
+
+class Reloaded(Struct, frozen=True):
+    """A runner that left because a request wanted another one. ``why``: the launch attributes that differed."""
+
+    at: float
+    name: str
+    why: tuple[str, ...]
+
+
+class Read(Struct, frozen=True):
+    """A prompt that was read: its ``tokens``, and those of them that the runner had ``cached`` and did not read."""
+
+    at: float
+    name: str
+    tokens: int
+    cached: int
 
 
 class Unloaded(Struct, frozen=True):
@@ -50,6 +68,13 @@ class Journal:
     def __init__(self, length: int = 2000) -> None:
         self.requests: deque[Seen] = deque(maxlen=length)
         self.loads: deque[Loaded] = deque(maxlen=length)
+        self.reloads: deque[Reloaded] = deque(maxlen=length)
+        self.reads: deque[Read] = deque(maxlen=length)
+        self.load_count = 0
+        self.reload_reasons: Counter[str] = Counter()
+        """Reloads for the whole life by launch attribute; one reload may count under several."""
+        self.sent_away: deque[Seen] = deque(maxlen=length)
+        """Requests that went on to another host."""
         self.unloads: deque[Unloaded] = deque(maxlen=length)
         self.residents: deque[Residency] = deque(maxlen=length)
         self.left: deque[str] = deque(maxlen=length)
@@ -58,6 +83,16 @@ class Journal:
         """Requests that innkeep must never send."""
         self.most_heavy = 0
         """Most heavy models that ever stood in memory at one instant."""
+
+    def note_load(self, load: Loaded) -> None:
+        """Write down a load that begins."""
+        self.loads.append(load)
+        self.load_count += 1
+
+    def note_reload(self, at: float, name: str, why: Iterable[str]) -> None:
+        """Write down a runner that must leave for a request that wants it otherwise."""
+        self.reloads.append(Reloaded(at, name, tuple(why)))
+        self.reload_reasons.update(self.reloads[-1].why)
 
     def note_residents(self, at: float, names: frozenset[str], heavy: frozenset[str]) -> None:
         """Write down who stands in memory from now on."""

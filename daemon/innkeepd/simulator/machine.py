@@ -83,7 +83,12 @@ class Machine:
         """A runner starts to fill ``size`` bytes, over ``seconds``."""
         now = self._clock()
         self._held[key] = Slope(size, now, seconds, rising=True)
-        self.peak = max(self.peak, int(sum(s.size if s.rising else s.level(now) for s in self._held.values())))
+        self._note_peak()
+
+    def hold(self, key: Hashable, size: int) -> None:
+        """Something besides the load itself holds ``size`` bytes from now on."""
+        self._held[key] = Slope(size, self._clock(), 0.0, rising=True)
+        self._note_peak()
 
     def give_back(self, key: Hashable, seconds: float, at: float | None = None) -> None:
         """A runner has gone (at ``at``, else now): its bytes come back over ``seconds``."""
@@ -97,6 +102,10 @@ class Machine:
         now = self._clock()
         self._held = {key: slope for key, slope in self._held.items() if slope.rising or slope.level(now) > 0}
         return int(sum(slope.level(now) for slope in self._held.values()))
+
+    def _note_peak(self) -> None:
+        now = self._clock()
+        self.peak = max(self.peak, int(sum(s.size if s.rising else s.level(now) for s in self._held.values())))
 
     # What Ollama asks
 

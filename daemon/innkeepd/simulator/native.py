@@ -9,15 +9,15 @@ from innkeepd.simulator.wall import Wall
 
 
 class Native:
-    """NDJSON. Names the model as the client did, without adding a tag."""
+    """NDJSON. Names the model as the client did, without adding a tag; ``remote``: fields of another host's model."""
 
     stream_type = LINES
     plain_type = JSON
 
-    def __init__(self, asked: Asked, wall: Wall, *, chat: bool) -> None:
+    def __init__(self, asked: Asked, wall: Wall, *, remote: dict[str, str] | None = None) -> None:
         self._asked = asked
         self._wall = wall
-        self._chat = chat
+        self._remote = remote or {}
 
     def piece(self, said: Said) -> bytes:
         """A line with ``done`` false."""
@@ -38,20 +38,27 @@ class Native:
         """The line that an honest client raises on."""
         return encode({"error": text}) + b"\n"
 
+    def lost(self, said: Said | None) -> bytes:
+        """A record that is not done; Go's zero values where nothing was said."""
+        if said is not None:
+            return encode(self._record(said, done=False))
+        spoken = {"message": {"role": "", "content": ""}} if self._asked.is_chat else {"response": ""}
+        return encode({"model": "", "created_at": "0001-01-01T00:00:00Z", **spoken, "done": False})
+
     def idle(self, reason: str) -> dict[str, Any]:
         """The answer to a request without a prompt: ``load`` or ``unload``."""
         return self._record(Said(), done=True) | {"done_reason": reason}
 
     def _record(self, said: Said, *, done: bool) -> dict[str, Any]:
-        head = {"model": self._asked.model, "created_at": self._wall.stamp()}
+        head = {"model": self._asked.model, **self._remote, "created_at": self._wall.stamp()}
         thinking = {} if said.thinking is None else {"thinking": said.thinking}
         calls = {"tool_calls": said.tool_calls} if said.tool_calls else {}
-        if self._chat:
+        if self._asked.is_chat:
             return head | {"message": {"role": "assistant", "content": said.text, **thinking, **calls}, "done": done}
         return head | {"response": said.text, **thinking, "done": done}
 
     def _ending(self, tally: Tally) -> dict[str, Any]:
-        context = {} if self._chat else {"context": list(self._asked.prompt.encode())[:64]}
+        context = {} if self._asked.is_chat else {"context": list(self._asked.prompt.encode())[:64]}
         return {
             "done_reason": tally.reason, **context, "total_duration": int(tally.total * 1e9),
             "load_duration": int(tally.load * 1e9), "prompt_eval_count": tally.prompt_tokens,

@@ -17,6 +17,9 @@ HANGUL = re.compile(r"[가-힣]")
 LONG = re.compile(r"\[simulate tokens (?P<tokens>\d{1,6})\]")
 """A prompt may ask for an answer of so many tokens."""
 
+REPEATED = re.compile(r"\^(?P<what>\w)\{(?P<times>\d{1,4})\}\$$")
+"""A pattern of a JSON schema that one character repeated fulfils."""
+
 CODE = re.compile(r"```|\b(?:code|function|bug|debug|refactor)\b|코드|함수|버그|리팩토링")
 
 FIRST = "```python\ndef first(items, default=None):\n    return items[0] if items else default\n```\n"
@@ -65,8 +68,8 @@ def count(text: str) -> int:
     return -(-plain // 4) + -(-(len(text) - plain) * 2 // 3)
 
 
-def plan(asked: Asked, model: Pulled, seed: int) -> Plan:
-    """Decide what to answer: the same request, model and seed give the same answer."""
+def plan(asked: Asked, model: Pulled, seed: int, limit: int | None = None) -> Plan:
+    """Decide what to answer, at most ``limit`` tokens: the same request, model and seed give the same answer."""
     dice = random.Random(f"{seed} {model.blob} {asked.text}")  # noqa: S311 -- it writes prose
     korean = HANGUL.search(asked.text) is not None
     calls = _tool_calls(asked)
@@ -78,7 +81,6 @@ def plan(asked: Asked, model: Pulled, seed: int) -> Plan:
             if korean
             else "Simulated thinking: take the question apart, then check that the answer fits it."
         )
-    limit = asked.num_predict if asked.num_predict is not None and asked.num_predict >= 0 else None
     whole = len(thinking) + len(content)
     if limit is None or whole < limit:
         return Plan(thinking, content, calls, whole + 1, "stop")
@@ -86,6 +88,9 @@ def plan(asked: Asked, model: Pulled, seed: int) -> Plan:
 
 
 def _content(asked: Asked, model: Pulled, dice: random.Random, *, korean: bool) -> list[str]:
+    repeated = REPEATED.match(str(asked.format.get("pattern", ""))) if isinstance(asked.format, dict) else None
+    if repeated:
+        return ['"', *repeated["what"] * int(repeated["times"]), '"']
     if asked.format:
         return pieces(json.dumps(_conforming(asked.format), ensure_ascii=False))
     kind = "code" if CODE.search(asked.text.lower()) else "plain"

@@ -4,19 +4,19 @@ import base64
 import math
 import random
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
+from msgspec import Struct, structs
 
 from innkeepd.simulator import asked as asking
 from innkeepd.simulator.answer import V1_JSON, SimAnswer, json_answer
 from innkeepd.simulator.answering import TEMPLATE_TOKENS
 from innkeepd.simulator.catalog import Pulled
-from innkeepd.simulator.faults import TOO_LONG, Refusal
+from innkeepd.simulator.faults import Refusal
+from innkeepd.simulator.state import State
 from innkeepd.simulator.text import count
-
-if TYPE_CHECKING:
-    from innkeepd.simulator.engine import Simulator
+from innkeepd.simulator.texts import NO_EMBEDDINGS, TOO_LONG
 
 
 def vector(text: str, model: Pulled) -> list[float]:
@@ -27,56 +27,77 @@ def vector(text: str, model: Pulled) -> list[float]:
     return [round(value / length, 9) for value in raw]
 
 
-async def embed(simulator: "Simulator", body: dict[str, Any]) -> SimAnswer:
+class Embedded(Struct, frozen=True):
+    """Vectors, their prompts' tokens, and seconds in all and of the load."""
+
+    vectors: list[list[float]]
+    tokens: int
+    total: float
+    load: float
+
+
+async def embed(state: State, body: dict[str, Any]) -> SimAnswer:
     """``/api/embed``: one text or many."""
     texts = _texts(body.get("input"))
     asked = asking.native(body, chat=False)
-    vectors, tokens, total, load = await _embed(simulator, asked, texts)
+    told = await _embed(state, asked, texts)
+    if not texts and not state.release.embeds_with_chat_models:
+        return json_answer({"model": asked.model, "embeddings": []})
     return json_answer(
         {
-            "model": asked.model, "embeddings": vectors, "total_duration": int(total * 1e9),
-            "load_duration": int(load * 1e9), "prompt_eval_count": tokens,
+            "model": asked.model, "embeddings": told.vectors, "total_duration": int(told.total * 1e9),
+            "load_duration": int(told.load * 1e9), "prompt_eval_count": told.tokens,
         }
     )  # fmt: skip
 
 
-async def embeddings(simulator: "Simulator", body: dict[str, Any]) -> SimAnswer:
-    """``/api/embeddings``, the old one: one prompt."""
-    vectors, _, _, _ = await _embed(simulator, asking.native(body, chat=False), _texts(body.get("prompt")))
-    return json_answer({"embedding": vectors[0] if vectors else []})
+async def embeddings(state: State, body: dict[str, Any]) -> SimAnswer:
+    """``/api/embeddings``, the old one: one prompt; never cut, and all that goes wrong is 500."""
+    asked = asking.native(body, chat=False)
+    if not state.release.embeds_with_chat_models:
+        asked = structs.replace(asked, truncate=False)
+    try:
+        told = await _embed(state, asked, _texts(body.get("prompt")))
+    except Refusal as refused:
+        if refused.text in (NO_EMBEDDINGS, TOO_LONG) and not state.release.embeds_with_chat_models:
+            refused.status = 500
+        raise
+    return json_answer({"embedding": told.vectors[0] if told.vectors else []})
 
 
-async def v1_embeddings(simulator: "Simulator", body: dict[str, Any]) -> SimAnswer:
+async def v1_embeddings(state: State, body: dict[str, Any]) -> SimAnswer:
     """``/v1/embeddings``: numbers, or base64 of 32-bit floats, which OpenAI's own client asks for."""
     asked = asking.openai(body, chat=False)
-    vectors, tokens, _, _ = await _embed(simulator, asked, _texts(body.get("input")))
+    told = await _embed(state, asked, _texts(body.get("input")))
     packed = body.get("encoding_format") == "base64"
     data = [
         {"object": "embedding", "embedding": _base64(one) if packed else one, "index": index}
-        for index, one in enumerate(vectors)
+        for index, one in enumerate(told.vectors)
     ]
-    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+    usage = {"prompt_tokens": told.tokens, "total_tokens": told.tokens}
     return json_answer({"object": "list", "data": data, "model": asked.model, "usage": usage}, V1_JSON)
 
 
-async def _embed(
-    simulator: "Simulator", asked: asking.Asked, texts: list[str]
-) -> tuple[list[list[float]], int, float, float]:
-    """Vectors, tokens, and seconds in all and of the load. Raises ``Refusal``."""
-    model = simulator.find(asked.model)
+async def _embed(state: State, asked: asking.Asked, texts: list[str]) -> Embedded:
+    """Load where that is needed, then read the texts. Raises ``Refusal``."""
+    release = state.release
+    model = state.find(asked.model, missing=release.texts.embed_missing)
     began = anyio.current_time()
-    use = await simulator.runners.use(model, simulator.context(model, asked.num_ctx), asked.keep)
+    use = await state.runners.use(model, state.launch(model, asked), asked.keep)
+    loaded = anyio.current_time()
     try:
+        if "embedding" not in model.capabilities and not release.embeds_with_chat_models:
+            raise Refusal(501, NO_EMBEDDINGS)
         await use.slot()
-        seated = anyio.current_time()
+        longest = use.runner.context - (0 if release.embeds_with_chat_models else 1)
         lengths = [count(text) + TEMPLATE_TOKENS for text in texts]
-        if max(lengths, default=0) > use.runner.context and not asked.truncate:
+        if max(lengths, default=0) > longest and not asked.truncate:
             raise Refusal(400, TOO_LONG)
-        tokens = sum(min(length, use.runner.context) for length in lengths)
-        await anyio.sleep(tokens / model.prefill / simulator.speed)
+        tokens = sum(min(length, longest) for length in lengths)
+        await anyio.sleep(tokens / model.prefill / state.speed)
     finally:
         use.release()
-    return [vector(text, model) for text in texts], tokens, anyio.current_time() - began, seated - began
+    return Embedded([vector(text, model) for text in texts], tokens, anyio.current_time() - began, loaded - began)
 
 
 def _texts(value: Any) -> list[str]:

@@ -1,6 +1,7 @@
 import pytest
 import trio.testing
 
+from innkeepd.simulator import release
 from innkeepd.simulator.engine import Simulator
 from support.transport import MemoryTransport, fetch
 
@@ -12,8 +13,14 @@ def anyio_backend():
 
 
 @pytest.fixture
-def simulator():
-    return Simulator()
+def ollama():
+    """The version that a test is about; a module says its own."""
+    return release.V17
+
+
+@pytest.fixture
+def simulator(ollama):
+    return Simulator(ollama=ollama)
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import anyio
 import pytest
 
 from innkeepd.outbound.http import Unreachable
-from innkeepd.simulator import faults
+from innkeepd.simulator import texts
+from innkeepd.simulator.texts import V17
 
 pytestmark = pytest.mark.anyio
 
@@ -69,14 +70,14 @@ async def test_a_prompt_over_the_context_is_cut_without_a_word_or_refused_if_ask
     cut = await ask(*chat(long, options={"num_ctx": 4096, "num_predict": 1}))
     assert cut.lines[-1]["prompt_eval_count"] == 4096
     refused = await ask(*chat(long, options={"num_ctx": 4096}, truncate=False))
-    assert (refused.status, refused.json) == (400, {"error": faults.TOO_LONG})
+    assert (refused.status, refused.json) == (400, {"error": texts.TOO_LONG})
 
 
 async def test_a_crash_ends_the_stream_with_an_error_and_ps_still_lists_the_model(simulator, ask):
     simulator.fail("crash", LLAMA, after=5)
     got = await ask(*chat())
     assert len(got.lines) == 6
-    assert got.lines[-1] == {"error": faults.UNEXPECTED_EOF}
+    assert got.lines[-1] == {"error": texts.UNEXPECTED_EOF}
     assert simulator.resident == [LLAMA]
     assert simulator.machine.runner_bytes() == 0
     again = await ask(*chat())
@@ -87,11 +88,11 @@ async def test_a_crash_ends_the_stream_with_an_error_and_ps_still_lists_the_mode
 @pytest.mark.parametrize(
     ("how", "status", "text"),
     [
-        ("crash", 500, faults.UNEXPECTED_EOF),
-        ("runner_dies_before", 500, faults.RUNNER_STOPPED),
-        ("metal_out_of_memory", 500, faults.METAL_OUT_OF_MEMORY),
-        ("load_failure", 500, faults.MISSING_TENSOR),
-        ("queue_full", 503, faults.QUEUE_FULL),
+        ("crash", 500, texts.UNEXPECTED_EOF),
+        ("runner_dies_before", 500, V17.runner_died),
+        ("metal_out_of_memory", 500, V17.metal_out_of_memory),
+        ("load_failure", 500, V17.load_failure),
+        ("queue_full", 503, texts.QUEUE_FULL),
     ],
 )
 async def test_a_failure_has_its_status_and_words_once(simulator, ask, how, status, text):

@@ -9,7 +9,7 @@ from innkeepd.simulator.faults import Refusal
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [
-        (None, 300.0),
+        (None, None),
         (0, 0.0),
         (0.0, 0.0),
         ("0", 0.0),
@@ -57,7 +57,7 @@ def test_openai_limits_and_formats_are_understood():
         "response_format": {"type": "json_object"},
     }
     asked = openai(body, chat=True)
-    assert (asked.num_predict, asked.num_ctx, asked.format, asked.keep) == (5, None, "json", 300.0)
+    assert (asked.num_predict, asked.options, asked.format, asked.keep) == (5, {}, "json", None)
     schema = {"type": "json_schema", "json_schema": {"schema": {"type": "object"}}}
     assert openai(body | {"response_format": schema}, chat=True).format == {"type": "object"}
 

@@ -9,20 +9,22 @@ from innkeepd.simulator.dialect import Said, Tally
 from innkeepd.simulator.messages import Messages
 from innkeepd.simulator.native import Native
 from innkeepd.simulator.openai import OpenAI
+from innkeepd.simulator.release import V17
 from innkeepd.simulator.responses import Responses
 from innkeepd.simulator.wall import Wall
 
 ASKED = Asked("m", "hi", "hi", promptless=False, stream=True)
+PLAIN = Asked("m", "hi", "hi", promptless=False, stream=True, is_chat=False)
 TALLY = Tally("stop", 6, 5, 1.0, 0.0, 0.5, 0.5)
 WALL = Wall(lambda: 0.0)
 
 DIALECTS = {
-    "chat": lambda: Native(ASKED, WALL, chat=True),
-    "generate": lambda: Native(ASKED, WALL, chat=False),
-    "v1 chat": lambda: OpenAI(ASKED, WALL, chat=True),
-    "v1 completions": lambda: OpenAI(ASKED, WALL, chat=False),
-    "responses": lambda: Responses(ASKED, WALL, {}),
-    "messages": lambda: Messages(ASKED),
+    "chat": lambda: Native(ASKED, WALL),
+    "generate": lambda: Native(PLAIN, WALL),
+    "v1 chat": lambda: OpenAI(ASKED, WALL, V17),
+    "v1 completions": lambda: OpenAI(PLAIN, WALL, V17),
+    "responses": lambda: Responses(ASKED, WALL, {}, V17),
+    "messages": lambda: Messages(ASKED, V17),
 }
 
 

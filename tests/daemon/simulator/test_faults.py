@@ -21,7 +21,7 @@ def test_a_fault_of_no_model_strikes_any():
 
 
 def test_an_unknown_failure_is_told_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"no such failure: 'explode'; there are crash, cut, hang"):
+    with pytest.raises(ValueError, match=r"no such failure: 'explode'; there are crash, cut, frozen, hang"):
         Faults().add(Fault("explode"))
 
 

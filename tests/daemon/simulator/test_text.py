@@ -38,9 +38,9 @@ def test_the_same_seed_says_the_same():
 
 
 def test_num_predict_counts_thinking_too():
-    short = plan(asked("why", num_predict=3), DEEPSEEK, 0)
+    short = plan(asked("why"), DEEPSEEK, 0, 3)
     assert (len(short.thinking), short.content, short.evaluated, short.reason) == (3, [], 3, "length")
-    assert plan(asked("why", num_predict=-1), DEEPSEEK, 0).reason == "stop"
+    assert plan(asked("why"), DEEPSEEK, 0).reason == "stop"
 
 
 def test_an_answer_may_be_ordered_by_its_length():

@@ -61,7 +61,7 @@ async def test_a_show_that_is_not_kept_is_asked_for():
         shown = await inn.http.post("/api/show", {"model": QWEN, "system": "be brief"})
         assert shown.status == 200
         unknown = await inn.http.post("/api/show", {"model": "nope"})
-        assert (unknown.status, unknown.json) == (404, {"error": "model 'nope' not found"})
+        assert (unknown.status, unknown.json) == (404, {"error": "model 'nope:latest' not found"})
         assert (await inn.http.post("/api/show", {})).status == 400
         Slow(inn, 60.0)
         assert (await inn.http.post("/api/show", {"model": "nope"})).status == 504
