@@ -35,7 +35,7 @@ from innkeepd.outbound.ollama_wire import (
     model_of,
 )
 from innkeepd.outbound.reply import Forwarded, Reply, unreachable
-from innkeepd.policy.attempt import classify
+from innkeepd.policy.error_texts import classify
 from innkeepd.policy.model import DERIVED_PREFIX, Model, canonical
 
 SHOWN_AT_ONCE = 4

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from innkeepd.outbound.backend import BackendFault, Finish, Piece
 from innkeepd.outbound.foreign import Undecodable, count, decode, decode_lines, mean_count
-from innkeepd.policy.attempt import classify
+from innkeepd.policy.error_texts import classify
 from innkeepd.policy.model import Model, canonical
 
 MAX_LINE = 16 * 2**20
@@ -218,10 +218,19 @@ def _seconds(nanoseconds: int) -> float:
 
 
 def error_words(error: Any) -> str:
-    """The words of an ``error`` field: a text (``/api``) or an object with a ``message`` (``/v1``), on one line."""
+    """The words of an ``error`` field on one line: a text (``/api``) or an object with a ``message`` (``/v1``).
+
+    Since 0.30 the text may itself be llama-server's JSON, and further lines of its log: the message and those are kept.
+    """
     if isinstance(error, Mapping):
-        error = error.get("message") or error
-    return " ".join(str(error).strip().splitlines())[:1000]
+        error = error.get("message") or error.get("error") or error
+    first, _, rest = str(error).strip().partition("\n")
+    if first.startswith("{"):
+        with suppress(Undecodable):
+            inner = decode(first, _ANYTHING)
+            if isinstance(inner, Mapping) and inner.get("error"):
+                first = error_words(inner["error"])
+    return " ".join((first, *rest.splitlines())).strip()[:1000]
 
 
 def error_text(body: bytes) -> str:

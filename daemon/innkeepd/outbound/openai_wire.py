@@ -16,7 +16,7 @@ from innkeepd.outbound.foreign import Undecodable, count, decode
 from innkeepd.outbound.ollama_wire import error_text, error_words
 from innkeepd.outbound.reply import Item
 from innkeepd.outbound.sse import MAX_EVENT, Event, EventStream, TooLong
-from innkeepd.policy.attempt import classify
+from innkeepd.policy.error_texts import classify
 
 _REASONS = {"tool_calls": "stop", "function_call": "stop"}
 """How Ollama calls the ends of an answer; the others are called the same."""

@@ -1,12 +1,10 @@
 """One request's fallback: what a failure was, and what follows it.
 
 The first token commits. Before it the request moves on to the next candidate; after it no other model continues the
-text, so whatever goes wrong ends the request honestly, as partial. A failure is known by the backend's own words
-(``classify``), because Ollama answers almost everything with status 500; what follows is a table over wire codes
-(``Attempts.failed``).
+text, so whatever goes wrong ends the request honestly, as partial. What a failure was is told by ``error_texts``; what
+follows is a table over wire codes (``Attempts.failed``).
 """
 
-import re
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -20,55 +18,6 @@ RETRY_DELAYS = (0.1, 0.5)
 
 _ASCII_PER_TOKEN = 4
 _BYTES_PER_TOKEN = 3
-
-# ---- what a failure was --------------------------------------------------------------------------------------------
-
-_OUT_OF_MEMORY = re.compile(
-    r"requires more system memory|unable to load full model on gpu|memory layout cannot be allocated"
-    r"|failed to allocate memory|model failed to load, this may be due to resource limitations"
-    r"|out of memory|outofmemory|insufficient memory"
-)
-_LOAD_FAILED = re.compile(
-    r"error loading model|runner process has terminated|error starting runner|timed out waiting for llama runner"
-    r"|error starting llama|unable to load model|failed to load model|no suitable .* runner"
-)
-_CONTEXT_OVERFLOW = re.compile(
-    r"exceeds? (?:the |max(?:imum)? )?(?:available )?context|exceeded max context"
-    r"|maximum context length|context_length_exceeded"
-)
-_UNSUPPORTED = re.compile(r"does not support|is not supported|not supported by|missing data required for image input")
-_UNKNOWN_MODEL = re.compile(r"model .*(?:not found|does not exist)|model_not_found")
-_QUEUE_FULL = re.compile(r"server busy|maximum pending requests exceeded")
-_REFUSED = frozenset({400, 413, 422})
-_CANCELLED = re.compile(r"request cancell?ed|context cancell?ed")
-
-
-def classify(status: int | None, text: str) -> str:
-    """The wire code of a backend's error answer, or of an ``error`` line in mid-answer (``status`` None).
-
-    Source: the exact texts of Ollama 0.17.4 (recorded, and read in ``server/sched.go``, ``server/routes.go``,
-    ``llm/server.go``), and the usual ones of OpenAI-like servers. A status that says enough goes first, so that words
-    quoted from the request cannot mislead; what is left is judged by the words, memory before load because the texts of
-    the former contain those of the latter.
-    """
-    words = text.lower()
-    if status == 499 or _CANCELLED.search(words):
-        return "cancelled"
-    if status in (429, 503) or _QUEUE_FULL.search(words):
-        return "queue_full"
-    if status == 404:
-        return "unknown_model" if _UNKNOWN_MODEL.search(words) else "backend_error"
-    if status not in _REFUSED:
-        if _OUT_OF_MEMORY.search(words):
-            return "out_of_memory"
-        if _LOAD_FAILED.search(words):
-            return "load_failed"
-    if _CONTEXT_OVERFLOW.search(words):
-        return "context_overflow"
-    if _UNSUPPORTED.search(words):
-        return "unsupported"
-    return "bad_request" if status in _REFUSED else "backend_error"
-
 
 # ---- what follows --------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ import msgspec
 
 from innkeepd.outbound.backend import Backend, BackendFault
 from innkeepd.outbound.ollama_wire import error_text
-from innkeepd.policy.attempt import classify
+from innkeepd.policy.error_texts import classify
 from innkeepd.policy.model import Model, derived_name
 from innkeepd.wish import Lease
 

@@ -16,7 +16,7 @@ from msgspec import Struct
 from innkeepd.inbound.http.asked import Asked, text_of
 from innkeepd.outbound.backend import BackendFault
 from innkeepd.outbound.ollama_wire import error_text
-from innkeepd.policy.attempt import classify
+from innkeepd.policy.error_texts import classify
 from innkeepd.wish import Lease
 
 SPARE = 1024

@@ -19,7 +19,7 @@ from innkeepd.inbound.http.stream import Renamed, Tail, error_in
 from innkeepd.outbound.backend import BackendFault
 from innkeepd.outbound.http import Answer
 from innkeepd.outbound.ollama_wire import error_text
-from innkeepd.policy.attempt import classify
+from innkeepd.policy.error_texts import classify
 from innkeepd.request import Request
 from innkeepd.wish import Failure, Lease, Result, Told
 

@@ -11,7 +11,7 @@ import msgspec
 from innkeepd.inbound.http.errors import Api
 from innkeepd.outbound.backend import BackendFault
 from innkeepd.outbound.ollama_wire import error_text, error_words
-from innkeepd.policy.attempt import classify
+from innkeepd.policy.error_texts import classify
 from innkeepd.wish import Result
 
 TAIL = 2048
