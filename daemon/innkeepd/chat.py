@@ -87,7 +87,8 @@ class Journey:
                     text = f"no answer within {wish.deadline:g} s"
                     raise Failure("deadline_exceeded", text, {"partial": True} if request.told else {})
         except Failure as failure:
-            outcome, code, message = "failed", failure.code, failure.message
+            outcome = "cancelled" if failure.code == "cancelled" else "failed"
+            code, message = failure.code, failure.message
             raise
         except BaseException as error:
             cancelled = isinstance(error, anyio.get_cancelled_exc_class())
@@ -226,6 +227,11 @@ class Journey:
             except Revoked as revoked:
                 request.attempts.failed(candidate.name, "cancelled", revoked.message, told=request.told)
                 raise Failure(revoked.code, revoked.message, {"partial": True} if request.told else {}) from None
+            except Failure as failure:  # the client's own doing: it has stopped reading
+                seconds = anyio.current_time() - began
+                told = request.told
+                request.attempts.failed(candidate.name, failure.code, failure.message, told=told, seconds=seconds)
+                raise
             except anyio.get_cancelled_exc_class():
                 seconds = anyio.current_time() - began
                 request.attempts.failed(candidate.name, "cancelled", LEFT, told=request.told, seconds=seconds)

@@ -15,7 +15,7 @@ from innkeepd.inbound.http.disk import Disk
 from innkeepd.inbound.http.errors import Api, HttpFault
 from innkeepd.inbound.http.guard import Guard
 from innkeepd.inbound.http.passing import Passing, empty_record, told_fault
-from innkeepd.inbound.http.reply import FULL, Message, Receive, Reply, Send
+from innkeepd.inbound.http.reply import CUT, FULL, ClientStuck, Message, Receive, Reply, Send
 from innkeepd.inbound.http.shelf import Shelf
 from innkeepd.inbound.http.virtual import Virtual
 from innkeepd.keeper import Keeper
@@ -72,8 +72,9 @@ class App:
         extra = (
             [] if origin is None or not is_ours else [(b"access-control-allow-origin", origin), (b"vary", b"origin")]
         )
-        full = (scope.get("extensions") or {}).get(FULL, _never)
-        reply = Reply(send, extra=extra, is_full=full)
+        extensions = scope.get("extensions") or {}
+        full, cut = extensions.get(FULL, _never), extensions.get(CUT, _never)
+        reply = Reply(send, extra=extra, is_full=full, cut=cut, patience=self._journey.config.timeouts.stall)
         try:
             _refuse_doubles(scope["headers"], headers)
             is_1_1 = scope.get("http_version", "1.1") == "1.1"
@@ -81,8 +82,10 @@ class App:
             await self._answer(scope["method"], path, headers, receive, reply)
         except HttpFault as fault:
             await reply.fault(api, fault)
+        except ClientStuck:
+            return
         except Exception as error:  # noqa: BLE001 - our own fault: told, and the daemon lives on
-            self._warn(f"a fault of innkeepd itself at {path}: {error!r}")
+            self._warn(f"a fault of innkeepd itself at {path[:200]}: {error!r}")
             if not reply.begun:
                 await reply.fault(api, HttpFault(500, f"a fault of innkeepd itself: {error!r}", "internal"))
 
@@ -127,7 +130,7 @@ class App:
             else:
                 passing = Passing(asked, reply, self._journey, self._derived)
                 if asked.stream:
-                    tasks.start_soon(passing.hold)
+                    tasks.start_soon(_hold, passing, tasks.cancel_scope)
                 await self._pass(asked, passing, headers, reply)
             tasks.cancel_scope.cancel()
 
@@ -138,6 +141,8 @@ class App:
                 passing.request = request
                 await self._journey.serve(request, passing.work, passing.tell)
                 await passing.finish()
+        except ClientStuck:
+            return
         except Failure as failure:
             await passing.fail(failure)
         except HttpFault as fault:
@@ -214,6 +219,14 @@ class App:
                 raise _too_large(self._max_body)
             more = message.get("more_body", False)
         return b"".join(parts)
+
+
+async def _hold(passing: Passing, scope: anyio.CancelScope) -> None:
+    """Give signs of life; a client that reads none of them has gone."""
+    try:
+        await passing.hold()
+    except ClientStuck:
+        scope.cancel()
 
 
 def _refuse_doubles(pairs: list[tuple[bytes, bytes]], headers: Headers) -> None:

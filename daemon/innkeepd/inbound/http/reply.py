@@ -1,10 +1,14 @@
 """One HTTP answer on its way out: its head once, then its body."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from math import inf
 from secrets import token_hex
 from typing import Any, TypeAlias
 
+import anyio
+
 from innkeepd.inbound.http.errors import Api, HttpFault, error_body
+from innkeepd.wish import Failure
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -15,18 +19,53 @@ FULL = "innkeepd.full"
 """Key of the scope's extensions under which ``server.py`` tells whether the client has much left to read."""
 
 
-class Reply:
-    """Sends to one client. ``identity`` names the request, ``extra`` headers go with every head."""
+CUT = "innkeepd.cut"
+"""Key of the scope's extensions under which ``server.py`` gives what closes the connection at once."""
 
-    def __init__(self, send: Send, *, extra: list[tuple[bytes, bytes]], is_full: Callable[[], bool]) -> None:
+
+class ClientStuck(Failure):
+    """A client that has read nothing for so long that its connection was cut."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__("cancelled", f"the client read nothing for {seconds:g} s")
+
+
+class Reply:
+    """Sends to one client. ``identity`` names the request, ``extra`` headers go with every head.
+
+    A client that has much left to read and reads nothing of it for ``patience`` seconds is cut off by ``cut``; whoever
+    sends to it gets ``ClientStuck``.
+    """
+
+    def __init__(
+        self,
+        send: Send,
+        *,
+        extra: list[tuple[bytes, bytes]],
+        is_full: Callable[[], bool],
+        cut: Callable[[], object] = lambda: None,
+        patience: float = inf,
+    ) -> None:
         self.identity = token_hex(4)
         self.begun = False
         self.is_full = is_full
-        self._send = send
+        self._to_client = send
+        self._cut = cut
+        self._patience = patience
         self._extra = extra
 
     def __repr__(self) -> str:
         return f"<Reply {self.identity}{' begun' if self.begun else ''}>"
+
+    async def _send(self, message: Message) -> None:
+        if not self.is_full():
+            await self._to_client(message)
+            return
+        with anyio.move_on_after(self._patience):
+            await self._to_client(message)
+            return
+        self._cut()
+        raise ClientStuck(self._patience)
 
     async def head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         """Status and headers."""

@@ -15,37 +15,43 @@ import anyio
 from innkeepd.chat import Journey
 from innkeepd.config import HttpConfig
 from innkeepd.inbound.http.app import App
-from innkeepd.inbound.http.reply import FULL
 from innkeepd.keeper import Keeper
 from innkeepd.policy.address import is_loopback
 
 KEEP_ALIVE = 75
 """Seconds that a client's connection is kept between two requests."""
-HEAD = 128 * 1024
-"""Bytes that a request's head may have; uvicorn itself would go on collecting."""
 LAST_WORDS = 1.0
 """Seconds for requests to end once the port is closed."""
 
 
-_TOO_LONG = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-type: application/json\r\n"
-    b'content-length: 42\r\n\r\n{"error":"the request\'s head is too long"}'
-)
+def must_stay_closed(config: HttpConfig) -> str | None:
+    """Why nothing may listen with this configuration; None where it may."""
+    if is_loopback(config.host) or config.token:
+        return None
+    return f"the HTTP port stays closed: {config.host} can be reached from elsewhere and [http] token is not set"
 
 
 async def serve_http(
-    config: HttpConfig, journey: Journey, keeper: Keeper, *, warn: Callable[[str], object] = print
+    config: HttpConfig,
+    journey: Journey,
+    keeper: Keeper,
+    *,
+    warn: Callable[[str], object] = print,
+    opened: Callable[[], object] = lambda: None,
 ) -> str:
     """Serve until cancelled; gives back why it cannot be, where it cannot, and the control socket serves on.
 
-    ``warn`` is told of our own faults.
+    ``warn`` is told of our own faults, ``opened`` is called once the port listens. The caller may try again later,
+    but for what ``must_stay_closed`` says.
     """
-    if not is_loopback(config.host) and not config.token:
-        return f"the HTTP port stays closed: {config.host} can be reached from elsewhere and [http] token is not set"
+    forbidden = must_stay_closed(config)
+    if forbidden is not None:
+        return forbidden
     why = ""
     try:
         app = App(config, journey, keeper, warn=warn)
         async with serving(app, config.host, config.port, loopback_only=not config.token):
+            opened()
             await app.shelf.warm_up()
             await anyio.sleep_forever()
     except OSError as error:
@@ -82,31 +88,9 @@ async def serving(app: App, host: str, port: int, *, loopback_only: bool = False
 def _protocol(app: App) -> tuple[Callable[[], asyncio.Protocol], Any]:
     """Uvicorn's protocol for this app; its import is slow and so happens in a thread."""
     import uvicorn  # noqa: PLC0415 - see above
-    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol  # noqa: PLC0415
     from uvicorn.server import ServerState  # noqa: PLC0415
 
-    class TellingProtocol(HttpToolsProtocol):
-        """Lets the application see whether its client reads, and cuts off a head that does not end."""
-
-        head: int | None = 0
-
-        def data_received(self, data: bytes) -> None:
-            super().data_received(data)
-            if self.head is not None:
-                self.head += len(data)
-                if self.head > HEAD and not self.transport.is_closing():
-                    self.transport.write(_TOO_LONG)
-                    self.transport.close()
-
-        def on_headers_complete(self) -> None:
-            self.head = None
-            super().on_headers_complete()
-
-        def on_message_begin(self) -> None:
-            self.head = 0
-            super().on_message_begin()
-            scope = cast("dict[str, Any]", self.scope)
-            scope["extensions"] = {FULL: lambda: self.flow.write_paused}
+    from innkeepd.inbound.http.connection import Connection  # noqa: PLC0415
 
     config = uvicorn.Config(
         cast("Any", app),
@@ -119,7 +103,7 @@ def _protocol(app: App) -> tuple[Callable[[], asyncio.Protocol], Any]:
     )
     config.load()
     state = ServerState()
-    return lambda: TellingProtocol(config, state, {}), state
+    return lambda: Connection(config, state, {}), state
 
 
 async def _cut(state: Any) -> None:
