@@ -37,6 +37,8 @@ RESTART_ONLY = ("ollama", "http", "history", "backends")
 """Tables whose change takes effect after a restart."""
 
 
+OPEN_EVERY = 15.0
+"""Seconds between two tries to open an HTTP port that another program has."""
 KEEP_EVERY = 5.0
 """Seconds between two writes of what was learned."""
 
@@ -138,14 +140,32 @@ class Rooms:
         return log.get()
 
     async def serve_http(self) -> None:
-        """The port for existing tools, where it is wanted."""
-        if self.config.http.enabled and find_spec("innkeepd.inbound.http"):
-            from innkeepd.inbound.http.server import serve_http  # noqa: PLC0415 - after the control socket listens
+        """The port for existing tools, where it is wanted: tried again where another program has it for now."""
+        if not (self.config.http.enabled and find_spec("innkeepd.inbound.http")):
+            return
+        from innkeepd.inbound.http.server import (  # noqa: PLC0415 - after the control socket listens
+            must_stay_closed,
+            serve_http,
+        )
 
-            warn = self.log().warning
-            closed = await serve_http(self.config.http, self.journey, self.keeper, warn=warn)
-            warn(closed)
-            self._control.notes.append(closed)
+        notes, noted = self._control.notes, ""
+
+        def opened() -> None:
+            if noted in notes:
+                notes.remove(noted)
+                self.log().info("the HTTP port is open now")
+
+        while True:
+            closed = await serve_http(
+                self.config.http, self.journey, self.keeper, warn=self.log().warning, opened=opened
+            )
+            if closed not in notes:
+                self.log().warning(closed)
+                notes[:] = [*(note for note in notes if note != noted), closed]
+            noted = closed
+            if must_stay_closed(self.config.http) is not None:
+                return
+            await anyio.sleep(OPEN_EVERY)
 
     def reconfigure(self, config: Config) -> list[str]:
         """Take a new configuration; returns the tables that wait for a restart."""

@@ -24,8 +24,8 @@ HEAD_WITHIN = 30.0
 """Seconds for a head to be whole, from the first byte, or from the connection where nothing is said at all."""
 CONNECTIONS = 256
 """Connections at a time; one more closes the one that has been idle for longest."""
-REST = 256 * 1024
-"""Bytes of a body that are still read once its request has been answered; Go's server takes as many."""
+REST = 1024 * 1024
+"""Bytes of a body that are still read, and forgotten, once its request has been answered."""
 LINGER = 1.0
 """Seconds for an answer to be read by a client that is not listened to any more; a reset could overtake it."""
 PIPELINED = 64
@@ -138,7 +138,7 @@ class Connection(HttpToolsProtocol):
 
     def _feed(self, data: bytes) -> None:
         at = 0
-        while at < len(data) and not (self._is_cut or self.flow.read_paused or self.transport.is_closing()):
+        while at < len(data) and not (self._is_cut or self._must_wait or self.transport.is_closing()):
             part = data[at : at + (READ if self._in_body else _PART)]
             at += len(part)
             self._loose += len(part)
@@ -148,6 +148,11 @@ class Connection(HttpToolsProtocol):
         self._backlog = b"" if self._is_cut else data[at:]
         if self._backlog:
             self.flow.pause_reading()
+
+    @property
+    def _must_wait(self) -> bool:
+        """Whether more is asked for than is being answered, or more of a body is here than was taken."""
+        return self.flow.read_paused or bool(self.pipeline)
 
     def _go_on_soon(self) -> None:
         if self._backlog:

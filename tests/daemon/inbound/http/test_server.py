@@ -7,8 +7,9 @@ import httpx
 import pytest
 
 from innkeepd.config import HttpConfig
+from innkeepd.inbound.http.connection import HEAD
 from innkeepd.inbound.http.reply import FULL, Reply
-from innkeepd.inbound.http.server import HEAD, serve_http, serving
+from innkeepd.inbound.http.server import serve_http, serving
 
 pytestmark = pytest.mark.anyio
 
