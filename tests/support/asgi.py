@@ -23,6 +23,8 @@ class Response:
         """How long the client takes to read a part."""
         self._moved = anyio.Event()
         self._left = anyio.Event()
+        self.returned = anyio.Event()
+        """Set once the app does nothing more for it: a little is done behind the end of an answer."""
 
     def __repr__(self) -> str:
         return f"<Response {self.status} {self.body[:200]!r}>"
@@ -130,14 +132,17 @@ class AsgiClient:
             finally:
                 self.running -= 1
                 response.is_over = True
+                response.returned.set()
                 response._tell()
 
         self._tasks.start_soon(run)
         return response
 
     async def ask(self, method: str, path: str, body: Any = None, **more: Any) -> Response:
-        """Send a request and wait for the whole answer."""
-        return await self.start(method, path, body, **more).end()
+        """Send a request and wait for the whole answer, and for what the app does behind it."""
+        response = await self.start(method, path, body, **more).end()
+        await response.returned.wait()
+        return response
 
     async def get(self, path: str, **more: Any) -> Response:
         return await self.ask("GET", path, **more)

@@ -123,12 +123,12 @@ class App:
             asked.role = None if known == "auto" else known
             if endpoint.kind == "embed":
                 raise HttpFault(400, f'"{asked.name}" does not support embeddings; name a model', "unsupported")
+        passing = Passing(asked, reply, self._journey, self._derived)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_leave_with, receive, tasks.cancel_scope)
+            tasks.start_soon(_leave_with, receive, tasks.cancel_scope, passing)
             if asked.is_promptless:
                 await self._bring(asked, headers, reply)
             else:
-                passing = Passing(asked, reply, self._journey, self._derived)
                 if asked.stream:
                     tasks.start_soon(_hold, passing, tasks.cancel_scope)
                 await self._pass(asked, passing, headers, reply)
@@ -238,11 +238,12 @@ def _refuse_doubles(pairs: list[tuple[bytes, bytes]], headers: Headers) -> None:
                 raise HttpFault(400, f"two {name.decode()} headers; one is the most", "bad_request")
 
 
-async def _leave_with(receive: Receive, scope: anyio.CancelScope) -> None:
-    """End the work when its client has gone."""
+async def _leave_with(receive: Receive, scope: anyio.CancelScope, passing: Passing | None = None) -> None:
+    """End the work when its client has gone; what is done behind a whole answer goes on."""
     while (await receive())["type"] != "http.disconnect":
         pass
-    scope.cancel()
+    if passing is None or not passing.is_ended:
+        scope.cancel()
 
 
 async def _nothing(_lease: Lease) -> Result:

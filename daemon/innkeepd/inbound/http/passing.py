@@ -4,6 +4,7 @@ Until the first byte of an answer nothing is decided: the request may still go t
 streams is told meanwhile, every ten seconds, that somebody is there; after that a failure can only be told in-band.
 """
 
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import anyio
@@ -15,7 +16,7 @@ from innkeepd.inbound.http.derived import Derived
 from innkeepd.inbound.http.errors import HttpFault, error_record, fault_of
 from innkeepd.inbound.http.measure import refuse_overflow
 from innkeepd.inbound.http.reply import Reply
-from innkeepd.inbound.http.stream import Renamed, Tail, error_in
+from innkeepd.inbound.http.stream import Errors, Renamed, Tail
 from innkeepd.outbound.backend import BackendFault
 from innkeepd.outbound.http import Answer
 from innkeepd.outbound.ollama_wire import error_text
@@ -28,6 +29,8 @@ HEARTBEAT = 10.0
 SLOWEST = 4.0
 """Tokens a second that a whole answer is given time for, until its model's own speed has been learned."""
 
+RENEW_WITHIN = 10.0
+"""Seconds for the engine to take a keep-alive for a model that it has in memory."""
 ELSEWHERE = 4096
 """Tokens of a whole answer that an engine elsewhere is given time for; its context is not known."""
 
@@ -103,41 +106,56 @@ class Passing:
         renamed = Renamed(old, asked.name) if old != asked.name else None
         try:
             async with lease.backend.forward("POST", asked.endpoint.path, asked.body_for(lease, old), _SENT) as answer:
-                if answer.status >= 400:
+                if answer.status >= 300:
                     raise await _fault(answer)
                 result = await self._pass_on(answer, lease, renamed)
         except BackendFault as fault:
             if is_fixed and fault.code == "unknown_model":
                 self._derived.forget(old)
             raise
+        await self.finish()
         if is_fixed:
+            # Behind the answer's end and outside its deadline: nobody waits for it, and the lease still keeps others
+            # from unloading the model that it would load again.
+            lease.pace.pause()
             await _renew(lease)
         return result
 
     async def _pass_on(self, answer: Answer, lease: Lease, renamed: Renamed | None) -> Result:
-        asked, reply, pace, tail = self._asked, self._reply, lease.pace, Tail()
+        asked, tail = self._asked, Tail()
+        errors = Errors(asked.api) if asked.stream else None
         async for chunk in answer.chunks():
-            broken = error_in(asked.api, chunk) if asked.stream else None
-            data = chunk if broken is None else broken[0]
-            if renamed is not None:
-                data = renamed.feed(data)
-            if data:
-                if pace.first_token is None:
-                    self._held.cancel()
-                    if not reply.begun:
-                        await self._head(answer.status, _passed_headers(answer, keep_length=renamed is None))
-                pace.went_on()
-                tail.feed(data)
-                if reply.is_full():
-                    pace.pause()
-                await reply.chunk(data)
-                pace.went_on()
+            data, broken = (chunk, None) if errors is None else errors.feed(chunk)
+            await self._pass_part(answer, lease, renamed, tail, data)
             if broken is not None:
-                raise broken[1]
+                raise broken
+        if errors is not None:
+            data, broken = errors.end()
+            await self._pass_part(answer, lease, renamed, tail, data)
+            if broken is not None:
+                raise broken
         if asked.stream and not tail.is_whole(asked.api):
             raise BackendFault("backend_error", "the answer broke off: Ollama closed it without its last record")
         await self._rest(answer, lease, renamed, tail)
         return tail.result()
+
+    async def _pass_part(self, answer: Answer, lease: Lease, renamed: Renamed | None, tail: Tail, data: bytes) -> None:
+        """Pass a part on, renamed, after the head where it is the first; waits for a slow reader."""
+        reply, pace = self._reply, lease.pace
+        if renamed is not None:
+            data = renamed.feed(data)
+        if not data:
+            return
+        if pace.first_token is None:
+            self._held.cancel()
+            if not reply.begun:
+                await self._head(answer.status, _passed_headers(answer, keep_length=renamed is None))
+        pace.went_on()
+        tail.feed(data)
+        if reply.is_full():
+            pace.pause()
+        await reply.chunk(data)
+        pace.went_on()
 
     async def _rest(self, answer: Answer, lease: Lease, renamed: Renamed | None, tail: Tail) -> None:
         """What has no line's end of its own: an answer in one piece."""
@@ -156,10 +174,16 @@ class Passing:
 
     # ---- the end ----
 
+    @property
+    def is_ended(self) -> bool:
+        """Whether the client has been told everything: its leaving ends nothing any more."""
+        return self._ended
+
     async def finish(self) -> None:
         """The whole answer has been passed on."""
-        self._ended = True
-        await self._reply.end()
+        if not self._ended:
+            self._ended = True
+            await self._reply.end()
 
     async def fail(self, failure: Failure) -> None:
         """Tell a failure: as an answer, or as the last record of one that has begun."""
@@ -168,10 +192,11 @@ class Passing:
             return
         self._ended = True
         fault = told_fault(failure, self._asked)
-        if self._reply.begun:
-            await self._reply.end(error_record(self._asked.api, fault) if self._asked.stream else b"")
-        else:
+        if not self._reply.begun:
             await self._reply.fault(self._asked.api, fault)
+        elif self._asked.stream:
+            await self._reply.end(error_record(self._asked.api, fault))
+        # An answer in one piece that has begun is left unfinished: its connection is cut, so that no half looks whole.
 
 
 def told_fault(failure: Failure, asked: Asked) -> HttpFault:
@@ -192,6 +217,8 @@ def empty_record(asked: Asked, name: str) -> dict[str, object]:
 
 async def _fault(answer: Answer) -> BackendFault:
     text = error_text(await answer.read())
+    if answer.status < 400:
+        return BackendFault("backend_error", f"the engine redirects ({answer.status}), which is not followed")
     return BackendFault(classify(answer.status, text), text, status=answer.status)
 
 
@@ -202,7 +229,6 @@ def _passed_headers(answer: Answer, *, keep_length: bool) -> list[tuple[bytes, b
 
 async def _renew(lease: Lease) -> None:
     """``/v1`` has set the model's stay back to Ollama's five minutes."""
-    try:
+    with anyio.move_on_after(RENEW_WITHIN), suppress(BackendFault):
         await lease.backend.load(lease.model, context=lease.context or 0, keep_alive=lease.keep_alive)
-    except BackendFault:
-        return  # the next look at /api/ps tells what became of it
+    # Where it failed the next look at /api/ps tells what became of it.

@@ -35,16 +35,69 @@ _NUMBERS = re.compile(
 )
 _REASON = re.compile(rb'"(?:done_reason|finish_reason|stop_reason)":"([a-z_]+)"')
 _NANOSECONDS = 1e-9
+_LINE_FEED = ord("\n")
+LONGEST_ERROR = 64 * 1024
+"""Bytes of an error record that are waited for; what is longer is judged by its beginning."""
 
 
-def error_in(api: Api, chunk: bytes) -> tuple[bytes, BackendFault] | None:
-    """What comes before an error record in this chunk of a stream, and the error; None where there is none."""
-    for mark in _ERRORS[api]:
-        at = 0 if chunk.startswith(mark) else chunk.find(b"\n" + mark) + 1
-        if at or chunk.startswith(mark):
-            text = _words(chunk[at:])
-            return chunk[:at], BackendFault(classify(None, text), text)
-    return None
+class Errors:
+    """Finds the error record of a stream, however its bytes are cut.
+
+    Of a line that may yet turn out to be one nothing is passed on before it is whole, so that an error before the first
+    token is still an attempt that failed. ``feed`` and ``end`` give what may be passed on, and the
+    error where there is one.
+    """
+
+    def __init__(self, api: Api) -> None:
+        self._marks = _ERRORS[api]
+        self._kept = b""
+        self._at_start = True
+
+    def __repr__(self) -> str:
+        return f"<Errors {len(self._kept)} bytes kept>"
+
+    def feed(self, chunk: bytes) -> tuple[bytes, BackendFault | None]:
+        """More of the stream."""
+        data = self._kept + chunk if self._kept else chunk
+        found = self._found(data)
+        if found is None:
+            cut = self._undecided(data)
+            self._kept = data[cut:]
+            if cut:
+                self._at_start = data[cut - 1] == _LINE_FEED
+            return (data[:cut] if self._kept else data), None
+        at, mark = found
+        record = data[at:]
+        if record.count(b"\n") >= (2 if mark.startswith(b"event") else 1) or len(record) > LONGEST_ERROR:
+            self._kept = b""
+            return data[:at], _fault(record)
+        self._kept, self._at_start = record, True
+        return data[:at], None
+
+    def end(self) -> tuple[bytes, BackendFault | None]:
+        """The stream is over: what was kept is an error record without its end, or no error at all."""
+        kept, self._kept = self._kept, b""
+        return (b"", _fault(kept)) if self._found(kept) else (kept, None)
+
+    def _found(self, data: bytes) -> tuple[int, bytes] | None:
+        """Where the first error record begins, and by which mark it is known."""
+        for mark in self._marks:
+            at = 0 if self._at_start and data.startswith(mark) else data.find(b"\n" + mark) + 1
+            if at or (self._at_start and data.startswith(mark)):
+                return at, mark
+        return None
+
+    def _undecided(self, data: bytes) -> int:
+        """Where the last line begins, if it may become a mark; else the end."""
+        at = data.rfind(b"\n") + 1
+        last = data[at:]
+        is_line = at > 0 or self._at_start
+        return at if is_line and last and any(mark.startswith(last) for mark in self._marks) else len(data)
+
+
+def _fault(record: bytes) -> BackendFault:
+    text = _words(record)
+    return BackendFault(classify(None, text), text)
 
 
 def _words(record: bytes) -> str:
@@ -89,24 +142,50 @@ class Tail:
 
 
 class Renamed:
-    """Puts another model's name into each record of an answer, whose first ``"model"`` it is; cut anywhere."""
+    """Puts another model's name into each record of an answer, whose first ``"model"`` it is; cut anywhere.
+
+    Looks at each byte once and keeps no more than the length of the name: an answer in one line may have any length.
+    """
 
     def __init__(self, old: str, new: str) -> None:
         self._old = b'"model":' + msgspec.json.encode(old)
         self._new = b'"model":' + msgspec.json.encode(new)
         self._rest = b""
+        self._is_done = False
+        """Whether this record has got its name."""
 
     def __repr__(self) -> str:
         return f"<Renamed {self._old!r} to {self._new!r}>"
 
     def feed(self, chunk: bytes) -> bytes:
-        """The lines that are complete by now."""
+        """What is decided by now: everything but an end that may be the beginning of the name."""
         data = self._rest + chunk if self._rest else chunk
-        cut = data.rfind(b"\n") + 1
-        self._rest = data[cut:]
-        return b"".join(line.replace(self._old, self._new, 1) for line in data[:cut].splitlines(keepends=True))
+        out: list[bytes] = []
+        at, self._rest = 0, b""
+        while at < len(data):
+            feed = data.find(b"\n", at)
+            end = feed + 1 if feed >= 0 else len(data)
+            found = -1 if self._is_done else data.find(self._old, at, end)
+            if found >= 0:
+                out += (data[at:found], self._new)
+                at, self._is_done = found + len(self._old), True
+            elif feed < 0 and not self._is_done:
+                end = self._undecided(data, at)
+                self._rest = data[end:]
+            out.append(data[at:end])
+            if feed < 0:
+                break
+            at, self._is_done = end, False
+        return b"".join(out)
+
+    def _undecided(self, data: bytes, at: int) -> int:
+        """Where the end begins that may be the beginning of the name."""
+        for start in range(max(at, len(data) - len(self._old) + 1), len(data)):
+            if self._old.startswith(data[start:]):
+                return start
+        return len(data)
 
     def end(self) -> bytes:
         """What is left."""
         rest, self._rest = self._rest, b""
-        return rest.replace(self._old, self._new, 1)
+        return rest

@@ -253,9 +253,48 @@ async def test_a_slow_reader_is_no_stall_of_the_model():
     async with open_inn(timeouts={"stall": 5.0}) as inn:
         answer = inn.chat(options={"num_predict": 5})
         answer.is_full = True
-        answer.seconds = 20.0
+        answer.seconds = 4.0
         assert (await answer.end()).lines[-1]["done"] is True
         assert inn.house.records[-1]["outcome"] == "answered"
+
+
+@pytest.mark.parametrize("path", ["/api/chat", "/v1/chat/completions"])
+async def test_a_client_that_reads_nothing_is_cut_off_and_its_lease_given_to_the_next(path):
+    async with open_inn(timeouts={"stall": 5.0}) as inn:
+        stuck = inn.http.start("POST", path, body_for(path, stream=True))
+        await stuck.until(lambda it: it.chunks)
+        stuck.is_full = True
+        stuck.seconds = 1e9
+        began = anyio.current_time()
+        other = await inn.chat(QWEN, "debug this").end()
+        assert other.lines[-1]["done"] is True
+        record = next(each for each in inn.house.records if each["model"] != QWEN)
+        assert (record["outcome"], record["code"]) == ("cancelled", "cancelled")
+        assert "read nothing for 5 s" in record["message"]
+        assert anyio.current_time() - began < 60
+        assert not inn.house.keeper.places()
+
+
+async def test_the_keep_alive_is_renewed_behind_the_answer_and_nobody_waits_for_it():
+    async with open_inn(timeouts={"stall": 5.0}) as inn:
+        backend = inn.house.keeper.backend
+        load, asked = backend.load, anyio.Event()
+
+        async def slow(*said, **more):
+            asked.set()
+            await anyio.sleep(8)
+            await load(*said, **more)
+
+        await inn.http.post("/v1/chat/completions", body_for("/v1/chat/completions"))
+        backend.load = slow
+        asked = anyio.Event()
+        answer = inn.http.start("POST", "/v1/chat/completions", body_for("/v1/chat/completions"))
+        await asked.wait()
+        assert answer.json["choices"]
+        assert answer.is_over
+        answer.leave()
+        await answer.returned.wait()
+        assert [record["outcome"] for record in inn.house.records] == ["answered", "answered"]
 
 
 async def test_embeddings_come_in_every_shape():
