@@ -58,15 +58,33 @@ async def test_a_log_that_cannot_be_opened_goes_to_stderr(monkeypatch):
     assert opened[-1] == ("/dev/null", True)
 
 
-async def test_a_port_that_stays_closed_is_told_by_status(monkeypatch):
-    async def taken(*_args, **_more):
+async def test_a_port_that_stays_closed_is_told_by_status_and_tried_again_until_it_opens(monkeypatch):
+    tries = []
+
+    async def taken(*_args, opened, **_more):
+        tries.append(anyio.current_time())
+        if len(tries) == 3:
+            opened()
+            await anyio.sleep_forever()
         return "the HTTP port stays closed: taken"
 
     monkeypatch.setattr("innkeepd.inbound.http.server.serve_http", taken)
-    async with open_house(config(http={"enabled": True})) as house:
-        await house.rooms.serve_http()
-        status = await house.connect().status()
-        assert status.warnings == ["the HTTP port stays closed: taken"]
+    async with open_house(config(http={"enabled": True})) as house, anyio.create_task_group() as tasks:
+        tasks.start_soon(house.rooms.serve_http)
+        client = house.connect()
+        await anyio.sleep(rooms.OPEN_EVERY * 1.5)
+        assert (await client.status()).warnings == ["the HTTP port stays closed: taken"]
+        await anyio.sleep(rooms.OPEN_EVERY)
+        assert (await client.status()).warnings == []
+        assert len(tries) == 3
+        tasks.cancel_scope.cancel()
+
+
+async def test_a_port_that_may_not_open_is_not_tried_again():
+    async with open_house(config(http={"enabled": True, "host": "0.0.0.0"})) as house:
+        with anyio.fail_after(1):
+            await house.rooms.serve_http()
+        assert "token is not set" in (await house.connect().status()).warnings[0]
 
 
 def test_the_canonical_line_is_made_of_the_record(monkeypatch):
