@@ -52,7 +52,7 @@ class House:
 
     def learn(self, resident: Residency) -> None:
         """What it is seen to take it will take again."""
-        self._learned[resident.weights, resident.context] = resident.footprint
+        self._learned[resident.weights, resident.context] = resident.settled
 
     def take(self, size: int, began: float) -> None:
         """Reckon with bytes taken (given back where negative) since ``began``, until free memory is measured again."""
@@ -147,7 +147,8 @@ class House:
         """Whether somebody else's load broke a rule and nothing that mends it is under way."""
         if any(resident.state == UNLOADING for resident in self.residents.values()):
             return False
-        return self.has_too_many_heavy() or self.used() > self.budget
+        settled = sum(resident.settled for resident in self.residents.values())
+        return self.has_too_many_heavy() or settled > self.budget
 
 
 def obstacle(house: House, weights: str, need: int, cooling: Cooling | None, now: float) -> Passed | None:
@@ -171,7 +172,7 @@ def obstacle(house: House, weights: str, need: int, cooling: Cooling | None, now
         return Passed(weights, "never_fits", text)
     pinned = [r for r in house.residents.values() if r.weights in house.pins and r.weights != weights]
     heavy_pinned = sum(resident.heavy for resident in pinned)
-    if (spec.heavy and heavy_pinned >= house.heavy_limit) or size + sum(r.footprint for r in pinned) > house.budget:
+    if (spec.heavy and heavy_pinned >= house.heavy_limit) or size + sum(r.settled for r in pinned) > house.budget:
         return beside_pinned(house, weights, pinned)
     if house.pressure == "critical":
         return Passed(weights, "memory_pressure", f"memory pressure is critical: {spec.name} is not loaded now")

@@ -91,6 +91,15 @@ class Seen(Struct, frozen=True):
     size: int
     context: int | None = None
     expires: float | None = None
+    on_gpu: int | None = None
+
+
+class Weight(Struct, frozen=True):
+    """What the process of a loaded model holds, bytes: ``total``, and ``private`` without pages mapped from files."""
+
+    weights: str
+    total: int
+    private: int
 
 
 # ---- events --------------------------------------------------------------------------------------------------------
@@ -158,6 +167,12 @@ class Observed(Struct, frozen=True, tag=True):
     running: tuple[Seen, ...]
 
 
+class Weighed(Struct, frozen=True, tag=True):
+    """The processes of loaded models were weighed; one that is not named could not be found."""
+
+    runners: tuple[Weight, ...]
+
+
 class Judged(Struct, frozen=True, tag=True):
     """What a remote model showed when it was asked; ``code`` is None where it answered."""
 
@@ -212,6 +227,7 @@ Event: TypeAlias = (
     | LoadEnded
     | UnloadEnded
     | Observed
+    | Weighed
     | Judged
     | PinSet
     | UnloadAsked

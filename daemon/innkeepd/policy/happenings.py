@@ -78,7 +78,7 @@ def _load_ended(inn: Inn, event: ev.LoadEnded, now: float) -> None:
         return
     resident.turn("loaded", now)
     resident.used = now
-    resident.footprint = event.footprint or resident.footprint
+    resident.footprint = resident.fresh = event.footprint or resident.footprint
     if event.footprint:
         inn.house.learn(resident)
     inn.house.take(resident.footprint, began)
@@ -97,6 +97,7 @@ def _unload_ended(inn: Inn, event: ev.UnloadEnded, now: float) -> None:
         inn.gone[resident.weights] = now
         return
     resident.stay(now)
+    inn.coming_back.pop(resident.weights, None)
     if resident.wanted_by is not None:
         # It did not leave: whoever needed the room must not load on top of it.
         _fail(inn, resident.wanted_by, event.code, event.message, now)
@@ -150,8 +151,9 @@ def _look_at(inn: Inn, resident: Residency, line: ev.Seen, sent: float, now: flo
     if moved and resident.used <= resident.looked and not inn.is_busy(resident.weights):
         resident.used = now  # nobody of ours moved its end since the last look: somebody else's request did
     resident.expires, resident.looked = line.expires, max(resident.looked, sent)
-    if line.size > resident.footprint:  # a runner that grows (MLX): what it was seen to take it will take again
-        resident.footprint = line.size
+    resident.on_gpu = line.on_gpu
+    if line.size > resident.settled:  # a runner that grows (MLX): what it was seen to take it will take again
+        resident.take(line.size)
         inn.house.learn(resident)
 
 
@@ -168,11 +170,25 @@ def _adopt(inn: Inn, line: ev.Seen, now: float) -> None:
         used=now,
         expires=line.expires,
         spared=inn.held_until is not None,
+        fresh=size,
+        on_gpu=line.on_gpu,
     )
     resident.turn("seen", now)
     inn.house.residents[line.weights] = resident
     if line.size:
         inn.house.learn(resident)
+
+
+def _weighed(inn: Inn, event: ev.Weighed, _now: float) -> None:
+    for weight in event.runners:
+        resident = inn.house.residents.get(weight.weights)
+        if resident is None or not resident.is_resident:
+            continue
+        if resident.owned and resident.process is None and weight.total > resident.settled:
+            # Right after our own load nothing has grown yet: ``/api/ps`` tells too little.
+            resident.take(weight.total)
+            inn.house.learn(resident)
+        resident.weigh(weight.total, weight.private)
 
 
 def _judged(inn: Inn, event: ev.Judged, now: float) -> None:
@@ -195,6 +211,7 @@ def _pin_set(inn: Inn, event: ev.PinSet, _now: float) -> None:
 
 def _unload_asked(inn: Inn, event: ev.UnloadAsked, _now: float) -> None:
     for weights in event.weights:
+        inn.coming_back.pop(weights, None)
         if weights in inn.house.residents:
             inn.house.residents[weights].leaving = True
 
@@ -211,6 +228,7 @@ def _hold_began(inn: Inn, event: ev.HoldBegan, now: float) -> None:
         for resident in inn.house.residents.values():
             resident.spared = False
     inn.held_until = event.until
+    inn.coming_back.clear()
 
 
 def _hold_ended(inn: Inn, _event: ev.HoldEnded, _now: float) -> None:
@@ -234,6 +252,7 @@ _CHANGES: dict[type, Callable[[Inn, Any, float], None]] = {
     ev.LoadEnded: _load_ended,
     ev.UnloadEnded: _unload_ended,
     ev.Observed: _observed,
+    ev.Weighed: _weighed,
     ev.Judged: _judged,
     ev.PinSet: _pin_set,
     ev.UnloadAsked: _unload_asked,

@@ -6,7 +6,12 @@ without end.
 """
 
 from innkeepd.policy.inn import Inn
-from innkeepd.policy.residency import Residency
+from innkeepd.policy.residency import UNLOADING, Residency
+
+RECYCLE_EVERY = 3600.0
+"""Seconds between two times that a grown model is unloaded and loaded anew: its users pay for each with a load."""
+DRAIN_AFTER = 60.0
+"""Seconds over the budget after which a model that is never idle starts nothing new, so that it can be recycled."""
 
 
 def asked_out(inn: Inn) -> list[Residency]:
@@ -36,6 +41,48 @@ def out_of_order(inn: Inn, now: float) -> Residency | None:
     if first.rest_until > now or (is_last and (inn.is_busy(first.weights) or inn.waiting_for(first))):
         return None
     return first
+
+
+def overgrown(inn: Inn, now: float) -> list[Residency]:
+    """Growth since their loads puts the models over the budget: those that mend it, the most grown first.
+
+    A runner keeps old conversations in memory (up to 8 GiB each by default since 0.30) and Ollama counts none of it.
+    """
+    excess = _excess(inn)
+    found: list[Residency] = []
+    for resident in sorted(inn.house.residents.values(), key=lambda r: -r.grown):
+        if excess <= 0 or not resident.grown:
+            break
+        if resident.is_resident and resident.rest_until <= now:
+            found.append(resident)
+            excess -= resident.grown
+    return found
+
+
+def may_recycle(inn: Inn, resident: Residency, now: float) -> bool:
+    """Whether it may be unloaded and loaded anew: at most once an hour."""
+    return inn.recycled.get(resident.weights, float("-inf")) + RECYCLE_EVERY <= now
+
+
+def instead_of(inn: Inn, resident: Residency) -> Residency | None:
+    """Who leaves for good where a grown model may not be recycled again.
+
+    Another one that nobody uses now and that makes enough room, the longest unused; else the grown one itself; where
+    that is pinned, whoever else nobody uses.
+    """
+    others = [
+        r for r in inn.house.evictable() if r is not resident and not inn.is_busy(r.weights) and not inn.waiting_for(r)
+    ]
+    enough = [other for other in others if other.footprint >= _excess(inn)]
+    if not enough and resident.weights not in inn.house.pins:
+        return resident
+    return min(enough or others, key=lambda r: r.used, default=None)
+
+
+def _excess(inn: Inn) -> int:
+    """Bytes over the budget once what is leaving already has left."""
+    staying = (r.footprint for r in inn.house.residents.values() if r.state != UNLOADING)
+    return sum(staying) - inn.house.budget
 
 
 def pressed_out(inn: Inn, now: float) -> list[Residency]:

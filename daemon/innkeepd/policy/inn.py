@@ -27,6 +27,12 @@ class Inn:
         self.gone: dict[str, float] = {}
         """When each model left memory by our doing: an older answer of ``/api/ps`` may still show it."""
         self.is_closing = False
+        self.over_since: float | None = None
+        """Since when the growth of loaded models has been over the budget."""
+        self.recycled: dict[str, float] = {}
+        """When each model was last unloaded to be loaded anew."""
+        self.coming_back: dict[str, int] = {}
+        """Models that are unloaded to be loaded anew, and the context that they had."""
 
     def obey(self, rules: Rules) -> None:
         """Take new rules."""
@@ -39,6 +45,7 @@ class Inn:
         twin = copy(self)
         twin.house, twin.line, twin.leases = self.house.twin(), self.line.twin(), self.leases.twin()
         twin.cooling, twin.gone = dict(self.cooling), dict(self.gone)
+        twin.recycled, twin.coming_back = dict(self.recycled), dict(self.coming_back)
         return twin
 
     def is_held_from(self, weights: str) -> bool:

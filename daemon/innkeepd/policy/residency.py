@@ -11,6 +11,9 @@ while.
 
 from msgspec import Struct
 
+LEAST_GROWTH = 64 * 2**20
+"""Bytes of growth below which a process counts as it was loaded: buffers are touched for the first time, heaps breathe."""
+
 ABSENT, LOADING, RESIDENT, UNLOADING = "absent", "loading", "resident", "unloading"
 
 TRANSITIONS: dict[tuple[str, str], str] = {
@@ -65,6 +68,14 @@ class Residency(Struct):
     """How many unloads of it have failed in a row."""
     rest_until: float = 0.0
     """It did not go last time: the house does not try again before this."""
+    fresh: int = 0
+    """Bytes that it took right after its load; 0: not told apart from ``footprint``, which counts its growth too."""
+    process: int | None = None
+    """Bytes that its process held when it was last weighed."""
+    private: int | None = None
+    """The least private bytes that its process was weighed with: what lies above is growth."""
+    on_gpu: int | None = None
+    """Bytes of it on the GPU as ``/api/ps`` tells; None: not told."""
 
     def turn(self, event: str, now: float) -> None:
         """Go to the next state. Raises ``IllegalTransition``."""
@@ -80,6 +91,33 @@ class Residency(Struct):
         self.stays += 1
         self.rest_until = now + min(60.0, 5.0 * 2 ** min(self.stays - 1, 4))
         self.leaving = False
+
+    @property
+    def settled(self) -> int:
+        """Bytes without what it has grown since its load."""
+        return self.fresh or self.footprint
+
+    @property
+    def grown(self) -> int:
+        """Bytes that it has grown since its load."""
+        return self.footprint - self.settled
+
+    def take(self, size: int) -> None:
+        """It takes at least ``size`` bytes without any growth."""
+        grown = self.grown
+        self.fresh = max(self.settled, size)
+        self.footprint = max(self.footprint, self.fresh + grown if grown else self.fresh)
+
+    def weigh(self, total: int, private: int) -> None:
+        """Its process was weighed, bytes. Growth is what is private beyond the least seen, or all beyond its load.
+
+        Where weights are mapped from their file, ``private`` leaves them out and ``total`` may do so too.
+        """
+        self.process = total
+        self.private = private if self.private is None else min(self.private, private)
+        counted = max(total, self.settled + private - self.private)
+        self.fresh = self.settled
+        self.footprint = counted if counted - self.fresh >= LEAST_GROWTH else self.fresh
 
     @property
     def is_resident(self) -> bool:

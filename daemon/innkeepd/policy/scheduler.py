@@ -141,13 +141,41 @@ class Scheduler:
         if (extra := housekeeping.out_of_order(self.inn, now)) is not None:
             self._unload_idle([extra], "order", now)
             draining.add(extra.weights)
+        draining |= self._trim(now)
         if self.house.is_changing():
             self._settle_wishes(now)  # whoever counted on what is leaving may want something else
         self._making_room = self._swap(now) - draining
         draining |= self._making_room
+        self._bring_back(now)
         self._unload_idle(housekeeping.pressed_out(self.inn, now), "pressure", now)
         self._unload_idle(housekeeping.idled_out(self.inn, now), "idle", now)
         return draining
+
+    def _trim(self, now: float) -> set[str]:
+        """Growth over the budget: recycle what has grown at a quiet moment. Returns who starts nothing new for it."""
+        grown = housekeeping.overgrown(self.inn, now)
+        if not grown:
+            self.inn.over_since = None
+            return set()
+        since = self.inn.over_since = now if self.inn.over_since is None else self.inn.over_since
+        is_overdue = since + housekeeping.DRAIN_AFTER <= now
+        quiet = [r for r in grown if is_overdue or not self.inn.waiting_for(r)]
+        again = [r for r in quiet if housekeeping.may_recycle(self.inn, r, now)]
+        self._unload_idle(again, "recycle", now)
+        others = {id(r): r for each in quiet if each not in again and (r := housekeeping.instead_of(self.inn, each))}
+        self._unload_idle(list(others.values()), "growth", now)
+        return {r.weights for r in quiet} if is_overdue else set()
+
+    def _bring_back(self, now: float) -> None:
+        """Load what was recycled, unless somebody else's load comes first or took the room."""
+        for weights, had in list(self.inn.coming_back.items()):
+            if self.house.is_changing():
+                return
+            del self.inn.coming_back[weights]
+            if weights in self.house.specs:
+                context = max(had, self.inn.context_for(weights))
+                if fits(self.house, weights, context):
+                    self._load(weights, now, context)
 
     def _swap(self, now: float) -> set[str]:
         """2a, 2b, 2c: bring in what fits, else make room for the head of the line."""
@@ -239,8 +267,8 @@ class Scheduler:
 
     # ---- acts ----
 
-    def _load(self, weights: str, now: float) -> None:
-        context = self.inn.context_for(weights)
+    def _load(self, weights: str, now: float, context: int | None = None) -> None:
+        context = self.inn.context_for(weights) if context is None else context
         heavy, size = self.house.specs[weights].heavy, self.house.bytes_for(weights, context)
         resident = Residency(weights, context=context, footprint=size, heavy=heavy, op=self._next_op())
         resident.turn("load", now)
@@ -256,6 +284,9 @@ class Scheduler:
 
     def _unload(self, resident: Residency, reason: str, now: float, wanted_by: str | None = None) -> None:
         resident.op, resident.wanted_by = self._next_op(), wanted_by
+        if reason == "recycle":
+            self.inn.recycled[resident.weights] = now
+            self.inn.coming_back[resident.weights] = resident.context
         resident.turn("unload", now)
         self._actions.append(ev.Unload(resident.op, resident.weights, reason, wanted_by))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from innkeepd.policy.housekeeping import DRAIN_AFTER, RECYCLE_EVERY
 from innkeepd.policy.inn import Inn
 
 
@@ -15,6 +16,9 @@ def next_timer(inn: Inn, now: float) -> float | None:
 
 def of_residents(inn: Inn) -> Iterator[float]:
     """When a resident may leave though nothing else happens."""
+    if inn.over_since is not None:
+        yield inn.over_since + DRAIN_AFTER
+        yield from (at + RECYCLE_EVERY for at in inn.recycled.values())
     for resident in inn.house.residents.values():
         yield resident.rest_until
         idle = inn.idle_at(resident)
