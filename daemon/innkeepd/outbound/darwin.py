@@ -1,6 +1,6 @@
 """The door to the macOS kernel: ``host_statistics64`` and ``sysctlbyname`` of libSystem by ctypes, no process started.
 
-The same calls that ``vm_stat`` and ``sysctl`` make. Nothing here has been run on a Mac by us; it is tested through
+The same calls that ``vm_stat`` and ``sysctl`` make, and ``proc_pid_rusage`` for single processes. Nothing here has been run on a Mac by us; it is tested through
 the C calling convention against a libSystem made of recordings.
 """
 
@@ -15,6 +15,13 @@ _VM_INFO64_WORDS = 38
 """HOST_VM_INFO64_COUNT up to total_uncompressed_pages_in_compressor; newer kernels append more and honour it."""
 _VM_STATISTICS64 = struct.Struct("=4I9Q2I4Q4IQ")
 _SWAP_USAGE = struct.Struct("=3Q2I")
+
+
+_RUSAGE_INFO_V4 = 4
+_RUSAGE_BYTES = 1024
+"""Room for ``struct rusage_info_v4`` (296 bytes) and what newer kernels may add."""
+_PHYS_FOOTPRINT = 72
+"""Offset of ``ri_phys_footprint``: a uuid of 16 bytes, then seven 64-bit counters (``sys/resource.h``)."""
 
 
 class KernelError(Exception):
@@ -36,6 +43,10 @@ class Kernel:
             self_port = lib.mach_host_self
         except (OSError, AttributeError) as fault:
             raise KernelError(f"libSystem: {fault}") from fault
+        self._rusage = getattr(lib, "proc_pid_rusage", None)
+        if self._rusage is not None:
+            self._rusage.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_void_p]
+            self._rusage.restype = ctypes.c_int
         word = ctypes.POINTER(ctypes.c_uint32)
         length = ctypes.POINTER(ctypes.c_size_t)
         self._statistics.argtypes = [ctypes.c_uint32, ctypes.c_int, ctypes.c_void_p, word]
@@ -99,6 +110,17 @@ class Kernel:
             return None
         total, _available, used, _page, _encrypted = _SWAP_USAGE.unpack_from(raw)
         return total, used
+
+    def footprint(self, pid: int) -> int | None:
+        """``ri_phys_footprint`` of a process of ours, bytes: what Activity Monitor calls its memory, Metal's share
+        included, weights that are mapped from their file left out. None where it cannot be asked.
+        """
+        if self._rusage is None:
+            return None
+        buffer = ctypes.create_string_buffer(_RUSAGE_BYTES)
+        if self._rusage(pid, _RUSAGE_INFO_V4, buffer):
+            return None
+        return int.from_bytes(buffer.raw[_PHYS_FOOTPRINT : _PHYS_FOOTPRINT + 8], "little")
 
     def _value(self, name: str) -> bytes | None:
         buffer = ctypes.create_string_buffer(256)

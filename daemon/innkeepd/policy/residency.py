@@ -12,7 +12,7 @@ while.
 from msgspec import Struct
 
 LEAST_GROWTH = 64 * 2**20
-"""Bytes of growth below which a process counts as it was loaded: buffers are touched for the first time, heaps breathe."""
+"""Bytes of growth below which a process counts as it was loaded: buffers are touched late, heaps breathe."""
 
 ABSENT, LOADING, RESIDENT, UNLOADING = "absent", "loading", "resident", "unloading"
 

@@ -64,3 +64,8 @@ def test_the_measured_model_of_379_mb_comes_out_within_a_tenth():
 def test_no_shape_takes_more_than_a_reply_can_say():
     odd = Model("odd", "o", GIB, layers=2**40, kv_heads=2**40, key_length=2**40, value_length=2**40)
     assert GIB < footprint(odd, 32768) < 2**63
+
+
+def test_a_model_in_safetensors_is_the_mlx_engines():
+    assert Model("m", "m", 1, format="safetensors").is_mlx
+    assert not Model("m", "m", 1, format="gguf").is_mlx

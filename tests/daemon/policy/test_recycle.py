@@ -223,8 +223,8 @@ def test_a_model_that_had_a_larger_context_comes_back_with_it():
 def test_ten_thousand_requests_on_runners_that_grow_are_never_cut_and_rarely_over_the_budget():
     """Each request leaves 40 to 160 MiB of conversation behind, up to 8 GiB a runner, as llama-server does by default.
 
-    Idle time over the budget is counted while no request runs or waits; processes are weighed every two seconds, and less
-    than ``LEAST_GROWTH`` of a model is not seen.
+    Idle time over the budget is counted while no request runs or waits; processes are weighed every two seconds, and
+    less than ``LEAST_GROWTH`` of a model is not seen.
     """
     dice = random.Random(33)
     at, over, longest = House(), 0.0, 0.0
