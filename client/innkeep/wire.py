@@ -354,7 +354,11 @@ class MemoryState(Struct, frozen=True):
 
 
 class Resident(Struct, frozen=True):
-    """A model in memory; ``owned`` is false for one that another program loaded."""
+    """A model in memory; ``owned`` is false for one that another program loaded.
+
+    ``footprint`` is what counts, bytes: what was told at the load, and ``grown`` since. ``process`` is what its process
+    holds, ``on_cpu`` what of it runs on the CPU beside a GPU; None: not known.
+    """
 
     name: str
     weight: Weight
@@ -365,6 +369,9 @@ class Resident(Struct, frozen=True):
     owned: bool
     since: float
     expires: float | None = None
+    process: int | None = None
+    grown: int = 0
+    on_cpu: int | None = None
 
 
 class Changing(Struct, frozen=True):
@@ -395,6 +402,7 @@ class Counters(Struct, frozen=True):
     fallbacks: int = 0
     refusals: int = 0
     foreign_loads: int = 0
+    recycles: int = 0
 
 
 class Status(_Reply, frozen=True, tag="status"):
@@ -434,7 +442,10 @@ class Estimate(Struct, frozen=True):
 
 
 class Estimates(Struct, frozen=True):
-    """What past runs taught of a model: seconds, tokens a second, and bytes by context."""
+    """What past runs taught of a model: seconds, tokens a second, and bytes by context.
+
+    ``growths`` are the most bytes that it grew since a load, by ``context@version`` of Ollama.
+    """
 
     load: Estimate | None = None
     unload: Estimate | None = None
@@ -442,6 +453,7 @@ class Estimates(Struct, frozen=True):
     prefill: Estimate | None = None
     service: Estimate | None = None
     footprints: dict[str, Estimate] = field(default_factory=dict)
+    growths: dict[str, Estimate] = field(default_factory=dict)
 
 
 class ModelState(Struct, frozen=True):

@@ -24,6 +24,7 @@ from innkeepd.outbound.backend import Backend, BackendFault
 from innkeepd.outbound.clock import SleepWatch
 from innkeepd.outbound.memory import MemoryDoor
 from innkeepd.outbound.power import Awake
+from innkeepd.outbound.runners import RunnersDoor
 from innkeepd.place import Place
 from innkeepd.policy import events as ev
 from innkeepd.policy.residency import Residency
@@ -63,6 +64,7 @@ class Counts(Struct):
     fallbacks: int = 0
     refusals: int = 0
     foreign_loads: int = 0
+    recycles: int = 0
 
 
 class Keeper:
@@ -79,6 +81,7 @@ class Keeper:
         sleep_watch: SleepWatch | None = None,
         journal: Callable[[float, ev.Event, list[ev.Action]], None] | None = None,
         learned: Callable[[], None] = lambda: None,
+        runners: RunnersDoor | None = None,
     ) -> None:
         self.catalog = catalog
         self.backend = backend
@@ -89,13 +92,15 @@ class Keeper:
         self.clients = 0
         self.on_event: list[Callable[[str, str, dict[str, Any]], None]] = []
         self.on_fault: Callable[[OwnerFault], None] = _raise
-        self.senses = Senses(self, backend, memory, tasks=tasks, sleep_watch=sleep_watch)
+        self.senses = Senses(self, backend, memory, tasks=tasks, sleep_watch=sleep_watch, runners=runners)
         moves = Moves(
             backend,
             weights_of=self.weights_of,
             free=self.senses.free_now,
             load_timeout=catalog.config.timeouts.load,
             observed=self.senses.proved,
+            pid_of=self.senses.pid_of,
+            is_alive=self.senses.is_alive,
         )
         self.porter = Porter(self, moves, tasks)
         self._tasks = tasks
@@ -237,6 +242,7 @@ class Keeper:
             if isinstance(place.settled, ev.Grant):
                 self.awake.end("answer")
                 self.post(ev.Released(ticket.id))
+                self.senses.want_weigh()
             elif place.settled is None:
                 self.post(ev.Cancelled(ticket.id))
             self.attend()
@@ -404,6 +410,7 @@ class Keeper:
         async with anyio.create_task_group() as group:
             group.start_soon(supervise, "the timer", self._ring, self.report)
             group.start_soon(supervise, "memory samples", self.senses.sample, self.report)
+            group.start_soon(supervise, "weighing of runners", self.senses.weigh_on_demand, self.report)
             group.start_soon(supervise, "the first look", self._begin, self.report)
 
     async def _begin(self) -> None:

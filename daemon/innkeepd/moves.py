@@ -2,7 +2,9 @@
 
 The backend's word proves nothing: Ollama answers ``unload`` at once and frees memory when the last answer has ended,
 and on Metal it does not wait for memory before its next load. So a load is proved by ``/api/ps``, and an unload by
-``/api/ps`` *and* by memory that came back, judged against the fall that was seen at that model's load.
+``/api/ps`` *and* by the end of the runner's process. Where that process is not known (another user's, another machine)
+memory must have come back, judged against the fall that was seen at that model's load; on a Mac that is no good proof,
+because a model that was idle for minutes looks free already.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,6 +20,8 @@ LISTED_WITHIN = 5.0
 """Seconds for ``/api/ps`` to tell under which name a model is loaded; behind a runner that hangs it takes 20."""
 GONE_WITHIN = 30.0
 """Seconds for a model to leave ``/api/ps``."""
+ENDED_WITHIN = 10.0
+"""Seconds more for its process to end: Ollama kills it and waits before it leaves the list, but 0.17.4 does not."""
 BACK_WITHIN = 5.0
 """Seconds more for its memory to come back."""
 GIVEN_UP_WITHIN = 5.0
@@ -62,12 +66,16 @@ class Moves:
         free: Callable[[], int | None],
         load_timeout: float,
         observed: Callable[[float, list[Running]], None] | None = None,
+        pid_of: Callable[[str], int | None] = lambda _weights: None,
+        is_alive: Callable[[int], bool] = lambda _pid: False,
     ) -> None:
         self._backend = backend
         self._weights_of = weights_of
         self._free = free
         self.load_timeout = load_timeout
         self._observed = observed
+        self._pid_of = pid_of
+        self._is_alive = is_alive
         self._falls: dict[str, int] = {}
         self._is_silent = False
 
@@ -97,7 +105,7 @@ class Moves:
 
     async def take_out(self, weights: str, name: str) -> Outcome:
         """Unload and prove it; never raises for what goes wrong out there."""
-        began, before = anyio.current_time(), self._free()
+        began, before, pid = anyio.current_time(), self._free(), self._pid_of(weights)
         running: list[Running] | None = None
         with anyio.move_on_after(LISTED_WITHIN):
             running = await self._running()
@@ -112,7 +120,13 @@ class Moves:
             if self._is_silent:
                 return Outcome("backend_unreachable", f"Ollama does not answer, so {name} may still be in memory")
             return Outcome("load_failed", f"{name} was still in memory {GONE_WITHIN:g} s after its unload")
-        await self._memory_back(weights, before)
+        if pid is None:
+            await self._memory_back(weights, before)
+        elif not await self._ended(pid):
+            return Outcome(
+                "load_failed", f"{name} left /api/ps, but its process {pid} still runs {ENDED_WITHIN:g} s later"
+            )
+        self._falls.pop(weights, None)
         return Outcome(seconds=anyio.current_time() - began)
 
     async def renew(self, name: str, *, context: int, keep_alive: float) -> None:
@@ -179,6 +193,13 @@ class Moves:
         if self._observed is not None:
             self._observed(sent, running)
         return running
+
+    async def _ended(self, pid: int) -> bool:
+        with anyio.move_on_after(ENDED_WITHIN):
+            while self._is_alive(pid):  # noqa: ASYNC110 - a process that is not our child can only be asked
+                await anyio.sleep(POLL[0])
+            return True
+        return False
 
     async def _memory_back(self, weights: str, before: int | None) -> None:
         fall = self._falls.pop(weights, None)

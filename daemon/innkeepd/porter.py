@@ -78,11 +78,13 @@ class Porter:
         self._moving.pop(action.weights, None)
         self._swaps.pop(action.weights, None)
         self._keeper.post(ev.LoadEnded(action.op, outcome.code, outcome.message, outcome.footprint))
+        self._keeper.senses.want_weigh(at_once=True)
 
     async def _unload(self, action: ev.Unload) -> None:
         name = self._keeper.name_of(action.weights)
         self._keeper.counts.unloads += 1
         self._keeper.counts.swaps += action.reason == "eviction"
+        self._keeper.counts.recycles += action.reason == "recycle"
         self._keeper.tell("residency", "unloading", {"model": name, "reason": action.reason})
         self._keeper.senses.watch.hurry(30.0)
         outcome = await self.moves.take_out(action.weights, name)

@@ -30,6 +30,8 @@ from innkeepd.outbound.memory import MemoryDoor, machine_memory
 from innkeepd.outbound.ollama import OllamaBackend
 from innkeepd.outbound.openai import OpenAIBackend
 from innkeepd.outbound.power import Awake, power_door
+from innkeepd.outbound.runners import ProcessRunners, RunnersDoor
+from innkeepd.policy.address import is_loopback
 from innkeepd.policy.estimate import Estimates
 from innkeepd.state import State
 
@@ -58,6 +60,7 @@ class Rooms:
         awake: Awake,
         simulated: bool = False,
         sleep_watch: SleepWatch | None = None,
+        runners: RunnersDoor | None = None,
         journal: Callable[[float, Any, list[Any]], None] | None = None,
         log_request: Callable[[dict[str, Any]], None] = lambda _record: None,
     ) -> None:
@@ -78,6 +81,7 @@ class Rooms:
             sleep_watch=sleep_watch,
             journal=journal,
             learned=self._learned,
+            runners=runners,
         )
         self._kept = anyio.Event()
         self.keeper.pins = self.state.pins()
@@ -222,6 +226,7 @@ async def open_rooms(
         awake=Awake(power_door()),
         simulated=simulator is not None,
         sleep_watch=SleepWatch(),
+        runners=ProcessRunners(config.ollama.url) if simulator is None and _is_here(config.ollama.url) else None,
         journal=_journal(journal),
         log_request=log_request,
     )
@@ -233,6 +238,11 @@ async def open_rooms(
             for backend in backends.values():
                 await backend.aclose()
             records.close()
+
+
+def _is_here(url: str) -> bool:
+    """Whether Ollama runs on this machine, so that its processes can be seen."""
+    return is_loopback(url.split("://")[1].rsplit(":", 1)[0])
 
 
 def backend_elsewhere(said: BackendConfig) -> Backend:

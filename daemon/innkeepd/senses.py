@@ -8,6 +8,7 @@ from anyio.abc import TaskGroup
 from innkeepd.outbound.backend import Backend, BackendFault, Running
 from innkeepd.outbound.clock import SleepWatch
 from innkeepd.outbound.memory import MemoryDoor
+from innkeepd.outbound.runners import Runners, RunnersDoor
 from innkeepd.outbound.watch import Observation, Watch
 from innkeepd.policy import events as ev
 from innkeepd.policy.budget import budget_of
@@ -18,6 +19,10 @@ from innkeepd.policy.verdict import DEFAULT_MOST_LOADED
 if TYPE_CHECKING:
     from innkeepd.keeper import Keeper
 
+WEIGH_AFTER = 2.0
+"""Seconds after the end of an answer at which the runners' processes are weighed, and the least between two times."""
+WEIGH_EVERY = 30.0
+"""Seconds after which they are weighed anew, while something is loaded: other programs may use it too."""
 READ_WITHIN = 10.0
 """Seconds for the list of what is pulled: an Ollama that accepts and never answers must not keep everybody waiting."""
 
@@ -33,6 +38,7 @@ class Senses:
         *,
         tasks: TaskGroup,
         sleep_watch: SleepWatch | None,
+        runners: RunnersDoor | None = None,
     ) -> None:
         self.gauge = PressureGauge()
         self.reading: Reading | None = None
@@ -44,6 +50,12 @@ class Senses:
         self._memory = memory
         self._tasks = tasks
         self._sleep_watch = sleep_watch
+        self.runners = Runners()
+        """The processes as they were last seen."""
+        self._door = runners
+        self._weigh_wanted = anyio.Event()
+        self._weigh_at_once = False
+        self._weighed_at = float("-inf")
         self._strangers: set[str] = set()
         self._learning = False
         self._read_at = float("-inf")
@@ -79,7 +91,10 @@ class Senses:
         pressure = self.gauge.feed(reading.pressure, self._keeper.now())
         if pressure != before:
             self._keeper.tell("memory", f"pressure is {pressure}", {"pressure": pressure})
-        self._keeper.post(ev.Measured(budget.bytes, reading.free_now, pressure, budget.gpu_limit, DEFAULT_MOST_LOADED))
+        orphaned = sum(runner.total or 0 for runner in self.runners.orphans)
+        most = self.runners.most_loaded or DEFAULT_MOST_LOADED
+        room = max(0, budget.bytes - orphaned)
+        self._keeper.post(ev.Measured(room, reading.free_now, pressure, budget.gpu_limit, most))
 
     # ---- what Ollama holds ----
 
@@ -94,12 +109,16 @@ class Senses:
                 "reachable" if seen.reachable else "unreachable",
                 {"url": self._keeper.backend.url, "fault": seen.fault},
             )
+            self.want_weigh()
         if seen.is_blocked and (fault := self.blocked_by()) is not None:
             self._keeper.tell("backend", "blocked", {"url": self._keeper.backend.url, "fault": fault})
         if before is not None and before.version and seen.version and before.version != seen.version:
             data = {"url": self._keeper.backend.url, "from": before.version, "to": seen.version}
             self._keeper.tell("backend", "version changed", data)
             self.look_anew()
+            self.want_weigh()
+        if seen.running and anyio.current_time() - self._weighed_at >= WEIGH_EVERY:
+            self.want_weigh()
         if seen.running is not None:
             if not self._keeper.catalog.models:
                 self.look_anew()
@@ -140,10 +159,16 @@ class Senses:
         """A line in the scheduler's words. The context of an MLX model is a label that its engine does not obey."""
         weights, model = self._keeper.weights_of(line.name), self._keeper.catalog.find(line.name)
         if model is None or not model.is_mlx:
-            return ev.Seen(weights, line.size, line.context, line.expires)
+            return ev.Seen(weights, line.size, line.context, line.expires, self._on_cpu(line))
         context = self._keeper.catalog.context_of(weights)
         self._keeper.catalog.estimates.learned_footprint(weights, context, line.size, most=True)
-        return ev.Seen(weights, line.size, context, line.expires)
+        return ev.Seen(weights, line.size, context, line.expires, self._on_cpu(line))
+
+    def _on_cpu(self, line: Running) -> int | None:
+        """Bytes beside the GPU. Without one all of it is there, which says nothing."""
+        budget = self._keeper.catalog.budget
+        has_gpu = bool(line.on_gpu) or (budget is not None and budget.gpu_limit is not None)
+        return max(0, line.size - line.on_gpu) if line.on_gpu is not None and line.size and has_gpu else None
 
     async def insist(self) -> None:
         """Look at Ollama now. Raises ``BackendFault`` where it does not answer: nothing can be proved then."""
@@ -152,6 +177,65 @@ class Senses:
         if seen is not None and not seen.reachable:
             text = seen.fault or f"Ollama does not answer at {self._keeper.backend.url}"
             raise BackendFault("backend_unreachable", text)
+
+    # ---- what the processes hold ----
+
+    def want_weigh(self, *, at_once: bool = False) -> None:
+        """Something may have grown: weigh the processes soon. ``at_once``: a load has just ended, nothing grew yet."""
+        self._weigh_at_once = self._weigh_at_once or at_once
+        self._weigh_wanted.set()
+
+    async def weigh_on_demand(self) -> None:
+        """Weigh whenever it is wanted, not more often than every ``WEIGH_AFTER`` seconds; asleep while nobody asks."""
+        while self._door is not None:
+            await self._weigh_wanted.wait()
+            if not self._weigh_at_once:
+                await anyio.sleep(WEIGH_AFTER)
+            self._weigh_wanted, self._weigh_at_once = anyio.Event(), False
+            await self.weigh(self._door)
+
+    async def weigh(self, door: RunnersDoor) -> None:
+        """Look at the processes and tell the scheduler what each loaded model holds."""
+        before = self._resident_since()
+        look = await door.look()
+        self._weighed_at = anyio.current_time()
+        orphans, self.runners = self.runners.orphans, look
+        if {runner.pid for runner in orphans} != {runner.pid for runner in look.orphans}:
+            for runner in look.orphans:
+                self._keeper.tell("backend", "runner left behind", {"pid": runner.pid, "bytes": runner.total})
+            self.measure()
+        # One that was loaded anew meanwhile is another process: its weight would be taken for growth.
+        same = {weights for weights, since in self._resident_since().items() if before.get(weights) == since}
+        held = [(runner.weights, runner.total, runner.private) for runner in look.running]
+        told = tuple(
+            ev.Weight(weights, total, private)
+            for weights, total, private in held
+            if weights in same and weights is not None and total is not None and private is not None
+        )
+        if told:
+            self._keeper.post(ev.Weighed(told))
+            self._learn_growth({weight.weights for weight in told})
+
+    def pid_of(self, weights: str) -> int | None:
+        """The process that holds these weights; None where it is not known or gone."""
+        pid = next((runner.pid for runner in self.runners.running if runner.weights == weights), None)
+        return pid if pid is not None and self.is_alive(pid) else None
+
+    def is_alive(self, pid: int) -> bool:
+        """Whether a process still exists."""
+        return self._door is not None and self._door.is_alive(pid)
+
+    def _resident_since(self) -> dict[str, float]:
+        return {r.weights: r.since for r in self._keeper.scheduler.house.residents.values() if r.is_resident}
+
+    def _learn_growth(self, weighed: set[str]) -> None:
+        version = (self.observation.version if self.observation else None) or ""
+        for resident in self._keeper.scheduler.house.residents.values():
+            if resident.weights in weighed and resident.is_resident:
+                estimates = self._keeper.catalog.estimates
+                if resident.owned:
+                    estimates.learned_footprint(resident.weights, resident.context, resident.settled, most=True)
+                estimates.learned_growth(resident.weights, resident.context, version, resident.grown)
 
     # ---- what Ollama has on its disk ----
 

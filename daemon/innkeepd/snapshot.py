@@ -7,10 +7,12 @@ from innkeepd.catalog import mlx_bytes
 from innkeepd.config import Config
 from innkeepd.keeper import Keeper
 from innkeepd.outbound.ollama_proved import unproved
+from innkeepd.outbound.runners import Runner
 from innkeepd.policy import events as ev
+from innkeepd.policy.budget import gib
 from innkeepd.policy.context import asks, is_heavy, takes
 from innkeepd.policy.model import Model
-from innkeepd.policy.residency import LOADING, Residency
+from innkeepd.policy.residency import LEAST_GROWTH, LOADING, Residency
 from innkeepd.policy.verdict import Guest, judge, missing
 
 MLX = "; MLX: Ollama does not obey num_ctx, and it grows with its conversations (the most seen so far counts)"
@@ -64,6 +66,9 @@ def _resident(keeper: Keeper, resident: Residency) -> dict[str, Any]:
         "name": keeper.name_of(resident.weights),
         "weight": "heavy" if resident.heavy else "light",
         "footprint": resident.footprint,
+        "process": resident.process,
+        "grown": resident.grown,
+        "on_cpu": resident.on_cpu,
         "context": resident.context or None,
         "leases": keeper.scheduler.leases.count(resident.weights),
         "pinned": resident.weights in keeper.scheduler.house.pins,
@@ -107,7 +112,23 @@ def warnings(keeper: Keeper) -> list[str]:
     """What a person should know of Ollama, its runners and the engines elsewhere, a sentence each."""
     seen = keeper.senses.observation
     told = [unproved(seen.version if seen else None), keeper.senses.blocked_by()]
-    return [*(text for text in told if text), *engines_away(keeper)]
+    split = [_split(keeper, r) for r in keeper.scheduler.house.residents.values()]
+    orphans = [left_behind(runner) for runner in keeper.senses.runners.orphans]
+    return [*(text for text in (*told, *split) if text), *orphans, *engines_away(keeper)]
+
+
+def left_behind(runner: Runner) -> str:
+    """A sentence about a runner whose Ollama is gone."""
+    size = "" if runner.total is None else f" and holds {gib(runner.total)}"
+    return f"{runner.name} (pid {runner.pid}) was left behind by an Ollama that was killed{size}: kill {runner.pid}"
+
+
+def _split(keeper: Keeper, resident: Residency) -> str | None:
+    """A sentence about one of which a part runs on the CPU of a machine that has a GPU."""
+    if (resident.on_cpu or 0) < LEAST_GROWTH:
+        return None
+    name, size = keeper.name_of(resident.weights), gib(resident.on_cpu or 0)
+    return f"{name} runs partly on the CPU ({size} of it, because they did not fit the GPU): it answers slowly"
 
 
 def engines_away(keeper: Keeper) -> list[str]:

@@ -1,7 +1,7 @@
 """The door to the macOS kernel: ``host_statistics64`` and ``sysctlbyname`` of libSystem by ctypes, no process started.
 
-The same calls that ``vm_stat`` and ``sysctl`` make, and ``proc_pid_rusage`` for single processes. Nothing here has been run on a Mac by us; it is tested through
-the C calling convention against a libSystem made of recordings.
+The same calls that ``vm_stat`` and ``sysctl`` make, and ``proc_pid_rusage`` for single processes. Nothing here has been
+run on a Mac by us; it is tested through the C calling convention against a libSystem made of recordings.
 """
 
 import ctypes
@@ -112,8 +112,9 @@ class Kernel:
         return total, used
 
     def footprint(self, pid: int) -> int | None:
-        """``ri_phys_footprint`` of a process of ours, bytes: what Activity Monitor calls its memory, Metal's share
-        included, weights that are mapped from their file left out. None where it cannot be asked.
+        """``ri_phys_footprint`` of a process of ours, bytes; None where it cannot be asked.
+
+        What Activity Monitor calls its memory: Metal's share included, weights mapped from their file left out.
         """
         if self._rusage is None:
             return None

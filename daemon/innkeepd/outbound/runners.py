@@ -1,4 +1,4 @@
-"""The processes that hold Ollama's models: which there are, what each holds, and those that a killed Ollama left behind.
+"""The processes that hold Ollama's models: which there are, what each holds, which a killed Ollama left behind.
 
 ``/api/ps`` tells what a model took at its load and nothing of what it took since: llama-server keeps up to 8 GiB of old
 conversations, a runner's heap grows. A runner is a child of the process that listens at Ollama's address; which model

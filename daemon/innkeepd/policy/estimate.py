@@ -45,6 +45,8 @@ class Learned(Struct, frozen=True):
     prefill: Average | None = None
     service: Average | None = None
     footprints: dict[str, Average] = field(default_factory=dict)
+    growths: dict[str, Average] = field(default_factory=dict)
+    """The most bytes that it grew since a load, by ``context@version`` of Ollama."""
 
 
 class Estimates:
@@ -83,6 +85,14 @@ class Estimates:
             count = known.count if known is not None else 0
             footprints = before.footprints | {str(context): Average(size, count + 1)}
             self._of[weights] = structs.replace(before, footprints=footprints)
+
+    def learned_growth(self, weights: str, context: int, version: str, size: int) -> None:
+        """It grew by ``size`` bytes since its load, with this context and version of Ollama. The largest wins."""
+        before, key = self.of(weights), f"{context}@{version}"
+        known = before.growths.get(key)
+        if 0 < size < MOST_BYTES and not (known is not None and known.value >= size):
+            grown = Average(size, known.count + 1 if known is not None else 1)
+            self._of[weights] = structs.replace(before, growths=before.growths | {key: grown})
 
     def _learn(self, weights: str, what: str, value: float) -> None:
         if isfinite(value) and value > 0:
@@ -139,7 +149,9 @@ class Estimates:
             except msgspec.ValidationError:
                 continue
             averages = (known.load, known.unload, known.decode, known.prefill, known.service)
-            if all(map(_is_sane, (*averages, *known.footprints.values()))) and all(map(_is_tokens, known.footprints)):
+            if all(map(_is_sane, (*averages, *known.footprints.values(), *known.growths.values()))) and all(
+                map(_is_tokens, known.footprints)
+            ):
                 self._of[weights] = known
 
 

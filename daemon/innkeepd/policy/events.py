@@ -85,13 +85,13 @@ class Passed(Struct, frozen=True):
 
 
 class Seen(Struct, frozen=True):
-    """One line of ``/api/ps``; ``size`` 0 is unknown."""
+    """One line of ``/api/ps``; ``size`` 0 is unknown. ``on_cpu``: bytes that are not on the GPU; None: not known."""
 
     weights: str
     size: int
     context: int | None = None
     expires: float | None = None
-    on_gpu: int | None = None
+    on_cpu: int | None = None
 
 
 class Weight(Struct, frozen=True):

@@ -151,7 +151,7 @@ def _look_at(inn: Inn, resident: Residency, line: ev.Seen, sent: float, now: flo
     if moved and resident.used <= resident.looked and not inn.is_busy(resident.weights):
         resident.used = now  # nobody of ours moved its end since the last look: somebody else's request did
     resident.expires, resident.looked = line.expires, max(resident.looked, sent)
-    resident.on_gpu = line.on_gpu
+    resident.on_cpu = line.on_cpu
     if line.size > resident.settled:  # a runner that grows (MLX): what it was seen to take it will take again
         resident.take(line.size)
         inn.house.learn(resident)
@@ -171,7 +171,7 @@ def _adopt(inn: Inn, line: ev.Seen, now: float) -> None:
         expires=line.expires,
         spared=inn.held_until is not None,
         fresh=size,
-        on_gpu=line.on_gpu,
+        on_cpu=line.on_cpu,
     )
     resident.turn("seen", now)
     inn.house.residents[line.weights] = resident

@@ -74,8 +74,8 @@ class Residency(Struct):
     """Bytes that its process held when it was last weighed."""
     private: int | None = None
     """The least private bytes that its process was weighed with: what lies above is growth."""
-    on_gpu: int | None = None
-    """Bytes of it on the GPU as ``/api/ps`` tells; None: not told."""
+    on_cpu: int | None = None
+    """Bytes of it that run on the CPU beside a GPU, as ``/api/ps`` tells; None: not known, or no GPU."""
 
     def turn(self, event: str, now: float) -> None:
         """Go to the next state. Raises ``IllegalTransition``."""
