@@ -50,9 +50,9 @@ ANNEXES = {"simulator", "service", "replay", "report"}
 other annexes may enter them."""
 
 DOORS = {
-    "keeper": {"backend", "watch", "memory", "clock", "power"},
+    "keeper": {"backend", "watch", "memory", "clock", "power", "runners"},
     "moves": {"backend"},
-    "senses": {"backend", "watch", "memory", "clock"},
+    "senses": {"backend", "watch", "memory", "clock", "runners"},
     "chat": {"backend"},
     "pace": {"backend"},
     "wish": {"backend"},

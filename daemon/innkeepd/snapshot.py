@@ -128,7 +128,7 @@ def _split(keeper: Keeper, resident: Residency) -> str | None:
     if (resident.on_cpu or 0) < LEAST_GROWTH:
         return None
     name, size = keeper.name_of(resident.weights), gib(resident.on_cpu or 0)
-    return f"{name} runs partly on the CPU ({size} of it, because they did not fit the GPU): it answers slowly"
+    return f"{name} runs partly on the CPU ({size} of it did not fit the GPU): it answers slowly"
 
 
 def engines_away(keeper: Keeper) -> list[str]:

@@ -94,6 +94,25 @@ async def test_a_size_that_ps_does_not_tell_is_unknown_and_the_unload_still_wait
     assert yard.moves._falls[LLAMA8.upper()] > 4 * GIB, "without an estimate the whole fall counts"
 
 
+async def test_where_the_process_is_known_its_end_is_the_proof_and_nobody_waits_for_free_memory():
+    """A model that was idle for minutes looks free on a Mac already: waiting for its memory costs 5 s for nothing."""
+    yard, alive = Yard(), [True, True, False]
+    await yard.bring()
+    yard.moves._free = lambda: 0
+    yard.moves._pid_of, yard.moves._is_alive = lambda _weights: 7, lambda _pid: alive.pop(0)
+    outcome = await yard.take()
+    assert (outcome.code, alive, yard.moves._falls) == (None, [], {})
+    assert outcome.seconds < BACK_WITHIN
+
+
+async def test_a_process_that_does_not_end_is_a_failed_unload():
+    yard = Yard()
+    await yard.bring()
+    yard.moves._pid_of, yard.moves._is_alive = lambda _weights: 7, lambda _pid: True
+    outcome = await yard.take()
+    assert (outcome.code, "its process 7 still runs" in outcome.message) == ("load_failed", True)
+
+
 async def test_an_unload_of_what_is_not_there_is_done():
     outcome = await Yard().take()
     assert outcome.code is None

@@ -320,6 +320,7 @@ async def open_house(
     journal: Callable[[float, Any, list[Any]], None] | None = None,
     memory: Any = None,
     transport: Any = None,
+    runners: Any = None,
 ) -> AsyncIterator[House]:
     """A daemon at work. On leaving it everything is cancelled; nothing of its own may have failed."""
     simulator = simulator or Simulator()
@@ -335,6 +336,7 @@ async def open_house(
             awake=Awake(NoPower()),
             simulated=True,
             sleep_watch=sleep.watch() if sleep else None,
+            runners=runners,
             journal=journal,
             log_request=lines.append,
         )

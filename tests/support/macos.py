@@ -54,9 +54,11 @@ def reading(vm_stat, **fields) -> Reading:
 
 
 class FakeLibSystem:
-    """The four functions of libSystem that we call, with a recorded vm_stat and sysctls (bytes by name)."""
+    """The functions of libSystem that we call, with a recorded vm_stat and sysctls (bytes by name)."""
 
-    def __init__(self, vm_stat: str, sysctls: dict[str, bytes], *, code=0, words=38, page_code=0) -> None:
+    def __init__(
+        self, vm_stat: str, sysctls: dict[str, bytes], *, code=0, words=38, page_code=0, footprints=None
+    ) -> None:
         stat = parse_vm_stat(vm_stat)
         count = {name: stat.pages.get(label, 0) for label, name in QUANTITIES.items()}
         self.asked: list[str] = []
@@ -92,6 +94,13 @@ class FakeLibSystem:
             size[0] = len(value)
             return 0
 
+        def proc_pid_rusage(pid, flavor, into):
+            assert flavor == 4
+            if pid not in (footprints or {}):
+                return -1
+            ctypes.memmove(into, struct.pack("=16s35Q", b"uuid", *range(7), footprints[pid], *range(27)), 296)
+            return 0
+
         def mach_host_self():
             self.hosts += 1
             return 7
@@ -102,4 +111,5 @@ class FakeLibSystem:
         self.host_statistics64 = ctypes.CFUNCTYPE(integer, u32, integer, pointer, words_p)(host_statistics64)
         self.host_page_size = ctypes.CFUNCTYPE(integer, u32, size_p)(host_page_size)
         self.sysctlbyname = ctypes.CFUNCTYPE(integer, string, pointer, size_p, pointer, size_t)(sysctlbyname)
+        self.proc_pid_rusage = ctypes.CFUNCTYPE(integer, integer, integer, pointer)(proc_pid_rusage)
         self.mach_host_self = ctypes.CFUNCTYPE(u32)(mach_host_self)

@@ -55,6 +55,15 @@ def test_swap_is_total_and_used_of_the_kernels_struct():
     assert Kernel(FakeLibSystem(M4_24G, {"vm.swapusage": b"short"})).swap() is None
 
 
+def test_the_footprint_of_a_process_is_the_kernels():
+    """``struct rusage_info_v4``: a uuid, then ``ri_phys_footprint`` as the eighth of 35 counters."""
+    kernel = Kernel(FakeLibSystem(M4_24G, {}, footprints={7: 21 * GIB}))
+    assert (kernel.footprint(7), kernel.footprint(8)) == (21 * GIB, None)
+    old = FakeLibSystem(M4_24G, {})
+    del old.proc_pid_rusage
+    assert Kernel(old).footprint(7) is None
+
+
 def test_a_library_without_the_functions_is_an_error():
     with pytest.raises(KernelError, match="libSystem"):
         Kernel(object())

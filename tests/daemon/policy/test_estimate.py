@@ -42,6 +42,18 @@ def test_the_newest_footprint_wins_and_is_counted():
     assert estimates.view("a")["footprints"]["4096"] == {"value": 22, "count": 2}
 
 
+def test_the_most_that_a_model_grew_is_kept_by_context_and_version():
+    estimates = Estimates()
+    for size in (5, 9, 7, 0):
+        estimates.learned_growth("a", 4096, "0.33.0", size)
+    estimates.learned_growth("a", 4096, "0.34.0", 3)
+    assert estimates.view("a")["growths"] == {
+        "4096@0.33.0": {"value": 9, "count": 2},
+        "4096@0.34.0": {"value": 3, "count": 1},
+    }
+    assert Estimates.from_dict(json.loads(json.dumps(estimates.to_dict()))).view("a") == estimates.view("a")
+
+
 def test_estimates_survive_a_restart_through_json_and_forget_what_cannot_be_read():
     estimates = Estimates()
     estimates.learned_load("a", 12.0)
