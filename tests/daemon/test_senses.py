@@ -9,7 +9,6 @@ from innkeepd.outbound.backend import Running
 from innkeepd.outbound.watch import Observation
 from innkeepd.policy.pressure import HOLD
 from innkeepd.policy.reading import Reading
-from innkeepd.simulator.routes import VERSION
 from support.house import LLAMA8, SleepingMac, mock_clock, open_house
 
 pytestmark = pytest.mark.anyio
@@ -55,12 +54,12 @@ async def test_an_odd_fault_while_looking_names_up_is_told_and_outlived(monkeypa
 async def test_another_version_is_told_and_what_is_pulled_is_read_anew():
     async with open_house() as house:
         await house.keeper.senses.ready.wait()
-        heard = []
+        heard, own = [], house.keeper.senses.observation.version
         house.keeper.on_event.append(lambda *event: heard.append(event))
         asked = len(house.asked("/api/tags"))
         house.keeper.senses.observe(Observation(anyio.current_time(), [], "0.99.0"))
         await anyio.sleep(0.1)
-        assert [data["to"] for _, what, data in heard if what == "version changed"] == ["0.99.0", VERSION]
+        assert [data["to"] for _, what, data in heard if what == "version changed"] == ["0.99.0", own]
         assert len(house.asked("/api/tags")) > asked
         house.keeper.senses.observe(Observation(anyio.current_time(), [], "0.99.0"))
         assert any("0.99.0 was never proved" in text for text in snapshot.warnings(house.keeper))
