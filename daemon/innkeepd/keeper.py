@@ -38,7 +38,9 @@ from innkeepd.ticks import ticks
 KEEP_ALIVE = 1800.0
 """Seconds that Ollama is told to keep a model: longer than our own idle time; a dead daemon leaves nothing for ever."""
 FRESH = 2.0
-"""Seconds that an observation is good for: somebody else may have loaded a model since."""
+"""Seconds that an observation is good for: somebody else may have loaded a model since. Time asleep counts."""
+MEASURED_ANEW = 0.1
+"""Seconds between two readings of memory for the sake of requests: a burst reads it once."""
 
 
 class OwnerFault(Exception):
@@ -249,11 +251,13 @@ class Keeper:
 
     async def _look_again(self) -> None:
         """Know what holds before deciding: a model that somebody else threw out must not be granted."""
+        self.senses.notice_sleep()
         seen = self.senses.observation
         if seen is not None and seen.is_blocked:
             return  # the watch goes on asking: nobody waits 7 s behind somebody else's runner
-        if seen is None or not seen.reachable or anyio.current_time() - seen.sent > FRESH:
-            self.senses.measure()
+        if seen is None or not seen.reachable or self.now() - self.senses.seen_at > FRESH:
+            if self.now() - self.senses.measured_at > MEASURED_ANEW:
+                self.senses.measure()
             await self.senses.watch.observe_now()
 
     async def take_out(self, leaving: tuple[str, ...]) -> None:

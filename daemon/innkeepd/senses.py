@@ -46,6 +46,9 @@ class Senses:
         self.ready = anyio.Event()
         self.watch = Watch(backend, self.observe)
         self.slept = 0.0
+        self.seen_at = self.measured_at = float("-inf")
+        """When the last observation was asked for and memory was read last, on the keeper's clock."""
+        self._is_blind = False
         self._keeper = keeper
         self._memory = memory
         self._tasks = tasks
@@ -57,7 +60,7 @@ class Senses:
         self._weigh_at_once = False
         self._weighed_at = float("-inf")
         self._strangers: set[str] = set()
-        self._learning = False
+        self._learning = self._learn_again = False
         self._read_at = float("-inf")
 
     def __repr__(self) -> str:
@@ -65,7 +68,8 @@ class Senses:
 
     # ---- time and memory ----
 
-    def _notice_sleep(self) -> None:
+    def notice_sleep(self) -> None:
+        """Let the keeper's clock catch up with what the machine slept."""
         slept = self._sleep_watch.slept() if self._sleep_watch else 0.0
         if slept:
             self.slept += slept
@@ -74,13 +78,24 @@ class Senses:
             self._keeper.ring_anew()
 
     def free_now(self) -> int | None:
-        """Bytes free as Ollama counts them, read at this instant."""
-        return self._memory.read().free_now
+        """Bytes free as Ollama counts them, read at this instant; None where they cannot be read."""
+        try:
+            return self._memory.read().free_now
+        except OSError:
+            return None
 
     def measure(self) -> None:
-        """Read memory and tell the scheduler."""
-        self._notice_sleep()
-        reading = self.reading = self._memory.read()
+        """Read memory and tell the scheduler; one that cannot be read now is as it was."""
+        self.notice_sleep()
+        self.measured_at = self._keeper.now()
+        try:
+            reading = self.reading = self._memory.read()
+        except OSError as error:  # no descriptor is left
+            if not self._is_blind:
+                self._is_blind = True
+                self._keeper.report("the reading of memory, which stays as it was", error)
+            return
+        self._is_blind = False
         budget = budget_of(reading, self._keeper.catalog.policy)
         if budget is None:
             return
@@ -100,9 +115,10 @@ class Senses:
 
     def observe(self, seen: Observation) -> None:
         """Take what the watch saw."""
-        self._notice_sleep()
+        self.notice_sleep()
         before = self.observation
         self.observation = seen
+        self.seen_at = seen.sent + self.slept
         if before is None or before.reachable != seen.reachable:
             self._keeper.tell(
                 "backend",
@@ -240,8 +256,10 @@ class Senses:
     # ---- what Ollama has on its disk ----
 
     def look_anew(self) -> None:
-        """Somebody changed what is pulled: read it soon."""
-        if not self._learning:
+        """Somebody changed what is pulled: read it soon, and once more where it is just being read."""
+        if self._learning:
+            self._learn_again = True
+        else:
             self._learning = True
             self._tasks.start_soon(self._learn, set[str]())
 
@@ -255,6 +273,9 @@ class Senses:
             self._keeper.report("the look at what is pulled", error)
         finally:
             self._learning = False
+            if self._learn_again:
+                self._learn_again = False
+                self.look_anew()
 
     def knows_for(self) -> float:
         """Seconds since what is pulled was read."""

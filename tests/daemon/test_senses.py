@@ -9,7 +9,7 @@ from innkeepd.outbound.backend import Running
 from innkeepd.outbound.watch import Observation
 from innkeepd.policy.pressure import HOLD
 from innkeepd.policy.reading import Reading
-from support.house import LLAMA8, SleepingMac, mock_clock, open_house
+from support.house import LLAMA8, SleepingMac, mock_clock, open_house, ticket
 
 pytestmark = pytest.mark.anyio
 
@@ -138,3 +138,45 @@ async def test_pressure_is_told_once_and_falls_only_after_it_has_held():
         house.simulator.machine.pressure_level = 1
         await anyio.sleep(HOLD + 20)
         assert heard == ["pressure is warning", "pressure is normal"]
+
+
+async def test_memory_that_cannot_be_read_stays_as_it_was_and_is_told_once():
+    async with open_house() as house:
+        await house.keeper.senses.ready.wait()
+        before, read = house.keeper.senses.reading, house.keeper.senses._memory.read
+
+        def no_descriptor():
+            raise OSError(24, "Too many open files")
+
+        house.keeper.senses._memory.read = no_descriptor
+        for _ in range(3):
+            house.keeper.senses.measure()
+        assert house.keeper.senses.free_now() is None
+        assert house.keeper.senses.reading is before
+        assert len(house.faults) == 1
+        house.keeper.senses._memory.read = read
+        assert isinstance(await house.connect().told("hi", model=LLAMA8), wire.Done)
+        house.faults.clear()
+
+
+async def test_what_is_pulled_while_the_list_is_being_read_is_looked_for_once_more():
+    async with open_house() as house:
+        await house.keeper.senses.ready.wait()
+        asked = len(house.asked("/api/tags"))
+        house.keeper.senses.look_anew()
+        house.keeper.senses.look_anew()
+        house.keeper.senses.look_anew()
+        await anyio.sleep(5)
+        assert len(house.asked("/api/tags")) == asked + 2
+
+
+async def test_an_observation_from_before_a_sleep_is_not_fresh():
+    sleep = SleepingMac()
+    async with open_house(sleep=sleep) as house:
+        await house.keeper.senses.ready.wait()
+        await house.connect().told("hi", model=LLAMA8)
+        await house.keeper.senses.watch.observe_now()
+        asked = len(house.asked("/api/ps"))
+        sleep.asleep += 8 * 3600.0
+        async with house.keeper.line(ticket(house, LLAMA8)):
+            assert len(house.asked("/api/ps")) > asked

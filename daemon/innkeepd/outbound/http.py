@@ -13,6 +13,13 @@ class Unreachable(Exception):
     """No connection could be made, or it broke; ``str()`` says how in one line."""
 
 
+class TooLarge(Exception):
+    """A body of over ``limit`` bytes was to be read as a whole."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the answer has over {limit // 2**20} MiB")
+
+
 class Answer(Protocol):
     """A response whose head has come. Leaving its context closes it, which tells the server that nobody listens."""
 
@@ -27,7 +34,7 @@ class Answer(Protocol):
         ...
 
     async def read(self) -> bytes:
-        """The whole body, at most 16 MiB. Raises ``Unreachable`` when the connection breaks."""
+        """The whole body, at most 16 MiB. Raises ``Unreachable`` when the connection breaks, ``TooLarge``."""
         ...
 
     def chunks(self) -> AsyncIterator[bytes]:

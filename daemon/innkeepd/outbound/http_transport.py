@@ -18,13 +18,16 @@ from weakref import WeakSet
 import anyio.lowlevel
 import anyio.to_thread
 
-from innkeepd.outbound.http import Unreachable
+from innkeepd.outbound.clock import this_instant
+from innkeepd.outbound.http import TooLarge, Unreachable
 from innkeepd.outbound.http_connection import Connection
 
 MAX_BODY = 16 * 2**20
 """Bytes of a body that is read as a whole; streams have no limit, because nothing of theirs is kept."""
 KEPT_FOR = 15.0
 """Seconds that a connection is kept for the next request: servers and sleeping machines drop them without a word."""
+MOST_KEPT = 32
+"""Connections kept: those of a burst that are too many are closed at once."""
 NEXT_ADDRESS = 0.25
 """Seconds until a name's next address is tried while the first is silent (RFC 8305)."""
 _SAFE_TO_REPEAT = frozenset({"GET", "HEAD"})
@@ -45,6 +48,7 @@ class HttpTransport:
         self._connect_timeout = connect_timeout
         self._trust: ssl.SSLContext | None = None
         self._free: list[Connection] = []
+        self._timer: asyncio.TimerHandle | None = None
         self._all: WeakSet[Connection] = WeakSet()
 
     def __repr__(self) -> str:
@@ -64,6 +68,9 @@ class HttpTransport:
     async def aclose(self) -> None:
         """Close every connection, those that linger too; a later request opens anew."""
         self._free = []
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         for connection in tuple(self._all):
             connection.close()
         await anyio.lowlevel.checkpoint()  # a socket is closed a turn after it was told so
@@ -85,7 +92,7 @@ class HttpTransport:
 
     def take(self) -> Connection | None:
         """A kept connection that may still be used; the newest, so that the others grow old."""
-        oldest_use = asyncio.get_running_loop().time() - KEPT_FOR
+        oldest_use = this_instant().wall - KEPT_FOR
         while self._free:
             connection = self._free.pop()
             if connection.is_reusable and connection.free_since > oldest_use:
@@ -94,11 +101,25 @@ class HttpTransport:
         return None
 
     def keep(self, connection: Connection) -> None:
-        """Keep it for the next request; those that waited too long for one are closed."""
-        now = connection.free_since = asyncio.get_running_loop().time()
-        while self._free and self._free[0].free_since < now - KEPT_FOR:
-            self._free.pop(0).close()
+        """Keep it for the next request; those that wait too long for one are closed, by a timer at the latest.
+
+        What is measured goes on while the machine sleeps: after a night no kept connection is believed.
+        """
+        connection.free_since = this_instant().wall
         self._free.append(connection)
+        if len(self._free) > MOST_KEPT:
+            self._free.pop(0).close()
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(KEPT_FOR, self._close_old)
+
+    def _close_old(self) -> None:
+        oldest_use = this_instant().wall - KEPT_FOR
+        while self._free and self._free[0].free_since <= oldest_use:
+            self._free.pop(0).close()
+        self._timer = None
+        if self._free:
+            rest = max(self._free[0].free_since - oldest_use, 0.1)
+            self._timer = asyncio.get_running_loop().call_later(rest, self._close_old)
 
     async def connect(self) -> Connection:
         """A new connection. Raises ``Unreachable`` with the address."""
@@ -117,7 +138,7 @@ class HttpTransport:
 
     def unreachable(self, words: str) -> Unreachable:
         """A fault as it is told: which server, and how."""
-        return Unreachable(f"{self._url}: {words}")
+        return Unreachable(f"{self._url}: {words.removeprefix(f'{self._url}: ')}")
 
 
 class _Exchange:
@@ -141,6 +162,7 @@ class _Exchange:
                 # A server may drop a kept connection while we send: what may be asked twice is asked on a new one.
                 if not was_kept or connection.status or self._method not in _SAFE_TO_REPEAT:
                     raise
+                connection.close()
                 connection = await transport.connect()
                 await self._ask(connection)
         except Unreachable as broken:
@@ -176,13 +198,13 @@ class _Answer:
         self.headers: Mapping[str, str] = connection.headers
 
     async def read(self) -> bytes:
-        """The whole body; one over 16 MiB is as good as none."""
+        """The whole body. Raises ``TooLarge``."""
         parts: list[bytes] = []
         size = 0
         async for chunk in self:
             size += len(chunk)
             if size > MAX_BODY:
-                raise self._transport.unreachable(f"an answer of over {MAX_BODY // 2**20} MiB")
+                raise TooLarge(MAX_BODY)
             parts.append(chunk)
         return b"".join(parts)
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Protocol, TypeAlias
 
 from innkeepd.outbound.backend import BackendFault, Finish, Piece
-from innkeepd.outbound.http import Answer, Unreachable
+from innkeepd.outbound.http import Answer, TooLarge, Unreachable
 
 Item: TypeAlias = Piece | Finish | BackendFault
 """A fault stands in its place among the pieces, so that text which came before it in the same chunk is not lost."""
@@ -65,6 +65,10 @@ class Forwarded:
             return await self._answer.read()
         except Unreachable as broken:
             raise unreachable(broken) from None
+        except TooLarge as large:
+            # The request's own fault: asked again it would be computed again, and another engine says as much.
+            text = f"{large}, more than is read as a whole: send fewer texts at once"
+            raise BackendFault("bad_request", text) from None
 
     def chunks(self) -> AsyncIterator[bytes]:
         """The body as it comes."""

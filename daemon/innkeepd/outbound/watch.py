@@ -55,6 +55,14 @@ class Observation(Struct, frozen=True):
         return self.running is not None or self.is_blocked
 
 
+class _Question:
+    """A question under way; ``seen`` is its answer once it is ``over``, None where whoever asked has left."""
+
+    def __init__(self) -> None:
+        self.over = anyio.Event()
+        self.seen: Observation | None = None
+
+
 class Watch:
     """Asks at the right pace and reports. ``report`` is called in this task and must not wait."""
 
@@ -62,6 +70,7 @@ class Watch:
         self._backend = backend
         self._report = report
         self._last: Observation | None = None
+        self._question: _Question | None = None
         self._version: str | None = None
         self._version_at = float("-inf")
         self._hurry_until = float("-inf")
@@ -83,11 +92,24 @@ class Watch:
             await self._pause()
 
     async def observe_now(self) -> Observation:
-        """Ask once, report and return the answer: proof of what holds now, whatever the pace."""
-        seen = await self._ask()
-        if self._is_news(seen):
-            self._last = seen
-            self._report(seen)
+        """Ask once, report and return the answer: proof of what holds now, whatever the pace.
+
+        Whoever comes while a question is under way shares its answer: a burst of requests asks once.
+        """
+        while (under_way := self._question) is not None:
+            await under_way.over.wait()
+            if under_way.seen is not None:
+                return under_way.seen
+            # Whoever asked has left before the answer: somebody else asks.
+        question = self._question = _Question()
+        try:
+            seen = question.seen = await self._ask()
+            if self._is_news(seen):
+                self._last = seen
+                self._report(seen)
+        finally:
+            self._question = None
+            question.over.set()
         return seen
 
     def hurry(self, seconds: float = 10.0) -> None:

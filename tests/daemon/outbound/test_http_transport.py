@@ -11,9 +11,10 @@ import pytest
 from anyio.abc import SocketAttribute
 
 from innkeepd.outbound import http_connection, http_transport
-from innkeepd.outbound.http import Unreachable
+from innkeepd.outbound.clock import Instant
+from innkeepd.outbound.http import TooLarge, Unreachable
 from innkeepd.outbound.http_connection import READ_AHEAD
-from innkeepd.outbound.http_transport import MAX_BODY, HttpTransport
+from innkeepd.outbound.http_transport import MAX_BODY, MOST_KEPT, HttpTransport
 
 pytestmark = pytest.mark.anyio
 
@@ -197,7 +198,7 @@ async def test_a_body_over_the_cap_is_refused():
             await stream.send(b"x" * 2**20)
 
     async with serving(talk) as (_, transport):
-        with pytest.raises(Unreachable, match=f"an answer of over {MAX_BODY // 2**20} MiB"):
+        with pytest.raises(TooLarge, match=f"over {MAX_BODY // 2**20} MiB"):
             await fetch(transport, "GET", "/")
 
 
@@ -270,7 +271,57 @@ async def test_a_connection_that_was_kept_too_long_is_not_used(monkeypatch):
         await fetch(transport, "GET", "/")
         await fetch(transport, "GET", "/")
         assert server.connections == 3
-        assert "1 connections kept" in repr(transport)
+
+
+async def test_a_night_of_sleep_makes_every_kept_connection_too_old(monkeypatch):
+    slept = 0.0
+    instant = http_transport.this_instant
+    monkeypatch.setattr(http_transport, "this_instant", lambda: Instant(instant().wall + slept, instant().mono))
+    async with serving(always(answer(b"hi"))) as (server, transport):
+        await fetch(transport, "GET", "/")
+        await fetch(transport, "GET", "/")
+        assert server.connections == 1
+        slept = 8 * 3600.0
+        await fetch(transport, "POST", "/", b"")
+        assert server.connections == 2
+
+
+async def test_kept_connections_that_nobody_asks_for_are_closed_by_a_timer(monkeypatch):
+    monkeypatch.setattr(http_transport, "KEPT_FOR", 0.05)
+
+    async def talk(server, stream):
+        await server.request(stream)
+        await stream.send(answer(b"hi"))
+        await server.wait_for_leave(stream)
+
+    async with serving(talk) as (server, transport):
+        await fetch(transport, "GET", "/")
+        with anyio.fail_after(5):
+            await server.left.wait()
+        assert "0 connections kept" in repr(transport)
+
+
+async def test_a_burst_leaves_no_more_than_a_few_connections_open():
+    async with serving(always(answer(b"hi"))) as (server, transport):
+        async with anyio.create_task_group() as group:
+            for _ in range(MOST_KEPT + 20):
+                group.start_soon(fetch, transport, "GET", "/")
+        assert server.connections > MOST_KEPT
+        assert f"{MOST_KEPT} connections kept" in repr(transport)
+
+
+async def test_a_kept_connection_that_is_lost_and_a_server_that_is_gone_are_told_once():
+    async def talk(server, stream):
+        await server.request(stream)
+        await stream.send(answer(b"hi"))
+        await server.request(stream)
+
+    async with serving(talk) as (_, transport):
+        await fetch(transport, "GET", "/")
+        transport._port = 1
+        with pytest.raises(Unreachable) as told:
+            await fetch(transport, "GET", "/")
+        assert str(told.value).count("http://") == 1
 
 
 async def test_the_end_of_a_body_may_come_after_its_reader_has_left():

@@ -3,7 +3,7 @@ from collections import deque
 import pytest
 
 from innkeepd.outbound.backend import BackendFault, Finish, Piece
-from innkeepd.outbound.http import Unreachable
+from innkeepd.outbound.http import TooLarge, Unreachable
 from innkeepd.outbound.reply import Forwarded, Reply
 from support.remote import RemoteAnswer
 
@@ -58,3 +58,15 @@ async def test_a_broken_connection_is_a_fault_while_forwarding():
     assert await taken(answer.chunks()) == ([b"x"], "backend_unreachable")
     with pytest.raises(BackendFault, match="broke"):
         await answer.read()
+
+
+async def test_an_answer_that_is_too_large_is_the_requests_fault_and_says_what_to_do():
+    class Large:
+        status, headers = 200, {}
+
+        async def read(self):
+            raise TooLarge(16 * 2**20)
+
+    with pytest.raises(BackendFault, match=r"over 16 MiB.*send fewer texts") as told:
+        await Forwarded(Large()).read()
+    assert told.value.code == "bad_request"

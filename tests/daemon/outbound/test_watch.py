@@ -1,3 +1,4 @@
+from contextlib import asynccontextmanager
 from itertools import pairwise
 
 import anyio
@@ -59,7 +60,7 @@ async def test_something_loaded_or_somebody_connected_is_looked_at_every_ten_sec
     await house.run(100)
     assert house.asked == 100 / AWAKE
     assert house.reports[0].running[0] == Running(
-        "mid:latest", 96774144, 4096, pytest.approx(1795431515.998), house.reports[0].running[0].digest
+        "mid:latest", 96774144, 4096, pytest.approx(1795431515.998), house.reports[0].running[0].digest, 0
     )
     house = House()
     house.watch.attend(clients=1)
@@ -184,26 +185,48 @@ async def test_a_failed_answer_or_a_model_that_left_has_the_version_read_at_once
     assert asked() == 4
 
 
-async def test_an_older_answer_that_comes_late_is_not_reported():
-    house = House()
-    slow = anyio.Event()
-    running = house.watch._backend.running
-
-    async def first_is_slow():
-        house.watch._backend.running = running
-        await slow.wait()
-        return [Running("old:latest", 1)]
-
-    house.watch._backend.running = first_is_slow
-    async with anyio.create_task_group() as group:
-        group.start_soon(house.watch.observe_now)
-        await anyio.sleep(1)
-        seen = await house.watch.observe_now()
-        slow.set()
-    assert house.reports == [seen]
-    assert seen.running == []
-
-
 async def test_its_repr_shows_pace_and_last_answer():
     house = House()
     assert repr(house.watch) == "<Watch every 30 s, last None>"
+
+
+def delayed(request, seconds):
+    """A transport's ``request`` whose answers of ``/api/ps`` take so long."""
+
+    @asynccontextmanager
+    async def late(method, path, body=None, headers=None):
+        async with request(method, path, body, headers) as answer:
+            await anyio.sleep(seconds if path == "/api/ps" else 0)
+            yield answer
+
+    return late
+
+
+async def test_a_burst_asks_once_and_shares_the_answer():
+    house = House()
+    house.transport.request = delayed(house.transport.request, 3.0)
+    async with anyio.create_task_group() as group:
+        for _ in range(200):
+            group.start_soon(house.watch.observe_now)
+    assert house.asked == 1
+    assert len(house.reports) == 1
+
+
+async def test_where_whoever_asked_leaves_the_next_one_asks():
+    house = House()
+    house.transport.request = delayed(house.transport.request, 3.0)
+    seen = []
+
+    async def hasty():
+        with anyio.move_on_after(1):
+            await house.watch.observe_now()
+
+    async def patient():
+        seen.append(await house.watch.observe_now())
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(hasty)
+        await anyio.sleep(0.5)
+        group.start_soon(patient)
+        group.start_soon(patient)
+    assert (len(seen), seen[0].running, house.asked) == (2, [], 2)
