@@ -41,6 +41,8 @@ SAME_INSTANT = 1.0
 """Seconds that an instant may jump when it is told by the clock on the wall, which is corrected all the time."""
 TOLD_EVERY = 1.0
 """Seconds between two words to whoever waits."""
+ROOM_TO_ANSWER = 1024
+"""Tokens for the answer when a context grows for a prompt whose tokens are counted, where a context with them fits."""
 CROWD = 32
 """So many requests are told of each change at once; more of them once in that time."""
 
@@ -124,8 +126,8 @@ class Journey:
             match step:
                 case Stop(code, partial):
                     raise self._failure(request, code, partial=partial)
-                case GrowContext():
-                    larger = self._larger(candidate, grant, wish)
+                case GrowContext(tokens):
+                    larger = self._larger(candidate, grant, wish, tokens)
                     if larger is not None:
                         need, chain = larger, [candidate, *(c for c in chain if c is not candidate)]
                         continue
@@ -333,10 +335,13 @@ class Journey:
         )
         return Pace(first, timeouts.stall)
 
-    def _larger(self, candidate: Candidate, grant: ev.Grant, wish: Wish) -> int | None:
+    def _larger(self, candidate: Candidate, grant: ev.Grant, wish: Wish, counted: int) -> int | None:
+        """The context to reload at; ``counted``: exact tokens of the prompt, 0 where only their estimate is known."""
         if candidate.engine is not None:
             return None
-        return self.keeper.catalog.larger_context(candidate.weights, grant.context, wish.prompt_tokens)
+        wanted = counted + ROOM_TO_ANSWER if counted else wish.prompt_tokens
+        larger = self.keeper.catalog.larger_context(candidate.weights, grant.context, wanted)
+        return larger if larger is not None and larger > counted else None
 
     def _failure(
         self, request: Request, code: str | None, *, message: str | None = None, partial: bool = False

@@ -6,6 +6,7 @@ from msgspec.structs import replace as altered
 
 from innkeep import wire
 from innkeepd.config import RoleConfig
+from innkeepd.simulator import answering
 from innkeepd.simulator.catalog import DEEPSEEK as DEEPSEEK_PULLED
 from innkeepd.simulator.catalog import GIB, SHELF
 from innkeepd.simulator.catalog import LLAMA8 as LLAMA8_PULLED
@@ -254,6 +255,28 @@ async def test_a_prompt_over_the_context_reloads_the_model_once_with_a_larger_on
         assert [(load.name, load.context) for load in house.simulator.loads] == [(QWEN, 4096), (QWEN, 16384)]
         await guest.told("debug this function")
         assert len(house.loads()) == 2
+
+
+DENSE = "7 " * 8500
+"""A text of one token a character where the estimate has four: 17,000 instead of 4,250."""
+
+
+async def test_a_refusal_that_tells_the_tokens_grows_the_context_in_one_step(monkeypatch):
+    refusal = "request (17016 tokens) exceeds the available context size (4096 tokens), try increasing it"
+    monkeypatch.setattr(answering, "count", len)
+    monkeypatch.setattr(answering, "TOO_LONG", refusal)
+    async with open_house() as house:
+        done = await house.connect().told(DENSE, model=LLAMA8)
+        assert [(load.name, load.context) for load in house.simulator.loads] == [(LLAMA8, 4096), (LLAMA8, 32768)]
+        assert turns(done) == [(LLAMA8, "context_overflow"), (LLAMA8, None)]
+
+
+async def test_a_refusal_without_a_number_grows_the_context_for_as_long_as_it_grows(monkeypatch):
+    monkeypatch.setattr(answering, "count", len)
+    async with open_house() as house:
+        done = await house.connect().told(DENSE, model=LLAMA8)
+        assert [load.context for load in house.simulator.loads] == [4096, 8192, 16384, 32768]
+        assert turns(done)[-1] == (LLAMA8, None)
 
 
 async def test_a_prompt_over_every_context_of_a_model_goes_to_one_with_a_larger_context():

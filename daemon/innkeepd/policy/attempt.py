@@ -5,6 +5,7 @@ text, so whatever goes wrong ends the request honestly, as partial. What a failu
 follows is a table over wire codes (``Attempts.failed``).
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -18,6 +19,20 @@ RETRY_DELAYS = (0.1, 0.5)
 
 _ASCII_PER_TOKEN = 4
 _BYTES_PER_TOKEN = 3
+
+_PROMPT_TOKENS = re.compile(
+    r"n_prompt_tokens\\*\": ?(\d{1,9})|request \((\d{1,9}) tokens\) exceeds|prompt has (\d{1,9}) tokens"
+)
+
+
+def prompt_tokens(text: str) -> int:
+    """The exact length of a prompt that a refusal tells, in tokens; 0 where it tells none.
+
+    Source: llama-server's ``exceed_context_size_error``, as Ollama 0.33 passes it on; the last is our own look's.
+    """
+    found = _PROMPT_TOKENS.search(text)
+    return int(next(filter(None, found.groups()))) if found else 0
+
 
 # ---- what follows --------------------------------------------------------------------------------------------------
 
@@ -35,7 +50,12 @@ class RetrySame(Struct, frozen=True):
 
 
 class GrowContext(Struct, frozen=True):
-    """Reload the same model at the next larger context that fits and ask again; where none does, the next candidate."""
+    """Reload the same model at a larger context that fits and ask again; where none does, the next candidate.
+
+    ``tokens``: of the prompt, as the engine counted them; 0 where it told no number.
+    """
+
+    tokens: int = 0
 
 
 class Stop(Struct, frozen=True):
@@ -88,7 +108,7 @@ class Attempts:
     def __init__(self) -> None:
         self._tried: list[Attempt] = []
         self._retries = 0
-        self._grown = False
+        self._overflowed_at = -1
         self._above = 0
         self._partial = False
 
@@ -127,8 +147,8 @@ class Attempts:
         """What follows a failure; ``told``: a first token was passed on; ``context``: what the model was loaded with.
 
         An unreachable backend is asked again twice (unless ``again`` is false: it was slow to say so), then the next
-        candidate (a remote engine may serve where the local one is down). A prompt over the context grows it once for
-        each candidate. Both counts begin anew with another candidate.
+        candidate (a remote engine may serve where the local one is down). A prompt over the context grows it, again
+        for as long as the reload brought a larger one. Both counts begin anew with another candidate.
         """
         outcome = "cancelled" if code == "cancelled" else "failed"
         self._tried.append(Attempt(model, outcome, code, seconds, message))
@@ -140,9 +160,9 @@ class Attempts:
             return RetrySame(RETRY_DELAYS[self._retries - 1])
         if code == "context_overflow":
             self._above = max(self._above, context or 0)
-            if not self._grown:
-                self._grown = True
-                return GrowContext()
+            if (context or 0) > self._overflowed_at:
+                self._overflowed_at = context or 0
+                return GrowContext(prompt_tokens(message))
         if code in NEXT or code in {"backend_unreachable", "context_overflow"}:
             return self.next_candidate()
         return Stop(code)
@@ -150,7 +170,7 @@ class Attempts:
     def next_candidate(self) -> NextCandidate:
         """Move on, also where the caller found that a context cannot grow."""
         self._retries = 0
-        self._grown = False
+        self._overflowed_at = -1
         return NextCandidate(self._above)
 
     def verdict(self) -> Verdict:

@@ -43,12 +43,28 @@ def test_an_unreachable_backend_is_asked_again_twice_for_each_candidate():
     assert attempts.failed("b", "backend_unreachable", "gone", told=False) == RetrySame(RETRY_DELAYS[0])
 
 
-def test_a_prompt_over_the_context_grows_it_once_and_then_only_larger_ones_are_of_use():
+def test_a_prompt_over_the_context_grows_it_while_it_grows_and_then_only_larger_ones_are_of_use():
     attempts = Attempts()
     assert attempts.failed("a", "context_overflow", "long", told=False, context=8192) == GrowContext()
+    assert attempts.failed("a", "context_overflow", "long", told=False, context=16384) == GrowContext()
     assert attempts.failed("a", "context_overflow", "long", told=False, context=16384) == NextCandidate(16384)
     assert attempts.failed("b", "load_failed", "no", told=False, context=32768) == NextCandidate(16384)
     assert attempts.failed("c", "context_overflow", "long", told=False) == GrowContext()
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ('{"error":{"message":"request (3516 tokens) exceeds","n_prompt_tokens":3516,"n_ctx":512}}', 3516),
+        ('{\\"n_prompt_tokens\\":3516,\\"n_ctx\\":512}', 3516),
+        ("request (3516 tokens) exceeds the available context size (512 tokens), try increasing it", 3516),
+        ("the prompt has 5000 tokens, big is loaded with 4096", 5000),
+        ("the input length exceeds the context length", 0),
+    ],
+)
+def test_the_tokens_that_a_refusal_tells_are_those_to_grow_to(text, tokens):
+    step = Attempts().failed("a", "context_overflow", text, told=False, context=512)
+    assert step == GrowContext(tokens)
 
 
 def test_a_context_that_cannot_grow_is_the_callers_to_say():
