@@ -262,10 +262,8 @@ DENSE = "7 " * 8500
 
 
 async def test_a_refusal_that_tells_the_tokens_grows_the_context_in_one_step(monkeypatch):
-    refusal = "request (17016 tokens) exceeds the available context size (4096 tokens), try increasing it"
     monkeypatch.setattr(answering, "count", len)
-    monkeypatch.setattr(answering, "TOO_LONG", refusal)
-    async with open_house() as house:
+    async with open_house(simulator=Simulator(ollama=V33)) as house:
         done = await house.connect().told(DENSE, model=LLAMA8)
         assert [(load.name, load.context) for load in house.simulator.loads] == [(LLAMA8, 4096), (LLAMA8, 32768)]
         assert turns(done) == [(LLAMA8, "context_overflow"), (LLAMA8, None)]
@@ -273,7 +271,7 @@ async def test_a_refusal_that_tells_the_tokens_grows_the_context_in_one_step(mon
 
 async def test_a_refusal_without_a_number_grows_the_context_for_as_long_as_it_grows(monkeypatch):
     monkeypatch.setattr(answering, "count", len)
-    async with open_house() as house:
+    async with open_house(simulator=Simulator(ollama=V17)) as house:
         done = await house.connect().told(DENSE, model=LLAMA8)
         assert [load.context for load in house.simulator.loads] == [4096, 8192, 16384, 32768]
         assert turns(done)[-1] == (LLAMA8, None)
