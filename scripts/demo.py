@@ -20,8 +20,10 @@ from innkeep import Client, wire
 from innkeep.errors import InnkeepError
 from innkeepd.config_file import load
 from innkeepd.errors import ConfigError
+from innkeepd.simulator.release import NEWEST
 
 BIN = Path(sys.executable).parent
+OLLAMA = NEWEST.name
 SPEED = os.environ.get("INNKEEP_DEMO_SPEED", "4")
 QUESTIONS = (
     ("a coding question", "Fix the bug in this function: def mean(xs): return sum(xs) / len(x)"),
@@ -131,11 +133,11 @@ def main() -> int:
     real = ollama_url()
     home = Path(tempfile.mkdtemp(prefix="innkeep-", dir=None))
     env = os.environ | {"INNKEEP_HOME": str(home), "INNKEEP_SOCKET": str(home / "innkeepd.sock")}
-    command = [BIN / "innkeepd", "run", *([] if real else ["--simulate", "--speed", SPEED])]
+    command = [BIN / "innkeepd", "run", *([] if real else ["--simulate", "--ollama", OLLAMA, "--speed", SPEED])]
     if real:
         say(f"a real Ollama answers at {real}: innkeepd keeps it")
     else:
-        simulated = f"a SIMULATED one on a simulated 36 GB Mac, {SPEED} times as fast; every answer says so"
+        simulated = f"a SIMULATED Ollama {OLLAMA} on a simulated 36 GB Mac, {SPEED} times as fast; every answer says so"
         say(f"no Ollama answers here: {simulated}")
     print(f"$ INNKEEP_HOME={home} innkeepd {' '.join(str(word) for word in command[1:])}", flush=True)
     daemon = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL)

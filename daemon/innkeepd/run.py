@@ -88,6 +88,12 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
         help="bring a simulated Ollama on a simulated 36 GB Mac; every answer says so",
     )
     parser.add_argument(
+        "--ollama",
+        choices=("0.17", "0.33"),
+        default="0.33",
+        help="the version of Ollama that is simulated; the newest by default",
+    )
+    parser.add_argument(
         "--speed", type=_speed, default=1.0, metavar="N", help="the simulated machine is N times as fast"
     )
     parser.add_argument(
@@ -155,9 +161,10 @@ async def _mended(config_file: Path | None, listeners: list[socket]) -> Config |
 @asynccontextmanager
 async def _simulated(options: argparse.Namespace) -> AsyncIterator[Any]:
     from innkeepd.simulator.engine import Simulator  # noqa: PLC0415
+    from innkeepd.simulator.release import RELEASES  # noqa: PLC0415
     from innkeepd.simulator.server import serve  # noqa: PLC0415
 
-    simulator = Simulator(speed=options.speed)
+    simulator = Simulator(ollama=RELEASES[options.ollama], speed=options.speed)
     async with serve(simulator) as url:
         yield _Simulated(url, simulator)
 
