@@ -8,6 +8,8 @@ written (disk full, folder gone) is told once on stderr and never stops an answe
 import logging
 import logging.handlers
 import os
+import re
+import stat
 import sys
 from collections.abc import Iterable, Mapping, MutableMapping
 from datetime import UTC, datetime
@@ -35,6 +37,8 @@ LONGEST = 2000
 
 _REQUEST = ("id", "role", "model", "outcome", "waited", "swap", "first_token", "seconds", "tokens")
 _LOGGER = "innkeepd"
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""What a terminal may obey instead of showing it: C0, C1, line separators, changes of direction."""
 
 
 def configure(config: LogConfig, *, foreground: bool, folder: Path, terminal: IO[str] | None = None) -> Path:
@@ -81,6 +85,11 @@ def request_line(**fields: Any) -> None:
         logger.handle(_RequestRecord({name: _short(fields[name]) for name in order}))
 
 
+def printable(value: Any) -> str:
+    """``value`` as one line of text that moves no cursor and colours nothing, whoever chose its words."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), str(value))
+
+
 def _short(value: Any) -> Any:
     return round(value, 3) if isinstance(value, float) else value
 
@@ -117,7 +126,7 @@ class _Lines(logging.Formatter):
                 line = {"event": "request", **record.fields, "level": "info", "timestamp": record.stamp()}
                 record.line = msgspec.json.encode(line, enc_hook=str).decode()
             return record.line
-        told = " ".join(f"{name}={value}" for name, value in record.fields.items())
+        told = " ".join(f"{name}={printable(value)}" for name, value in record.fields.items())
         return f"{record.stamp()} [info     ] request {told}"
 
 
@@ -151,10 +160,12 @@ class _PrivateFile(logging.handlers.RotatingFileHandler):
     """Bytes in the file: asked of the disk once, because asking for every line costs as much as writing it."""
 
     def _open(self) -> Any:
-        file = os.fdopen(
-            os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8"
-        )
-        self._size = os.fstat(file.fileno()).st_size
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW  # a planted link leads to somebody's file
+        file = os.fdopen(os.open(self.baseFilename, flags, 0o600), "a", encoding="utf-8")
+        found = os.fstat(file.fileno())
+        self._size = found.st_size
+        if stat.S_ISREG(found.st_mode):
+            os.fchmod(file.fileno(), 0o600)
         return file
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -180,7 +191,6 @@ def _file(path: Path, config: LogConfig) -> logging.Handler:
     if not config.path:
         path.parent.chmod(0o700)  # our own folder; one that the user named keeps its mode
     file = _PrivateFile(path, maxBytes=config.size, backupCount=config.keep, encoding="utf-8")
-    path.chmod(0o600)
     file.setFormatter(
         _Lines(
             as_json=True,

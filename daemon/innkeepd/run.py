@@ -30,9 +30,10 @@ from innkeepd.arguments import Parser
 from innkeepd.config import Config
 from innkeepd.config_file import find, load
 from innkeepd.errors import EX_CONFIG, EX_SOFTWARE, ConfigError, DaemonError
+from innkeepd.home import claim, raise_descriptors
 from innkeepd.inbound.activation import ActivationFailed, inherited, is_supervised
 from innkeepd.inbound.broken import serve_bad_config
-from innkeepd.inbound.listener import bind, listen
+from innkeepd.inbound.listener import bind, identity, listen, unbind
 from innkeepd.keeper import OwnerFault
 from innkeepd.lock import Lock
 from innkeepd.rooms import Rooms, open_rooms
@@ -58,19 +59,22 @@ def main(argv: Sequence[str]) -> int:
             _complain(str(error))
             return EX_CONFIG
         config = None
+    raise_descriptors()
     try:
+        claim(paths.home())
         lock = Lock(paths.lock_path())
         listeners = inherited(os.environ, platform=sys.platform)
         own = None if listeners else bind(paths.socket_path())
         listeners = listeners if own is None else [own]
+        bound = None if own is None else identity(paths.socket_path())
     except (DaemonError, InnkeepError, ActivationFailed) as error:
         _complain(str(error))
         return 1
     try:
         return anyio.run(_serve, options, config_file, config, listeners)
     finally:
-        if own is not None:
-            paths.socket_path().unlink(missing_ok=True)
+        if bound is not None:
+            unbind(paths.socket_path(), bound)
         lock.release()
 
 

@@ -144,3 +144,23 @@ def test_a_folder_that_cant_be_made_is_the_callers_to_tell(tmp_path):
     (tmp_path / "logs").write_text("a file")
     with pytest.raises(OSError, match="exists"):
         log.configure(LogConfig(), foreground=False, folder=tmp_path / "logs")
+
+
+def test_a_link_in_the_place_of_the_log_is_not_followed(tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    victim.chmod(0o644)
+    (tmp_path / log.FILE_NAME).symlink_to(victim)
+    with pytest.raises(OSError, match="symbolic links"):
+        log.configure(LogConfig(), foreground=False, folder=tmp_path)
+    assert victim.read_text() == "mine"
+    assert victim.stat().st_mode & 0o777 == 0o644
+
+
+def test_names_that_clients_chose_move_no_cursor_of_a_terminal(tmp_path):
+    terminal = io.StringIO()
+    log.configure(LogConfig(), foreground=True, folder=tmp_path, terminal=terminal)
+    log.request_line(id="1", client="\x1b[2J\nforged line\x9b31m")
+    told = terminal.getvalue()
+    assert told.count("\n") == 1
+    assert "\\x1b[2J\\nforged line\\x9b31m" in told

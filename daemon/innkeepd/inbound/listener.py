@@ -6,6 +6,7 @@ import stat
 import struct
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -30,7 +31,7 @@ class SocketTaken(DaemonError):
 
 
 def peer_uid(connection: socket.socket, platform: str = sys.platform) -> int | None:
-    """Who is at the other end; None where the system does not tell."""
+    """Who is at the other end; None where the system does not tell, and then it is nobody who may come in."""
     try:
         if platform == "darwin":
             told = connection.getsockopt(SOL_LOCAL, LOCAL_PEERCRED, struct.calcsize(XUCRED))
@@ -42,16 +43,18 @@ def peer_uid(connection: socket.socket, platform: str = sys.platform) -> int | N
 
 
 def bind(path: Path) -> socket.socket:
-    """A listening socket at ``path``, mode 0600 in a folder 0700; a stale one (we hold the lock) is removed.
+    """A listening socket at ``path``, mode 0600; a stale one is removed, and a missing folder made with mode 0700.
 
-    Raises ``SocketTaken`` where something that is no socket stands there or the place cannot be made.
+    A folder that exists keeps its mode: it may be there for others, too. Raises ``SocketTaken`` where somebody listens
+    already, something that is no socket stands there, others may replace what stands there, or it cannot be made.
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if path.parent.stat().st_uid == os.getuid():
-            path.parent.chmod(0o700)
+        _refuse_unsafe(path.parent)
         if path.is_symlink() or (path.exists() and not stat.S_ISSOCK(path.lstat().st_mode)):
             raise SocketTaken(f"{path} is in the way and is no socket; move it away")
+        if _is_answered(path):
+            raise SocketTaken(f"another innkeepd listens at {path}; stop it, or set INNKEEP_SOCKET to another place")
         path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listener.setblocking(False)
@@ -67,6 +70,42 @@ def bind(path: Path) -> socket.socket:
     except OSError as error:
         raise SocketTaken(f"cannot listen at {path}: {error.strerror or error}") from None
     return listener
+
+
+def _refuse_unsafe(folder: Path) -> None:
+    """Who may write to the folder may put a socket of his own in the place of ours, but for a folder like /tmp."""
+    found = folder.stat()
+    others_write = bool(found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)) and not found.st_mode & stat.S_ISVTX
+    if found.st_uid not in {0, os.getuid()} or others_write:
+        raise SocketTaken(
+            f"others may replace a socket in {folder}; set INNKEEP_SOCKET to a place in a folder of yours"
+        )
+
+
+def _is_answered(path: Path) -> bool:
+    """Whether somebody listens at a socket that exists: only a dead one refuses, a busy one lets wait."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(str(path))
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return True
+
+
+def identity(path: Path) -> tuple[int, int]:
+    """Which file stands at ``path`` (device, inode): ours, as long as nobody has replaced it."""
+    found = path.lstat()
+    return found.st_dev, found.st_ino
+
+
+def unbind(path: Path, ours: tuple[int, int]) -> None:
+    """Remove the socket at ``path`` where it is still ours; another daemon's stays."""
+    with suppress(OSError):
+        if identity(path) == ours:
+            path.unlink()
 
 
 async def listen(
@@ -119,7 +158,7 @@ class Door:
     async def welcome(self, stream: ByteStream) -> None:
         """Serve one connection to its end; a fault of one never reaches another."""
         raw = stream.extra(SocketAttribute.raw_socket, None)
-        if raw is not None and peer_uid(raw) not in {self._owner, None}:
+        if raw is not None and peer_uid(raw) != self._owner:
             await self._forbid(stream)
             return
         self._inside += 1

@@ -9,7 +9,7 @@ import pytest
 
 from innkeep import wire
 from innkeepd.inbound import listener
-from innkeepd.inbound.listener import SocketTaken, bind, listen, peer_uid
+from innkeepd.inbound.listener import SocketTaken, bind, identity, listen, peer_uid, unbind
 from support.process import short_home
 
 
@@ -36,11 +36,58 @@ def mode(path):
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_the_socket_is_the_owners_alone_in_a_folder_of_the_owners_alone(place):
-    place.parent.mkdir(mode=0o755)
+def test_the_socket_is_the_owners_alone_and_a_folder_that_is_made_for_it_too(place):
     with bind(place) as one:
         assert (mode(place), mode(place.parent)) == (0o600, 0o700)
         assert one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+
+
+@pytest.mark.parametrize("bits", [0o755, 0o1777])
+def test_a_folder_that_is_there_keeps_its_mode(place, bits):
+    place.parent.mkdir()
+    place.parent.chmod(bits)
+    with bind(place):
+        assert (mode(place), mode(place.parent)) == (0o600, bits)
+
+
+def test_a_folder_in_which_others_may_replace_the_socket_is_refused(place, monkeypatch):
+    place.parent.mkdir()
+    place.parent.chmod(0o777)
+    with pytest.raises(SocketTaken, match="others may replace a socket in"):
+        bind(place)
+    place.parent.chmod(0o755)
+    os.chown(place.parent, 12345, -1) if os.getuid() == 0 else pytest.skip("only root gives a folder away")
+    with pytest.raises(SocketTaken, match="others may replace a socket in"):
+        bind(place)
+
+
+def test_a_living_daemons_socket_is_left_to_it(place):
+    with bind(place) as one:
+        with pytest.raises(SocketTaken, match="another innkeepd listens at"):
+            bind(place)
+        one.listen(0)
+        clients = [socket.socket(socket.AF_UNIX) for _ in range(3)]
+        for client in clients:
+            client.setblocking(False)
+            client.connect_ex(str(place))
+        with pytest.raises(SocketTaken, match="another innkeepd listens at"):
+            bind(place)
+        for client in clients:
+            client.close()
+        with socket.socket(socket.AF_UNIX) as client:
+            assert place.is_socket()
+
+
+def test_only_our_own_socket_is_removed(place):
+    with bind(place):
+        ours = identity(place)
+        place.unlink()
+        with bind(place):
+            unbind(place, ours)
+            assert place.is_socket()
+        unbind(place, identity(place))
+        assert not place.exists()
+        unbind(place, ours)
 
 
 def test_the_umask_is_as_it_was_afterwards(place):
@@ -143,6 +190,16 @@ async def test_another_users_process_is_forbidden_in_its_own_dialect(place, data
         told = await _ask(place, data)
         assert b"forbidden" in told
         assert told.startswith(b"{") == data.startswith(b"{")
+        tasks.cancel_scope.cancel()
+
+
+@pytest.mark.anyio
+async def test_a_peer_of_whom_the_system_tells_nothing_is_forbidden(place, monkeypatch):
+    monkeypatch.setattr(listener, "peer_uid", lambda _raw: None)
+    async with anyio.create_task_group() as tasks:
+        raw = bind(place)
+        tasks.start_soon(lambda: listen(raw, VERBS, stuck=5.0, attend=lambda _: None))
+        assert b"forbidden" in await _ask(place, HELLO)
         tasks.cancel_scope.cancel()
 
 
