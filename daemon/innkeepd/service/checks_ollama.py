@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from innkeepd.outbound.ollama_proved import PROVED, unproved
 from innkeepd.policy.address import is_loopback, ollama_url
+from innkeepd.policy.budget import gib
 from innkeepd.policy.context import footprints
 from innkeepd.policy.model import GIB, canonical
 from innkeepd.service.facts import Facts, Finding, Keeper
@@ -63,7 +64,7 @@ def check_max_loaded(facts: Facts) -> Finding:
     """OLLAMA_MAX_LOADED_MODELS: 1 forbids the light model beside the heavy one."""
     value = _value(facts, "OLLAMA_MAX_LOADED_MODELS")
     if value is None:
-        return _unset(facts, "max_loaded", "OLLAMA_MAX_LOADED_MODELS", "as many as fit")
+        return _unset(facts, "max_loaded", "OLLAMA_MAX_LOADED_MODELS", "3 for each GPU")
     if value.strip() != "1":
         return Finding("max_loaded", "ok", f"OLLAMA_MAX_LOADED_MODELS={value}")
     why = "Ollama itself then evicts the 32B for every request to a small model, behind innkeep's back"
@@ -111,11 +112,42 @@ def check_kv_cache(facts: Facts) -> Finding:
     """OLLAMA_KV_CACHE_TYPE: what the arithmetic has to know."""
     value, counted = _value(facts, "OLLAMA_KV_CACHE_TYPE"), facts.policy.cache_type
     if value is None or value == counted:
-        return Finding("kv_cache", "ok", f"{value or counted}: 256 KiB a token for a 32B in f16, half of it in q8_0")
+        return Finding("kv_cache", "ok", f"{value or counted}: 256 KiB a token for a 32B in f16, 0.53 of it in q8_0")
     saw = f"OLLAMA_KV_CACHE_TYPE={value}"
     if value in ("q8_0", "q4_0"):
         return Finding("kv_cache", "ok", f"{saw}: models take less than innkeep reckons until it has seen them loaded")
     return _against(facts, "kv_cache", "OLLAMA_KV_CACHE_TYPE", value, "models take more than innkeep reckons")
+
+
+def check_prompt_cache(facts: Facts) -> Finding:
+    """LLAMA_ARG_CACHE_RAM: how much each runner keeps of old conversations, uncounted by Ollama (since 0.30)."""
+    if facts.ollama.environment is None:
+        return _unset(facts, "prompt_cache", "LLAMA_ARG_CACHE_RAM", "")
+    value = _value(facts, "LLAMA_ARG_CACHE_RAM")
+    costs = "an older conversation is then read anew instead of being remembered"
+    if value is None:
+        saw = (
+            "LLAMA_ARG_CACHE_RAM is unset: since 0.30 each runner keeps up to 8 GiB of old conversations beyond what "
+            f"/api/ps tells; innkeep weighs them. In Ollama's environment it caps them, in MiB (0: none); {costs}"
+        )
+        return Finding("prompt_cache", "ok", saw)
+    if not value.strip().startswith("-"):
+        return Finding("prompt_cache", "ok", f"LLAMA_ARG_CACHE_RAM={value} MiB for each runner; {costs}")
+    why = "each runner keeps old conversations without end, until innkeep has to load it anew"
+    return _against(facts, "prompt_cache", "LLAMA_ARG_CACHE_RAM", value, why)
+
+
+def check_orphans(facts: Facts) -> Finding:
+    """Whether runners of an Ollama that was killed still hold memory."""
+    if not facts.orphans:
+        return Finding("orphans", "ok", "no runner of a killed Ollama holds memory")
+    held = ", ".join(
+        f"{one.name} (pid {one.pid}, {'size unknown' if one.total is None else gib(one.total)})"
+        for one in facts.orphans
+    )
+    why = "Ollama does not know them any more, so nothing ever unloads them, and models are loaded beside them"
+    mend = "kill " + " ".join(str(one.pid) for one in facts.orphans)
+    return Finding("orphans", "warning", f"left behind by an Ollama that was killed: {held}", why, mend)
 
 
 def check_models(facts: Facts) -> Finding:
@@ -250,6 +282,8 @@ OLLAMA: tuple[Callable[[Facts], Finding], ...] = (
     check_parallel,
     check_context,
     check_kv_cache,
+    check_prompt_cache,
+    check_orphans,
     check_exposure,
     check_foreign,
 )

@@ -9,6 +9,7 @@ from typing import Literal
 from msgspec import Struct, field
 
 from innkeepd.config import Config
+from innkeepd.outbound.runners import Runner
 from innkeepd.policy.budget import Budget, MemoryPolicy
 from innkeepd.policy.model import Model
 from innkeepd.policy.reading import Reading
@@ -79,7 +80,8 @@ class Facts(Struct, frozen=True):
     """Everything. ``config`` is the defaults where ``config_fault`` says that the file is broken.
 
     ``http_holder`` is who listens on the HTTP port; ``direct`` are the processes other than innkeepd that hold
-    connections to Ollama; ``disk_free`` is bytes where Ollama keeps its models.
+    connections to Ollama; ``disk_free`` is bytes where Ollama keeps its models; ``orphans`` are runners whose Ollama is
+    gone.
     """
 
     platform: str
@@ -101,3 +103,4 @@ class Facts(Struct, frozen=True):
     direct: list[Program] | None = None
     http_holder: Program | None = None
     port_11434: Program | None = None
+    orphans: list[Runner] = field(default_factory=list)

@@ -21,6 +21,7 @@ from innkeepd.outbound.backend import Backend, BackendFault
 from innkeepd.outbound.http_transport import HttpTransport
 from innkeepd.outbound.memory import MemoryDoor, machine_memory
 from innkeepd.outbound.ollama import OllamaBackend
+from innkeepd.outbound.runners import ProcessRunners, Runners
 from innkeepd.policy.address import OLLAMA_PORT, is_loopback
 from innkeepd.policy.budget import Budget, MemoryPolicy, budget_of, gib
 from innkeepd.policy.reading import Reading
@@ -37,6 +38,7 @@ PATIENCE = 10.0
 """Seconds that Ollama has for telling version, models and what is in memory."""
 
 SETTINGS = (
+    "LLAMA_ARG_CACHE_RAM",
     "OLLAMA_CONTEXT_LENGTH",
     "OLLAMA_FLASH_ATTENTION",
     "OLLAMA_GPU_OVERHEAD",
@@ -60,6 +62,11 @@ def connect(config: Config) -> Backend:
     return OllamaBackend(HttpTransport(config.ollama.url, connect_timeout=config.timeouts.connect))
 
 
+def runners_of(url: str) -> Runners:
+    """The runners of the Ollama at this address, and those that one left behind."""
+    return ProcessRunners(url).look_now()
+
+
 def gather(
     world: World,
     *,
@@ -67,6 +74,7 @@ def gather(
     reach: Connect = connect,
     sightings: Callable[[str], Sightings] = walk,
     kept: Callable[[Path], Kept | None] = kept_by,
+    runners: Callable[[str], Runners] = runners_of,
 ) -> Facts:
     """Look at this machine. Raises ``ServiceFault`` only where not even the places can be found."""
     places = locate(world.environ, uid=world.uid, platform=world.platform)
@@ -112,6 +120,7 @@ def gather(
         direct=strangers(seen, config.ollama.url, answer.pid) if local else None,
         http_holder=seen.listeners.get(config.http.port),
         port_11434=seen.listeners.get(OLLAMA_PORT),
+        orphans=list(runners(config.ollama.url).orphans) if local else [],
     )
 
 

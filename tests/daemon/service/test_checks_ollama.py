@@ -1,6 +1,7 @@
 import pytest
 
 from innkeepd.config import Config, RoleConfig
+from innkeepd.outbound.runners import Runner
 from innkeepd.policy.catalog import KNOWN_MODELS
 from innkeepd.service.checks_ollama import (
     OLLAMA,
@@ -13,7 +14,9 @@ from innkeepd.service.checks_ollama import (
     check_models,
     check_never_fits,
     check_ollama,
+    check_orphans,
     check_parallel,
+    check_prompt_cache,
 )
 from innkeepd.service.facts import Program, Running
 from support.doctor import facts_of
@@ -27,6 +30,23 @@ def with_setting(name: str, value: str, keeper: str = "app"):
 
 def test_a_healthy_ollama_has_no_complaints():
     assert [check(facts_of(config=SMALL)).level for check in OLLAMA] == ["ok"] * len(OLLAMA)
+
+
+def test_the_prompt_cache_is_named_with_what_a_cap_costs():
+    unset = check_prompt_cache(facts_of())
+    assert (unset.level, "up to 8 GiB of old conversations" in unset.saw) == ("ok", True)
+    capped = check_prompt_cache(with_setting("LLAMA_ARG_CACHE_RAM", "1024"))
+    assert (capped.level, "1024 MiB" in capped.saw, "read anew" in capped.saw) == ("ok", True, True)
+    endless = check_prompt_cache(with_setting("LLAMA_ARG_CACHE_RAM", "-1"))
+    assert (endless.level, "LLAMA_ARG_CACHE_RAM" in endless.mend) == ("warning", True)
+    assert "can't be seen" in check_prompt_cache(facts_of(ollama_environment=None)).saw
+
+
+def test_runners_that_were_left_behind_are_named_with_the_command_that_ends_them():
+    orphans = [Runner(7, "llama-server", None, 2**32, 2**32), Runner(8, "ollama")]
+    finding = check_orphans(facts_of(orphans=orphans))
+    assert (finding.level, finding.mend) == ("warning", "kill 7 8")
+    assert "llama-server (pid 7, 4.0 GiB), ollama (pid 8, size unknown)" in finding.saw
 
 
 def test_an_ollama_that_was_never_proved_is_a_warning():
