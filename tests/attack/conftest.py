@@ -38,12 +38,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         return
     failed = {report.nodeid.rpartition("::test_")[2] for report in terminalreporter.stats.get("failed", [])}
     skipped = {report.nodeid.rpartition("::test_")[2] for report in terminalreporter.stats.get("skipped", [])}
+    known = {report.nodeid.rpartition("::test_")[2] for report in terminalreporter.stats.get("xfailed", [])}
     say = terminalreporter.write_line
     terminalreporter.section(f"attack, {'long' if LONG else 'short'}; repeat it with ATTACK_SEED={SEED}")
     for one in attacks:
-        state = "FELL" if one.name in failed else "skip" if one.name in skipped else "held"
+        state = (
+            "FELL" if one.name in failed else "skip" if one.name in skipped else "OPEN" if one.name in known else "held"
+        )
         counts = ", ".join(f"{number:,} {what}" for what, number in one.counts.items())
-        say(f"{state}  {one.seconds:6.1f} s  {one.name.replace('_', ' ')}: {counts}")
+        say(f"{state} {one.seconds:6.1f} s  {one.name.replace('_', ' ')}: {counts}")
         for what, value in one.figures.items():
             say(f"                  {what}: {value}")
-    say(f"{len(attacks)} attacks, {len(failed)} fell, in {sum(one.seconds for one in attacks):.0f} s")
+    seconds = sum(one.seconds for one in attacks)
+    say(f"{len(attacks)} attacks, {len(failed)} fell, {len(known)} open and known, in {seconds:.0f} s")
