@@ -263,9 +263,9 @@ class RecordingOllama:
                 self.end_headers()
                 self.wfile.write(said)
 
-            do_GET = do_POST = do_DELETE = do_PUT = do_HEAD = do_PATCH = handle_any
-
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name in the base class
                 pass
 
+        for method in ("GET", "POST", "DELETE", "PUT", "HEAD", "PATCH"):
+            setattr(Handler, f"do_{method}", Handler.handle_any)
         return Handler
