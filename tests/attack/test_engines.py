@@ -98,7 +98,7 @@ def test_no_kind_of_garbage_at_any_call_of_ollamas_ends_the_daemon(attack):
     assert len(kinds()) >= 200
     attack.dice.shuffle(everything)
     dead: list[str] = []
-    for number in attack.rounds(short=12, long=240, most=len(everything)):
+    for number in attack.rounds(short=6, long=100, most=len(everything)):
         name, kind, call, late = everything[number]
 
         async def one(kind: Kind = kind, call: str = call, late: bool = late) -> int:
@@ -156,7 +156,7 @@ def test_true_answers_of_ollamas_with_broken_fields_fail_one_request_at_most(att
         call, lines = case
         attack.count("answers", _run(lambda: _suffer(lambda _: [b"\n".join(lines) + b"\n"], CALLS[call], late=True)))
 
-    attack.tries(st.sampled_from(sorted(CALLS)).flatmap(of), check, short=7, long=60, batch=20)
+    attack.tries(st.sampled_from(sorted(CALLS)).flatmap(of), check, short=4, long=30, batch=20)
 
 
 # ---- an engine elsewhere ----
@@ -188,7 +188,7 @@ def test_no_garbage_of_an_engine_elsewhere_ends_the_daemon_and_another_model_ans
     ]
     attack.dice.shuffle(everything)
     dead: list[str] = []
-    for number in attack.rounds(short=5, long=45, most=len(everything)):
+    for number in attack.rounds(short=3, long=40, most=len(everything)):
         name, kind, path = everything[number]
         try:
             attack.count("answers replaced", _run(one, kind, path))

@@ -102,7 +102,7 @@ def test_every_broken_request_gets_its_one_answer_and_none_is_a_fault_of_ours(at
         _, options = mock_clock()
         trio.run(scenario, requests, clock=options["clock"])
 
-    attack.tries(st.lists(_requests(), min_size=8, max_size=16), check, short=8, long=90, batch=20)
+    attack.tries(st.lists(_requests(), min_size=8, max_size=16), check, short=5, long=60, batch=20)
 
 
 def test_a_request_that_is_right_is_answered_on_every_path(attack):

@@ -113,7 +113,7 @@ def test_nothing_that_was_acknowledged_is_lost_when_the_daemon_is_killed(attack)
     records: list[str] = []
     starts: list[float] = []
     with SimulatedOllama() as ollama, Target(ollama.url, config=CONFIG) as target:
-        for _ in attack.rounds(short=8, long=75, most=100):
+        for _ in attack.rounds(short=5, long=60, most=100):
             crowd = Crowd(target, attack, (LIGHT, *HEAVIES))
             PAUSE.wait(attack.dice.choice([0.05, 0.3, 0.6, 0.9]) * attack.dice.random())
             target.kill()
@@ -140,7 +140,7 @@ def test_an_ollama_that_is_killed_under_load_is_used_again_and_holds_no_two_heav
     with SimulatedOllama(speed=60.0) as ollama, Target(ollama.url, config=CONFIG) as target:
         crowd = Crowd(target, attack, (LIGHT, *HEAVIES), admin=False)
         with PsSampler(ollama.port) as sampler:
-            for _ in attack.rounds(short=5, long=40, most=60):
+            for _ in attack.rounds(short=3, long=30, most=60):
                 PAUSE.wait(attack.dice.random())
                 ollama.kill()
                 attack.count("kills of Ollama")
@@ -162,7 +162,7 @@ def test_a_real_ollama_and_its_runners_are_killed_under_load_and_the_daemon_serv
         pytest.skip("a real Ollama is killed by the long attack only: tests/live has a short form")
     with OllamaServer(tmp_path / "ollama", store=model_store()) as ollama, Inn(ollama) as inn:
         with PsSampler(ollama.port) as sampler:
-            for number in attack.rounds(short=5, long=40, most=30):
+            for number in attack.rounds(short=5, long=30, most=30):
                 asking = threading.Thread(target=_try_chat, args=(inn, ("big", "big2")[number % 2]))
                 asking.start()
                 PAUSE.wait(attack.dice.random() * 2)
@@ -197,7 +197,7 @@ def test_two_daemons_on_one_ollama_never_hold_two_heavy_models(attack):
         try:
             second.until(lambda: not second.is_alive or second.is_well())
             with PsSampler(ollama.port) as sampler:
-                for number in attack.rounds(short=4, long=20, most=60):
+                for number in attack.rounds(short=3, long=20, most=60):
                     answers = [None, None]
 
                     def ask(target: Target, place: int, model: str, answers: list[Any] = answers) -> None:

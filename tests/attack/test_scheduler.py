@@ -7,7 +7,7 @@ REQUESTS = 1_000_000
 
 def test_every_request_of_a_million_ends_exactly_once_and_no_two_heavy_models_are_in_memory(attack):
     requests = 0
-    for _ in attack.rounds(short=6, long=300):
+    for _ in attack.rounds(short=4, long=120):
         life = begin()
         requests += _live(life, attack)
         attack.count("lives")

@@ -104,7 +104,7 @@ def test_every_request_of_broken_messages_ends_exactly_once_in_both_dialects(att
         trio.run(scenario, *case, clock=options["clock"])
 
     cases = st.tuples(st.sampled_from(["lines", "frames"]), MESSAGES, st.sampled_from([65536, 65536, 512]))
-    attack.tries(cases, check, short=8, long=90, batch=20)
+    attack.tries(cases, check, short=5, long=60, batch=20)
 
 
 def test_bytes_of_no_message_end_their_connection_at_most_and_the_daemon_serves_on(attack):
@@ -137,7 +137,7 @@ def test_bytes_of_no_message_end_their_connection_at_most_and_the_daemon_serves_
         some = st.sampled_from(wild).flatmap(lambda m: spoiled(_bytes(as_bytes(m))))
         return st.tuples(st.just(dialect), st.lists(some, min_size=3, max_size=12), st.binary(max_size=300))
 
-    attack.tries(st.sampled_from(["lines", "frames"]).flatmap(bodies), check, short=4, long=40, batch=20)
+    attack.tries(st.sampled_from(["lines", "frames"]).flatmap(bodies), check, short=2, long=20, batch=20)
 
 
 def _bytes(text: str | bytes) -> bytes:
