@@ -165,10 +165,11 @@ async def _mended(config_file: Path | None, listeners: list[socket]) -> Config |
 @asynccontextmanager
 async def _simulated(options: argparse.Namespace) -> AsyncIterator[Any]:
     from innkeepd.simulator.engine import Simulator  # noqa: PLC0415
-    from innkeepd.simulator.release import RELEASES  # noqa: PLC0415
+    from innkeepd.simulator.release import NEWEST, RELEASES  # noqa: PLC0415
     from innkeepd.simulator.server import serve  # noqa: PLC0415
 
-    simulator = Simulator(ollama=RELEASES[options.ollama], speed=options.speed)
+    release = RELEASES[options.ollama]
+    simulator = Simulator(ollama=release, speed=options.speed, new_kinds=release is NEWEST)
     async with serve(simulator) as url:
         yield _Simulated(url, simulator)
 

@@ -30,3 +30,38 @@ async def test_system_and_tools_are_understood(ask):
     answer = (await ask("POST", "/v1/messages", body)).json
     assert answer["stop_reason"] == "max_tokens"
     assert answer["content"][0]["text"].startswith("(A")
+
+
+TOOL = {"name": "weather", "description": "what it is like", "input_schema": {
+    "type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}  # fmt: skip
+
+
+async def test_a_tool_is_called_in_a_block_of_its_own(ask):
+    body = {"model": "llama3.1:8b", "messages": [{"role": "user", "content": "use weather"}], "tools": [TOOL]}
+    whole = (await ask("POST", "/v1/messages", body)).json
+    [block] = whole["content"]
+    assert (block["type"], block["name"], block["input"]) == ("tool_use", "weather", {"city": "simulated"})
+    assert whole["stop_reason"] == "tool_use"
+    streamed = (await ask("POST", "/v1/messages", body | {"stream": True})).text
+    assert '"partial_json":"{\\"city\\": \\"simulated\\"}"' in streamed
+    assert '"stop_reason":"tool_use"' in streamed
+
+
+async def test_a_tools_result_is_read_and_no_tool_is_called_again(ask):
+    said = [
+        {"role": "user", "content": "use weather"},
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "1", "name": "weather", "input": {"city": "x"}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "1", "content": "sunny " * 100}]},
+    ]
+    told = (await ask("POST", "/v1/messages", {"model": "llama3.1:8b", "messages": said, "tools": [TOOL]})).json
+    assert told["stop_reason"] == "end_turn"
+    assert told["usage"]["input_tokens"] > 150
+
+
+async def test_tools_count_in_the_prompt(ask):
+    body = {"model": "llama3.1:8b", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 1}
+    tools = [TOOL | {"name": f"tool{number}", "description": "word " * 400} for number in range(20)]
+    few = (await ask("POST", "/v1/messages", body)).json["usage"]["input_tokens"]
+    many = (await ask("POST", "/v1/messages", body | {"tools": tools})).json["usage"]["input_tokens"]
+    assert few < 10
+    assert many > 10_000

@@ -26,3 +26,33 @@ async def test_a_list_of_messages_is_taken_too(ask):
     given = [{"role": "user", "content": [{"type": "input_text", "text": "왜?"}]}]
     got = await ask("POST", "/v1/responses", {"model": "llama3.1:8b", "input": given})
     assert "시뮬레이션" in got.json["output"][0]["content"][0]["text"]
+
+
+TOOL = {"type": "function", "name": "weather", "parameters": {
+    "type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}  # fmt: skip
+
+
+async def test_a_tool_is_called_in_an_item_of_its_own(ask):
+    body = {"model": "llama3.1:8b", "input": "use weather", "tools": [TOOL]}
+    [item] = (await ask("POST", "/v1/responses", body)).json["output"]
+    assert (item["type"], item["name"], item["arguments"]) == ("function_call", "weather", '{"city": "simulated"}')
+    streamed = (await ask("POST", "/v1/responses", body | {"stream": True})).text
+    assert "event: response.function_call_arguments.done" in streamed
+    assert "response.output_text.delta" not in streamed
+
+
+async def test_a_calls_output_is_read_and_no_tool_is_called_again(ask):
+    said = [
+        {"role": "user", "content": "use weather"},
+        {"type": "function_call", "call_id": "1", "name": "weather", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "1", "output": "sunny"},
+    ]
+    told = (await ask("POST", "/v1/responses", {"model": "llama3.1:8b", "input": said, "tools": [TOOL]})).json
+    assert [item["type"] for item in told["output"]] == ["message"]
+
+
+async def test_text_format_is_kept(ask):
+    form = {"type": "json_schema", "name": "x", "schema": {"type": "object", "properties": {"n": {"type": "integer"}}}}
+    told = (await ask("POST", "/v1/responses", {"model": "llama3.1:8b", "input": "hi", "text": {"format": form}})).json
+    assert told["output"][0]["content"][0]["text"] == '{"n": 0}'
+    assert told["text"] == {"format": form}
