@@ -26,6 +26,7 @@ from innkeepd.policy.attempt import (
     Stop,
     first_token_limit,
 )
+from innkeepd.policy.error_texts import is_damaged, is_known, unquoted
 from innkeepd.policy.residency import UNLOADING
 from innkeepd.request import Request, decision_record
 from innkeepd.signpost import Signpost
@@ -43,6 +44,10 @@ TOLD_EVERY = 1.0
 """Seconds between two words to whoever waits."""
 ROOM_TO_ANSWER = 1024
 """Tokens for the answer when a context grows for a prompt whose tokens are counted, where a context with them fits."""
+REPORTED = 32
+"""At most so many unknown error texts are logged in the life of a daemon."""
+NAMED = 5
+"""At most so many models are named as able."""
 CROWD = 32
 """So many requests are told of each change at once; more of them once in that time."""
 
@@ -64,6 +69,7 @@ class Journey:
         self._backends = backends
         self._history = history
         self._log = log
+        self._reported: set[str] = set()
         self.config = config
 
     def configure(self, config: Config) -> None:
@@ -157,18 +163,33 @@ class Journey:
                 text = catalog.how_to_get(candidate)
                 request.attempts.passed_over(candidate.name, code, text)
         known = [candidate for candidate in chain if catalog.is_known(candidate)]
-        able = [candidate for candidate in known if self._is_able(candidate, wish.needs)]
-        for candidate in known:
-            if able and candidate not in able:
-                text = f"{candidate.name} does not support {', '.join(sorted(wish.needs))}"
-                request.attempts.passed_over(candidate.name, "unsupported", text)
-        self.keeper.learn_of(able or known)
-        return able or known
+        able = self._able(request, known)
+        self.keeper.learn_of(able)
+        return able
 
-    def _is_able(self, candidate: Candidate, needs: frozenset[str]) -> bool:
-        """Whether it says that it can do what is needed; an engine elsewhere is believed to."""
-        model = self.keeper.catalog.find(candidate.name)
-        return candidate.engine is not None or model is None or needs <= model.capabilities
+    def _able(self, request: Request, known: list[Candidate]) -> list[Candidate]:
+        """Those that have the capabilities the request needs; the others are passed over before anything is loaded.
+
+        An engine elsewhere is believed to have them.
+        """
+        find, needs = self.keeper.catalog.find, set(request.wish.needs)
+        if request.wish.kind == "embed" and not self.keeper.backend.dialect.embeds_any:
+            needs.add("embedding")
+        able = []
+        for candidate in known:
+            model = find(candidate.name)
+            if candidate.engine is not None or model is None or model.can(needs):
+                able.append(candidate)
+                continue
+            lacking = ", ".join(sorted(needs - model.capabilities))
+            text = f"{candidate.name} does not support {lacking}{self._who_can(needs)}"
+            request.attempts.passed_over(candidate.name, "unsupported", text)
+        return able
+
+    def _who_can(self, needs: set[str]) -> str:
+        """Names of pulled models that have these capabilities, as the end of a sentence."""
+        names = sorted(n for n, model in self.keeper.catalog.models.items() if model.capabilities and model.can(needs))
+        return f"; models that do: {', '.join(names[:NAMED])}" if names else ", and no pulled model does"
 
     async def _wait(self, request: Request, place: Place, chain: list[Candidate], tell: Tell) -> ev.Grant:
         """Stand in line and tell about it. Raises ``Failure`` where the scheduler refuses."""
@@ -265,9 +286,10 @@ class Journey:
         self, request: Request, candidate: Candidate, grant: ev.Grant, fault: BackendFault, seconds: float
     ) -> NextCandidate | RetrySame | GrowContext | Stop:
         again = candidate.backend is None or seconds < SLOW_TO_FAIL
+        code = self._code(candidate, fault)
         step = request.attempts.failed(
             candidate.name,
-            fault.code,
+            code,
             fault.message,
             told=request.told,
             seconds=seconds,
@@ -276,11 +298,29 @@ class Journey:
         )
         if candidate.backend is None:
             self.keeper.senses.watch.hurry()
-        is_away = candidate.host and fault.code == "backend_unreachable"  # this machine's Ollama, not the host beyond
+            if code == "out_of_memory":
+                self.keeper.distrust(candidate.weights)
+        is_away = candidate.host and code == "backend_unreachable"  # this machine's Ollama, not the host beyond
         if candidate.engine is not None and not is_away and not request.told and not isinstance(step, RetrySame):
             # In mid-answer one replica may have died: if the others did too, the next request finds out in time.
-            self.keeper.judge(candidate, fault.code, fault.message)
+            self.keeper.judge(candidate, code, fault.message)
         return step
+
+    def _code(self, candidate: Candidate, fault: BackendFault) -> str:
+        """The fault's code, corrected by what the catalogue knows; a text that the table lacks is reported once."""
+        model = self.keeper.catalog.find(candidate.name)
+        chats = model is not None and "completion" in model.capabilities
+        if candidate.engine is None and chats and is_damaged(fault.message):
+            return "load_failed"
+        if candidate.engine is None and fault.code == "backend_error" and not is_known(fault.status, fault.message):
+            self._report(unquoted(fault.message))
+        return fault.code
+
+    def _report(self, words: str) -> None:
+        if words not in self._reported and len(self._reported) < REPORTED:
+            self._reported.add(words)
+            data = {"text": words, "ollama": seen.version if (seen := self.keeper.senses.observation) else None}
+            self.keeper.tell("log", "unknown error text of Ollama, please report it", data)
 
     def _answered(self, request: Request, candidate: Candidate, seconds: float) -> None:
         request.attempts.answered(candidate.name, seconds)

@@ -117,6 +117,7 @@ class Keeper:
         self._places: dict[str, Place] = {}
         self._changed = anyio.Event()
         self._is_watched = False
+        self._distrusted_at = float("-inf")
         self._rearm = anyio.Event()
         self._wake_at: float | None = None
         self._rings_at = float("inf")
@@ -255,10 +256,19 @@ class Keeper:
         seen = self.senses.observation
         if seen is not None and seen.is_blocked:
             return  # the watch goes on asking: nobody waits 7 s behind somebody else's runner
-        if seen is None or not seen.reachable or self.now() - self.senses.seen_at > FRESH:
+        since = max(self.now() - FRESH, self._distrusted_at)
+        if seen is None or not seen.reachable or self.senses.seen_at < since:
             if self.now() - self.senses.measured_at > MEASURED_ANEW:
                 self.senses.measure()
             await self.senses.watch.observe_now()
+
+    def distrust(self, weights: str) -> None:
+        """A runner ran out of memory in an answer: unload it, and look at what is left before anybody is granted.
+
+        Since 0.30 Ollama then lets every model go, pinned ones too; where it does not, the runner goes on failing.
+        """
+        self._distrusted_at = self.now()
+        self.post(ev.UnloadAsked((weights,)))
 
     async def take_out(self, leaving: tuple[str, ...]) -> None:
         """Unload these once their answers have ended.

@@ -244,6 +244,30 @@ async def test_what_no_candidate_can_do_is_told_with_every_attempt():
         assert turns(error) == [(LLAMA8, "unsupported")]
 
 
+@pytest.mark.parametrize(("ollama", "code"), [(V17, None), (V33, "unsupported")], ids=["0.17", "0.33"])
+async def test_a_chat_model_is_asked_for_embeddings_only_where_ollama_lets_it(ollama, code):
+    async with open_house(simulator=Simulator(ollama=ollama)) as house:
+        guest = house.connect()
+        await guest.told(CODE)
+        end = await guest.answer(wire.Embed(id=900, input=["hello"], model=DEEPSEEK))
+        assert getattr(end, "code", None) == code
+        if code is not None:
+            assert "does not support embedding" in end.message
+            assert house.simulator.resident == [QWEN]
+            assert len(house.loads()) == 1
+
+
+async def test_a_gpu_out_of_memory_unloads_the_runner_and_looks_before_the_next_candidate():
+    async with open_house(simulator=Simulator(ollama=V33, others=3 * GIB)) as house:
+        guest = house.connect()
+        await guest.told("hi", model=LLAMA8)
+        house.simulator.fail("metal_out_of_memory", QWEN)
+        done = await guest.told(CODE, model=QWEN, fallbacks=[LLAMA8])
+        assert turns(done) == [(QWEN, "out_of_memory"), (LLAMA8, None)]
+        assert [load.name for load in house.simulator.loads] == [LLAMA8, QWEN, LLAMA8]
+        assert house.simulator.resident == [LLAMA8]
+
+
 async def test_a_prompt_over_the_context_reloads_the_model_once_with_a_larger_one():
     async with open_house() as house:
         guest = house.connect()

@@ -30,12 +30,13 @@ class OllamaDialect(Struct, frozen=True):
     """What differs between the versions. ``since``: the first (major, minor, patch) that speaks it.
 
     ``shifts_by_request``: ``shift`` is an attribute of the request, false is sent; else it is one of the runner and
-    nobody sends it, because ``/v1`` and ``/api/embed`` cannot.
+    nobody sends it, because ``/v1`` and ``/api/embed`` cannot. ``embeds_any``: chat models answer embeddings too.
     """
 
     name: str
     since: tuple[int, int, int]
     shifts_by_request: bool
+    embeds_any: bool
 
     def launch(self, body: Mapping[str, Any], *, context: int | None, keep_alive: float) -> dict[str, Any]:
         """A body with our launch attributes and ``keep_alive`` in place of any of its own.
@@ -64,9 +65,9 @@ class OllamaDialect(Struct, frozen=True):
         return kept | {"options": {key: value for key, value in options.items() if key not in LAUNCH_OPTIONS}}
 
 
-OWN_RUNNER = OllamaDialect("0.17", (0, 0, 0), shifts_by_request=True)
+OWN_RUNNER = OllamaDialect("0.17", (0, 0, 0), shifts_by_request=True, embeds_any=True)
 """Ollama's own runner, proved on 0.17.4."""
-LLAMA_SERVER = OllamaDialect("0.30", (0, 30, 0), shifts_by_request=False)
+LLAMA_SERVER = OllamaDialect("0.30", (0, 30, 0), shifts_by_request=False, embeds_any=False)
 """One ``llama-server`` a model, proved on 0.33.0."""
 DIALECTS = (OWN_RUNNER, LLAMA_SERVER)
 """Oldest first."""

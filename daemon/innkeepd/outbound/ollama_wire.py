@@ -280,8 +280,7 @@ def model_of(tag: Tag, shown: Shown | None) -> Model:
         host=tag.remote_host or "",
         format=details.format,
     )
-    if tag.capabilities:
-        told = msgspec.structs.replace(told, capabilities=frozenset(tag.capabilities))
+    told = msgspec.structs.replace(told, capabilities=frozenset(tag.capabilities or ()))
     if shown is None:
         return told
     info = shown.model_info or {}

@@ -92,7 +92,7 @@ def choose_contexts(
     policy = policy or MemoryPolicy()
     heavy = [model for model in models if is_heavy(model, budget, policy)]
     light = [model for model in models if not is_heavy(model, budget, policy)]
-    talking = [model for model in light if "completion" in model.capabilities]
+    talking = [model for model in light if model.can({"completion"})]
     smallest = min((takes(model, steps(model)[0], policy, learned) for model in talking), default=None)
     least_asked = min((asks(model, steps(model)[0], policy) for model in talking), default=0)
 

@@ -101,6 +101,19 @@ def is_known(status: int | None, text: str) -> bool:
     return status in (*_REFUSED, 401, 403, 404, 405, 429, 499, 501, 502, 503) or _row(status, text) is not None
 
 
+def is_damaged(text: str) -> bool:
+    """Whether this is how Ollama (since 0.30) answers for a chat model whose file is damaged or gone.
+
+    It cannot read the capabilities then and says that the model lacks them, under status 400.
+    """
+    return bool(re.search(r"does not support (?:chat|generate)$", text.strip()))
+
+
+def unquoted(text: str) -> str:
+    """At most 120 characters of an error text, up to its first quotation: that may be words of a prompt or answer."""
+    return re.split(r"['\"`{\[<]|raw=", text)[0].strip()[:120]
+
+
 def _row(status: int | None, text: str) -> ErrorText | None:
     words = text.lower()
     return next(

@@ -5,6 +5,7 @@ of Ollama's, and ``/api/ps`` lists only the name that was loaded first, so what 
 """
 
 import re
+from collections.abc import Set as AbstractSet
 
 from msgspec import Struct
 
@@ -67,6 +68,10 @@ class Model(Struct, frozen=True):
     digest: str = ""
     host: str = ""
     format: str = ""
+
+    def can(self, needs: AbstractSet[str]) -> bool:
+        """Whether it has these capabilities; one whose capabilities are unknown (an empty set) is believed to."""
+        return not self.capabilities or needs <= self.capabilities
 
     @property
     def is_mlx(self) -> bool:

@@ -146,7 +146,7 @@ def test_heads_that_differ_by_layer_count_with_their_mean():
     }
     model = model_of(mid(), shown(model_info=info, capabilities=None))
     assert (model.kv_heads, model.key_length, model.value_length) == (3, 128, 0)
-    assert model.capabilities == frozenset({"completion"})
+    assert model.capabilities == frozenset()  # unknown, not none
 
 
 def test_a_cloud_model_and_an_mlx_one_are_told_by_tags():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from innkeepd.outbound.ollama_wire import error_text, error_words
 from innkeepd.policy.attempt import NEXT
-from innkeepd.policy.error_texts import ERROR_TEXTS, classify, is_known
+from innkeepd.policy.error_texts import ERROR_TEXTS, classify, is_damaged, is_known, unquoted
 
 RECORDINGS = Path(__file__).parents[2] / "data"
 
@@ -136,3 +136,15 @@ def test_json_inside_the_text_is_unwrapped_and_the_lines_behind_it_stay():
 
 def test_words_quoted_from_a_refused_request_do_not_look_like_a_lack_of_memory():
     assert classify(400, "invalid value 'out of memory' for format") == "bad_request"
+
+
+def test_a_damaged_model_is_told_from_one_that_lacks_a_capability():
+    assert is_damaged('"garbled" does not support chat')
+    assert is_damaged('"garbled" does not support generate')
+    assert not is_damaged('"words" does not support thinking')
+
+
+def test_a_reported_text_holds_nothing_that_was_quoted():
+    assert unquoted("error parsing tool call: raw='my secret', err=x") == "error parsing tool call:"
+    assert unquoted('unexpected token "secret"') == "unexpected token"
+    assert len(unquoted("a" * 999)) == 120
