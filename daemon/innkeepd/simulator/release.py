@@ -33,6 +33,9 @@ class Release(Struct, frozen=True, kw_only=True):
     memory_return: float = 1.0
     max_runners: float = math.inf
     cache_ram: int = 0
+    subtracts_loaded: bool = True
+    """Beside others a model is judged by weights, KV cache and the batch's surcharge against what the loaded ones leave
+    of Metal's limit (``updateFreeSpace``, ``generationBatchSurcharge``); else by its whole size against that limit."""
     checks_memory: bool = False
     """A load that cannot fit is refused before it begins, with the numbers; else only malloc refuses."""
     lists_loading: bool = False
@@ -63,7 +66,7 @@ V17 = Release(
     name="0.17", version="0.17.4-simulated", texts=texts.V17, fit=overflow.to_context, checks_memory=True,
     lists_loading=True, embeds_with_chat_models=True, has_status=False, tells_capabilities=False,
     tells_crash_under_v1=True, shifts_by_request=True, types_v1_errors=False, role_once=False, health_blocks_ps=False,
-    refuses_images=False, lets_everybody_go=False, knows_cloud_names=False,
+    subtracts_loaded=False, refuses_images=False, lets_everybody_go=False, knows_cloud_names=False,
 )  # fmt: skip
 V33 = Release(
     name="0.33", version="0.33.0-simulated", texts=texts.V33, fit=overflow.to_half, vanish=0.03, memory_return=0.0,

@@ -26,6 +26,10 @@ from innkeepd.simulator.texts import QUEUE_FULL, malloc_failed
 
 HEALTH = 20.0
 """Seconds in which a runner that does not answer is found out: two looks of 10 s."""
+SURCHARGE = {1024: 768 * 2**20, 2048: 2 * GIB}
+"""Bytes that 0.33 adds to its estimate for a larger batch."""
+MLX_SPARE = 512 * 2**20
+"""Bytes that must be free beside the weights of an MLX model."""
 KILLED_AFTER = 0.3
 """Seconds after which a load fails that will fail."""
 
@@ -212,12 +216,22 @@ class Runners:
         if self.release.checks_memory:
             await self._check_memory(model, size)
         while others := self.standing():
-            fits = size <= 0.8 * min(self.machine.metal, self.machine.system_free())
-            if fits and len(others) < self.max_runners:
+            if self._has_room(model, launch, others) and len(others) < self.max_runners:
                 return
             if size > self.machine.total and len(others) < self.max_runners:
                 return  # malloc will say no
             await self._evict(min(others, key=lambda runner: (runner.busy > 0, runner.keep)), "evicted")
+
+    def _has_room(self, model: Pulled, launch: Launch, others: list[Runner]) -> bool:
+        """Ollama's own verdict on a model beside others: four fifths of what is free."""
+        free = self.machine.system_free()
+        if not self.release.subtracts_loaded:
+            return model.footprint(launch.num_ctx, self.parallel) <= 0.8 * min(self.machine.metal, free)
+        left = self.machine.metal - sum(runner.size for runner in others)
+        if model.is_mlx:
+            return model.size <= min(left, free) - MLX_SPARE
+        surcharge = SURCHARGE.get(launch.num_batch, 0)
+        return model.size + model.kv(launch.num_ctx, self.parallel) + surcharge <= 0.8 * min(left, free)
 
     async def _check_memory(self, model: Pulled, size: int) -> None:
         """0.17: what can never fit is refused, after everybody else has left."""

@@ -105,6 +105,14 @@ async def test_what_does_not_fit_is_loaded_where_malloc_allows(simulator, ask):
     assert simulator.machine.swap_used > 0
 
 
+async def test_beside_a_32b_the_8b_fits_only_where_the_32b_is_small_enough(simulator, ask):
+    """36 GB with 27 GiB for Metal: 5.08 GiB are asked for, four fifths of what the 32B leaves are 5.28 or 4.47 GiB."""
+    for context, stand in ((4096, [QWEN, LLAMA]), (8192, [LLAMA])):
+        await ask(*chat(QWEN, context=context))
+        await ask(*load(LLAMA))
+        assert simulator.resident == stand
+
+
 async def test_what_malloc_refuses_costs_everybody_and_is_tried_twice(simulator, ask):
     await ask(*load(LLAMA, keep_alive=-1))
     got = await ask(*chat(HUGE))
