@@ -11,6 +11,10 @@ __all__ = ["contradiction"]
 Complaint: TypeAlias = tuple[str, str]
 """Field, what is wrong with it."""
 
+DEEPEST = 200
+"""Levels of lists and maps in a free-form field; each takes two of the interpreter's thousand frames here."""
+LONGEST_HOLD = 31_536_000
+"""Seconds; no clock can show the end of a longest float."""
 _NO_DURATION = "a number of seconds, 0 or more, is needed"
 _NO_JSON = "only what JSON can say has a place here: no bytes, dates, NaN or keys that are no strings"
 
@@ -36,6 +40,8 @@ def _complaints(request: wire.Request) -> Iterator[Complaint]:
                 yield "model", "exactly one of `model` and `all` is needed"
         case wire.Hold(seconds=seconds) if not _is_duration(seconds):
             yield "seconds", _NO_DURATION
+        case wire.Hold(seconds=seconds) if seconds > LONGEST_HOLD:
+            yield "seconds", f"the most is {LONGEST_HOLD:,}, a year"
         case wire.Shutdown(drain=drain) if not _is_duration(drain):
             yield "drain", _NO_DURATION
         case wire.HistoryAsk(limit=limit) if limit < 0:
@@ -52,22 +58,36 @@ def _of_chat(chat: wire.Chat) -> Iterator[Complaint]:
     if chat.fallbacks is not None and chat.model is None:
         yield "fallbacks", "they need a `model`; a role's fallbacks are in the configuration"
     for field in ("options", "tools", "format"):
-        if not _is_json(getattr(chat, field)):
-            yield field, _NO_JSON
-    if not all(_is_json(message.tool_calls) for message in chat.messages):
-        yield "messages", f"tool_calls: {_NO_JSON}"
+        if complaint := _no_json(getattr(chat, field)):
+            yield field, complaint
+    for message in chat.messages:
+        if complaint := _no_json(message.tool_calls):
+            yield "messages", f"tool_calls: {complaint}"
     if not _is_duration(chat.patience):
         yield "patience", _NO_DURATION
     if not _is_duration(chat.deadline):
         yield "deadline", _NO_DURATION
 
 
-def _is_json(value: Any) -> bool:
-    """Whether the backend, which speaks JSON, can be told ``value``; msgpack can say more."""
+def _no_json(value: Any) -> str | None:
+    """Why the backend, which speaks JSON, can't be told ``value``; msgpack can say more. None where it can."""
+    try:
+        return None if _is_json(value, DEEPEST) else _NO_JSON
+    except _TooDeep:
+        return f"nested too deeply; the most is {DEEPEST} levels"
+
+
+class _TooDeep(Exception):
+    pass
+
+
+def _is_json(value: Any, deepest: int) -> bool:
+    if deepest < 0:
+        raise _TooDeep
     if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_json(below) for key, below in value.items())
+        return all(isinstance(key, str) and _is_json(below, deepest - 1) for key, below in value.items())
     if isinstance(value, list):
-        return all(_is_json(below) for below in value)
+        return all(_is_json(below, deepest - 1) for below in value)
     return value is None or isinstance(value, str | int) or (isinstance(value, float) and -inf < value < inf)
 
 

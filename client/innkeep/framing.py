@@ -145,7 +145,7 @@ def encode(message: wire.Request | wire.Reply, dialect: Dialect) -> bytes:
     Raises ``FrameTooLarge`` (with ``request_id``) for a message over the cap, and what msgspec raises (``TypeError``,
     ``OverflowError``, ``ValueError``) for a free-form field that holds what the dialect can't say.
     """
-    body = _TO_MSGPACK.encode(message) if dialect == "frames" else _TO_JSON.encode(message)
+    body = _packed(message) if dialect == "frames" else _TO_JSON.encode(message)
     if len(body) > wire.MAX_FRAME:
         fault = FrameTooLarge(
             f"the `{name_of(message)}` message has {len(body):,} bytes; the most is {wire.MAX_FRAME:,}"
@@ -153,6 +153,28 @@ def encode(message: wire.Request | wire.Reply, dialect: Dialect) -> bytes:
         fault.request_id = message.id
         raise fault
     return len(body).to_bytes(HEADER, "big") + body if dialect == "frames" else body + b"\n"
+
+
+def _packed(message: wire.Request | wire.Reply) -> bytes:
+    """In msgpack, whose integers have 64 bits: a model's tool call may hold a longer one, as JSON's numbers may be."""
+    try:
+        return _TO_MSGPACK.encode(message)
+    except OverflowError:
+        return _TO_MSGPACK.encode(_narrowed(msgspec.to_builtins(message)))
+
+
+def _narrowed(value: Any) -> Any:
+    """``value`` with integers beyond 64 bits as floats, as most readers of JSON take them; beyond floats as text."""
+    if isinstance(value, dict):
+        return {key: _narrowed(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_narrowed(inner) for inner in value]
+    if type(value) is not int or -(2**63) <= value < 2**64:
+        return value
+    try:
+        return float(value)
+    except OverflowError:
+        return f"{value:#x}"
 
 
 def error_reply(error: InnkeepError) -> wire.Error:

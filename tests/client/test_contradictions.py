@@ -57,3 +57,20 @@ def test_zero_is_a_duration_and_a_limit():
         wire.HistoryAsk(id=1, limit=0),
     ):
         assert contradiction(one) is None
+
+
+@pytest.mark.parametrize("depth", [300, 900])
+def test_what_is_nested_too_deeply_is_told_by_its_field(depth):
+    deep = []
+    for _ in range(depth):
+        deep = [deep]
+    field, why = contradiction(wire.Chat(id=1, messages=[wire.Message("user", "a")], options={"a": deep}))
+    assert field == "options"
+    assert "nested too deeply; the most is 200 levels" in why
+    calls = [wire.Message("user", "a", tool_calls=[{"a": deep}])]
+    assert contradiction(wire.Chat(id=1, messages=calls))[0] == "messages"
+
+
+def test_a_hold_ends_within_a_year():
+    assert contradiction(wire.Hold(id=1, seconds=31_536_000.0)) is None
+    assert contradiction(wire.Hold(id=1, seconds=1e308)) == ("seconds", "the most is 31,536,000, a year")

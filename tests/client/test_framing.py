@@ -324,3 +324,10 @@ def _feed_nonsense(chance: random.Random, whole: list[bytes]) -> str:
     except errors.InnkeepError as fault:
         code = fault.code
     return code
+
+
+def test_an_integer_beyond_64_bits_goes_out_in_frames_too():
+    calls = [{"function": {"arguments": {"n": 2**70, "m": -(2**63), "o": 10**400, "p": [2**64, True]}}}]
+    body = encode(wire.Delta(id=1, tool_calls=calls), "frames")[4:]
+    told = decode_reply(body, "frames").tool_calls[0]["function"]["arguments"]
+    assert told == {"n": float(2**70), "m": -(2**63), "o": f"{10**400:#x}", "p": [float(2**64), True]}

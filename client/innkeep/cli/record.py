@@ -34,6 +34,7 @@ def history_text(records: Sequence[Record], paint: Paint = plain) -> str:
     """A table of records, newest first as they came."""
     if not records:
         return "no request has been answered yet"
+    records = [_printable(record) for record in records]
     heads = ["ID", "ASKED", "CLASS", "ROLE", "MODEL", "WAITED", "TOTAL", "TOKENS", "OUTCOME"]
     rows = [
         [
@@ -54,6 +55,7 @@ def history_text(records: Sequence[Record], paint: Paint = plain) -> str:
 
 def explain_text(record: Record, paint: Paint = plain) -> str:
     """Everything about one request, in the order in which it happened."""
+    record = _printable(record)
     facts = [
         ("asked", _asked(record) + _by(record)),
         ("route", _route(record)),
@@ -68,6 +70,15 @@ def explain_text(record: Record, paint: Paint = plain) -> str:
     ]
     lines = [f"{paint('dim', f'{head:<12}')}  {text}" for head, text in facts if text]
     return "\n".join([paint("bold", f"request {record.get('id', '-')}"), *lines])
+
+
+def _printable(value: Any) -> Any:
+    """With every control character shown as a space: a client chose these words, and a terminal would obey them."""
+    if isinstance(value, str):
+        return "".join(letter if letter.isprintable() else " " for letter in value)
+    if isinstance(value, Mapping):
+        return {key: _printable(inner) for key, inner in value.items()}
+    return [_printable(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _asked(record: Record) -> str:

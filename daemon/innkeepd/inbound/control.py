@@ -11,6 +11,7 @@ from innkeep import wire
 from innkeepd import __version__, snapshot
 from innkeepd.chat import Journey
 from innkeepd.config import Config
+from innkeepd.inbound.demand import bounded
 from innkeepd.inbound.session import Session, Verb
 from innkeepd.inbound.talk import Talk, teller
 from innkeepd.keeper import Keeper
@@ -18,6 +19,11 @@ from innkeepd.outbound.backend import BackendFault
 from innkeepd.policy import events as ev
 from innkeepd.state import State
 from innkeepd.wish import Failure, Lease, Result, Wish
+
+MOST_UNTOLD = 4 * 2**20
+"""Bytes that a connection may leave unread before its watches end."""
+MOST_RECORDS = 1000
+"""Decision records in one answer."""
 
 
 class Control:
@@ -47,7 +53,7 @@ class Control:
         if asked.protocol > wire.PROTOCOL:
             text = f"this innkeepd speaks protocol {wire.PROTOCOL}, not {asked.protocol}; update innkeep's daemon"
             raise Failure("unsupported_protocol", text, {"protocol": wire.PROTOCOL})
-        session.client = asked.client
+        session.client = bounded(asked.client)
         session.send(wire.Welcome(id=asked.id, protocol=wire.PROTOCOL, daemon=__version__, pid=os.getpid()))
 
     async def status(self, session: Session, asked: wire.StatusAsk) -> None:
@@ -70,10 +76,15 @@ class Control:
         return [*self.notes, *self._state.warnings(), *snapshot.warnings(self._keeper)]
 
     async def watch(self, session: Session, asked: wire.Watch) -> None:
-        """A snapshot, then every event, until it is cancelled."""
+        """A snapshot, then every event, until it is cancelled or its peer has left too much unread."""
+        scope = anyio.CancelScope()
 
         def hear(kind: str, what: str, data: dict[str, Any]) -> None:
-            if asked.kinds is None or kind in asked.kinds:
+            if scope.cancel_called:
+                return
+            if session.untold > MOST_UNTOLD:
+                scope.cancel()
+            elif asked.kinds is None or kind in asked.kinds:
                 at = self._keeper.wall(self._keeper.now())
                 session.send(
                     convert(
@@ -85,9 +96,11 @@ class Control:
         session.send(self._status(asked.id))
         self._keeper.on_event.append(hear)
         try:
-            await anyio.sleep_forever()
+            with scope:
+                await anyio.sleep_forever()
         finally:
             self._keeper.on_event.remove(hear)
+        raise Failure("queue_full", f"more than {MOST_UNTOLD:,} bytes of events were left unread; watch again")
 
     async def models(self, session: Session, asked: wire.ModelsAsk) -> None:
         """Every model, after a fresh look at what is pulled."""
@@ -115,8 +128,11 @@ class Control:
 
     async def history(self, session: Session, asked: wire.HistoryAsk) -> None:
         """Decision records."""
-        found = await (self._state.find(asked.request) if asked.request else self._state.recent(asked.limit))
-        await session.room()
+        # Looked up only once there is room: a thousand unread answers must not wait in memory.
+        async with session.looking_up:
+            await session.room()
+            limit = min(asked.limit, MOST_RECORDS)
+            found = await (self._state.find(asked.request[:256]) if asked.request else self._state.recent(limit))
         session.send(wire.History(id=asked.id, records=found))
 
     # ---- changes ----
@@ -136,7 +152,7 @@ class Control:
     async def load(self, session: Session, asked: wire.Load) -> None:
         """A lease that is given back at once."""
         began = anyio.current_time()
-        wish = Wish(kind="load", model=asked.model, client=session.client, insist=True)
+        wish = Wish(kind="load", model=bounded(asked.model), client=session.client, insist=True)
         async with self._journey.begin(wish) as request:
 
             async def nothing(lease: Lease) -> Result:
@@ -170,7 +186,7 @@ class Control:
 
     async def unpin(self, session: Session, asked: wire.Unpin) -> None:
         """No longer. A pinned model that is not pulled any more can be unpinned; a name that is neither is a slip."""
-        candidate = self._keeper.catalog.candidate(asked.model)
+        candidate = self._keeper.catalog.candidate(bounded(asked.model))
         name = candidate.name
         known = name in self._keeper.pins or self._keeper.catalog.is_known(candidate)
         if not known and await self._keeper.senses.refresh():
@@ -210,7 +226,7 @@ class Control:
 
     async def _known(self, name: str) -> str:
         """The canonical name of a model that is pulled or lives elsewhere; looks once more before it refuses."""
-        candidate = self._keeper.catalog.candidate(name)
+        candidate = self._keeper.catalog.candidate(bounded(name))
         if not self._keeper.catalog.is_known(candidate) and not await self._keeper.senses.refresh():
             raise Failure("backend_unreachable", f"Ollama does not answer at {self._keeper.backend.url}")
         if not self._keeper.catalog.is_known(candidate):

@@ -54,6 +54,11 @@ class Outbox:
         return f"<Outbox {len(self._kept)} bytes kept>"
 
     @property
+    def kept(self) -> int:
+        """Bytes that the peer has not read; what the writer has just taken is not among them."""
+        return len(self._kept)
+
+    @property
     def is_full(self) -> bool:
         """Whether whoever produces much should wait."""
         return len(self._kept) > HIGH and not self._broken

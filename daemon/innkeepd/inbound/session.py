@@ -5,7 +5,7 @@ waiting; only who produces much (an answer's pieces) waits for room: a slow read
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import anyio
 from anyio.abc import ByteStream, TaskGroup
@@ -13,6 +13,7 @@ from anyio.abc import ByteStream, TaskGroup
 from innkeep import wire
 from innkeep.errors import InnkeepError, from_code
 from innkeep.framing import Dialect, Framer, decode_request, encode, ends_connection, error_reply
+from innkeepd.inbound.bulk import FREE, TOO_MANY, is_bulky
 from innkeepd.inbound.ear import Ear
 from innkeepd.inbound.outbox import Outbox
 from innkeepd.wish import Failure
@@ -34,6 +35,8 @@ class Session:
 
     def __init__(self, stream: ByteStream, verbs: Mapping[type, Verb], *, stuck: float = STUCK) -> None:
         self.client = ""
+        self.looking_up = anyio.Lock()
+        """For verbs whose answers are large: one at a time."""
         self._stream = stream
         self._verbs = verbs
         self._framer = Framer()
@@ -71,9 +74,9 @@ class Session:
         try:
             while (data := await self._receive()) is not None:
                 for body in self._framer.feed(data):
-                    self._take(body, tasks)
+                    await self._take(body, tasks)
             for body in self._framer.end():
-                self._take(body, tasks)
+                await self._take(body, tasks)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             self._leave()
         except TimeoutError:
@@ -94,7 +97,11 @@ class Session:
         except anyio.EndOfStream:
             return None
 
-    def _take(self, body: bytes, tasks: TaskGroup) -> None:
+    async def _take(self, body: bytes, tasks: TaskGroup) -> None:
+        if len(body) > FREE:
+            form: Literal["json", "msgpack"] = "msgpack" if self.dialect == "frames" else "json"
+            if await anyio.to_thread.run_sync(is_bulky, body, form):
+                raise from_code("bad_message", TOO_MANY)
         try:
             request = decode_request(body, self.dialect)
         except InnkeepError as fault:
@@ -163,6 +170,11 @@ class Session:
     async def told(self) -> None:
         """Wait until everything is on its way, or the peer is gone."""
         await self._outbox.drained()
+
+    @property
+    def untold(self) -> int:
+        """Bytes that the peer has yet to read."""
+        return self._outbox.kept
 
     @property
     def is_full(self) -> bool:

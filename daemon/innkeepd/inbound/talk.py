@@ -6,6 +6,7 @@ from msgspec import to_builtins
 
 from innkeep import wire
 from innkeepd.chat import Journey
+from innkeepd.inbound.demand import bounded, needs_of, turns_of
 from innkeepd.inbound.session import Session
 from innkeepd.outbound.backend import Ask, BackendFault, Finish, Piece
 from innkeepd.policy.attempt import estimate_tokens
@@ -16,17 +17,18 @@ from innkeepd.wish import Lease, Result, Tell, Told, Wish
 def wish_of(chat: wire.Chat, client: str) -> Wish:
     """A chat as the journey takes it."""
     return Wish(
-        turns=tuple(message.content for message in chat.messages if message.role == "user"),
+        turns=turns_of((message.role, message.content) for message in chat.messages),
         prompt_tokens=estimate_tokens("".join(message.content for message in chat.messages)),
-        model=chat.model,
-        fallbacks=tuple(chat.fallbacks or ()),
+        model=None if chat.model is None else bounded(chat.model),
+        fallbacks=tuple(map(bounded, chat.fallbacks or ())),
         role=chat.role,
         priority=chat.priority,
         patience=chat.patience,
         deadline=chat.deadline,
-        session=chat.session,
+        session=None if chat.session is None else bounded(chat.session),
         last=chat.last,
         client=client,
+        needs=needs_of(tools=chat.tools, think=chat.think, images=any(message.images for message in chat.messages)),
     )
 
 
@@ -60,7 +62,7 @@ class Talk:
         """Vectors, by the same journey."""
         texts = [embed.input] if isinstance(embed.input, str) else embed.input
         tokens = sum(estimate_tokens(text) for text in texts)
-        wish = Wish(kind="embed", model=embed.model, client=session.client, prompt_tokens=tokens)
+        wish = Wish(kind="embed", model=bounded(embed.model), client=session.client, prompt_tokens=tokens)
         async with self._journey.begin(wish) as request:
             found: list[list[float]] = []
 

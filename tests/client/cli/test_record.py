@@ -50,3 +50,11 @@ def test_an_explanation_tells_everything_in_the_order_in_which_it_happened():
 
 def test_a_record_without_fields_is_no_accident():
     assert explain_text({"id": "1"}).splitlines() == ["request 1", "asked         -"]
+
+
+def test_what_a_client_calls_itself_moves_no_cursor():
+    record = a_record() | {"client": "\x1b[2Jevil\nforged line", "more": {"a": ["\x9b31m"]}}
+    for text in (explain_text(record), history_text([record])):
+        assert "\x1b" not in text
+        assert "\x9b" not in text
+    assert explain_text(record).count("\n") == explain_text(a_record() | {"more": 1}).count("\n")

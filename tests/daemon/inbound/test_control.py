@@ -6,7 +6,10 @@ import anyio
 import pytest
 
 from innkeep import wire
+from innkeep.framing import encode
+from innkeepd.inbound.control import MOST_UNTOLD
 from innkeepd.outbound.backend import BackendFault
+from innkeepd.wish import Failure
 from support.house import LLAMA8, mock_clock, open_house
 
 pytestmark = pytest.mark.anyio
@@ -69,3 +72,59 @@ async def test_unloading_everything_names_no_model():
         unloaded = await guest.answer(wire.Unload(id=0, all=True))
         assert unloaded.model is None
         assert house.simulator.resident == []
+
+
+class _Unread:
+    """A session whose peer reads nothing."""
+
+    def __init__(self):
+        self.told, self.client, self.looking_up = [], "", anyio.Lock()
+        self.has_room = anyio.Event()
+
+    def send(self, reply, *, soon=True):
+        self.told.append(reply)
+
+    @property
+    def untold(self):
+        return sum(len(encode(reply, "lines")) for reply in self.told)
+
+    async def room(self):
+        await self.has_room.wait()
+
+
+async def test_a_watcher_that_leaves_4_mb_unread_hears_no_more():
+    async with open_house() as house, anyio.create_task_group() as tasks:
+        session, ended = _Unread(), []
+
+        async def watch():
+            with pytest.raises(Failure, match="left unread") as caught:
+                await house.rooms.verbs()[wire.Watch](session, wire.Watch(id=1))
+            ended.append(caught.value.code)
+
+        tasks.start_soon(watch)
+        await anyio.sleep(1)
+        before = len(house.keeper.on_event)
+        for _ in range(200):
+            house.keeper.tell("log", "x" * 50_000, {})
+        assert MOST_UNTOLD < session.untold < MOST_UNTOLD + 100_000
+        await anyio.sleep(1)
+        assert ended == ["queue_full"]
+        assert len(house.keeper.on_event) == before - 1
+
+
+async def test_history_is_looked_up_once_there_is_room_one_at_a_time_and_bounded():
+    async with open_house() as house, anyio.create_task_group() as tasks:
+        session, limits = _Unread(), []
+
+        async def recent(limit):
+            limits.append(limit)
+            return []
+
+        house.rooms.state.recent = recent
+        for number in range(5):
+            tasks.start_soon(house.rooms.verbs()[wire.HistoryAsk], session, wire.HistoryAsk(id=number, limit=2**63))
+        await anyio.sleep(1)
+        assert limits == []
+        session.has_room.set()
+        await anyio.sleep(1)
+        assert limits == [1000] * 5

@@ -187,3 +187,31 @@ async def test_it_says_who_it_is():
         await anyio.wait_all_tasks_blocked()
         assert repr(pair.session) == "<Session unnamed, 0 open>"
         pair.raw.close()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        (
+            b'{"type":"chat","id":1,"messages":[{"role":"user"}],"options":{"a":' + b"[" * 600 + b"]" * 600 + b"}}",
+            "bad_request",
+        ),
+        (b'{"type":"chat","id":1,"options":{"a":[' + b"[]," * 100_000 + b"[]]}}", "bad_message"),
+    ],
+    ids=["deep", "bulky"],
+)
+async def test_what_is_too_deep_or_too_much_is_told_before_it_holds_anybody_up(line, code):
+    async def welcome(session, asked):
+        session.send(wire.Welcome(id=asked.id, protocol=1, daemon="test", pid=1))
+
+    pair = Pair({wire.Hello: welcome})
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(pair.serve)
+            async with await UNIXSocketStream.from_socket(pair.raw) as stream:
+                await stream.send(line + b"\n" + asks("hello", 2, protocol=1))
+                await stream.send_eof()
+                told = b"".join([chunk async for chunk in stream])
+            assert f'"code":"{code}"'.encode() in told
+            assert (b"welcome" in told) is (code == "bad_request")

@@ -9,6 +9,7 @@ import msgspec
 
 from innkeepd.chat import Journey
 from innkeepd.config import HttpConfig
+from innkeepd.inbound.bulk import FREE, TOO_MANY, is_bulky
 from innkeepd.inbound.http.asked import ENDPOINTS, Asked, Endpoint, read
 from innkeepd.inbound.http.derived import Derived
 from innkeepd.inbound.http.disk import Disk
@@ -96,13 +97,13 @@ class App:
             return
         endpoint = ENDPOINTS.get(path)
         if endpoint is not None and method == "POST":
-            await self._run(endpoint, await self._body(headers, receive), headers, receive, reply)
+            await self._run(endpoint, await self._json(headers, receive), headers, receive, reply)
         elif method in {"GET", "HEAD"} and path == "/":
             await reply.whole(b"Ollama is running", content_type=b"text/plain; charset=utf-8")
         elif method in {"GET", "HEAD"} and path in self._looks:
             await reply.whole(await self._looks[path]())
         elif method == "POST" and path == "/api/show":
-            await reply.whole(await self.shelf.show(await self._body(headers, receive)))
+            await reply.whole(await self.shelf.show(await self._json(headers, receive)))
         elif method == "GET" and path.startswith("/v1/models/"):
             await reply.whole(await self.shelf.model(path.removeprefix("/v1/models/")))
         elif self._disk.serves(method, path):
@@ -143,6 +144,8 @@ class App:
                 await passing.finish()
         except ClientStuck:
             return
+        except RecursionError:
+            await reply.fault(asked.api, HttpFault(400, "the body is nested too deeply", "bad_request"))
         except Failure as failure:
             await passing.fail(failure)
         except HttpFault as fault:
@@ -196,6 +199,13 @@ class App:
             tasks.cancel_scope.cancel()
 
     # ---- in ----
+
+    async def _json(self, headers: Headers, receive: Receive) -> bytes:
+        """A body that is to be decoded. Raises ``HttpFault`` 400 where that would hold everybody else up."""
+        data = await self._body(headers, receive)
+        if len(data) > FREE and await anyio.to_thread.run_sync(is_bulky, data, "json"):
+            raise HttpFault(400, TOO_MANY, "bad_request")
+        return data
 
     async def _body(self, headers: Headers, receive: Receive) -> bytes:
         """The whole body. Raises ``HttpFault`` 413 before it is read, where its length is told."""

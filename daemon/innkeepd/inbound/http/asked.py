@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from innkeepd.inbound.demand import bounded, needs_of, turns_of
 from innkeepd.inbound.http.errors import Api, HttpFault
 from innkeepd.policy.attempt import estimate_tokens
 from innkeepd.policy.events import PRIORITIES
@@ -88,7 +89,7 @@ class Asked(Struct):
         tokens = sum(map(estimate_tokens, texts)) + (len(_ENCODE(tools)) // 4 if tools else 0)
         return Wish(
             kind=self.endpoint.kind,
-            turns=_turns(said),
+            turns=turns_of(said),
             prompt_tokens=tokens,
             model=None if self.is_virtual else self.name,
             role=self.role,
@@ -101,12 +102,8 @@ class Asked(Struct):
 
     def _needs(self) -> frozenset[str]:
         body = self.body
-        wanted = {
-            "tools": body.get("tools"),
-            "thinking": body.get("think") not in (None, False),
-            "vision": body.get("images") or any(map(_shows_an_image, _list(body.get("messages")))),
-        }
-        return frozenset(name for name, is_wanted in wanted.items() if is_wanted)
+        images = body.get("images") or any(map(_shows_an_image, _list(body.get("messages"))))
+        return needs_of(tools=body.get("tools"), think=body.get("think"), images=images)
 
     def body_for(self, lease: Lease, model: str | None = None) -> bytes:
         """The body for the engine; what the daemon owns is laid over it. ``model``: a name for the leased one."""
@@ -132,7 +129,7 @@ def read(endpoint: Endpoint, data: bytes) -> Asked:
         raise HttpFault(400, "model is required", "bad_request")
     stream = body.get("stream")
     streams = endpoint.streams if stream is None else stream is True
-    return Asked(endpoint, body, len(data), name.strip(), streams and endpoint.kind == "chat")
+    return Asked(endpoint, body, len(data), bounded(name.strip()), streams and endpoint.kind == "chat")
 
 
 def decode(data: bytes) -> dict[str, Any]:
@@ -189,17 +186,6 @@ def _shows_an_image(message: Any) -> bool:
         return False
     parts = (part.get("type") for part in _list(message.get("content")) if isinstance(part, dict))
     return bool(message.get("images")) or any(kind in ("image_url", "image", "input_image") for kind in parts)
-
-
-def _turns(said: list[tuple[str, str]]) -> tuple[str, ...]:
-    """The user's texts. Neighbouring messages are one turn: OpenClaw lays its own context behind the words."""
-    turns: list[str] = []
-    goes_on = False
-    for role, text in said:
-        if role == "user" and text:
-            turns[-1:] = [f"{turns[-1]}\n\n{text}"] if goes_on else [*turns[-1:], text]
-        goes_on = role == "user" and (goes_on or bool(text))
-    return tuple(turns)
 
 
 def _list(value: Any) -> list[Any]:

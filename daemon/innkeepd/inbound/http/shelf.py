@@ -129,6 +129,8 @@ class Shelf:
             return self._shown[key]
         told = await self._fetch_show(name, body | {"model": name})
         if is_plain:
+            digests = {model.digest for model in self._keeper.catalog.models.values()}
+            self._shown = {each: kept for each, kept in self._shown.items() if each[0] in digests}
             self._shown[key] = told
         return told
 
