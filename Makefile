@@ -8,7 +8,7 @@ BIN := .venv/bin
 OURS := daemon client tests $(wildcard scripts packaging examples)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format ollama bench attack test-engines clean
+.PHONY: help run test lint format ollama bench attack attack-check test-engines clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -40,6 +40,9 @@ bench: .venv/.proves ## how much innkeep costs, as ratios against a direct clien
 
 attack: .venv/.proves ## attack the daemon for up to 15 minutes; SEED=N repeats a run
 	ATTACK=long ATTACK_SEED=$(or $(SEED),$$(date +%s)) $(BIN)/python -m pytest tests/attack -m attack $(PYTEST)
+
+attack-check: .venv/.proves ## plant bugs into a copy of the tree, one by one; the attack must find each
+	$(BIN)/python tests/attack/planted/check.py
 
 test-engines: .venv/.proves ## fail-over to real engines (Ray Serve, LiteLLM); downloads much, not part of `make test`
 	$(BIN)/python -m pytest -m engines $(PYTEST)

@@ -42,6 +42,8 @@ ENDS = 700.0
 
 async def _ask_everything(house: House) -> None:
     """Each verb that makes the daemon ask Ollama; each ends, however. No fault is the daemon's own."""
+    faults: list[Any] = []
+    house.keeper.on_event.append(lambda _kind, what, data: faults.append((what, data)) if "itself" in what else None)
     guest = house.connect()
     asks: list[wire.Request] = [
         wire.Load(id=0, model=LIGHT),
@@ -56,6 +58,7 @@ async def _ask_everything(house: House) -> None:
         with anyio.fail_after(ENDS):
             end = await guest.answer(ask)
         assert not (isinstance(end, wire.Error) and end.code == "internal"), (ask, end)
+    assert faults == []
     await guest.leave()
 
 
@@ -97,6 +100,7 @@ def test_no_kind_of_garbage_at_any_call_of_ollamas_ends_the_daemon(attack):
     ]
     assert len(kinds()) >= 200
     attack.dice.shuffle(everything)
+    everything.sort(key=lambda one: "UTF-8" not in one[0] and "deep" not in one[0] and "huge" not in one[0])
     dead: list[str] = []
     for number in attack.rounds(short=6, long=100, most=len(everything)):
         name, kind, call, late = everything[number]

@@ -79,7 +79,20 @@ def spoiled(draw: st.DrawFn, data: bytes) -> bytes:
     how = draw(st.sampled_from(["put", "put", "cut", "double", "end"]))
     at = draw(st.integers(0, len(data)))
     if how == "put":
-        pieces = [b"\xff", b"\xed\xa0\x80", b"\0", b'"', b"}", b"[" * 1000, b"\n", b"\xc0\xaf", b"NaN", b"\\ud800"]
+        pieces = [
+            b"\xff",
+            b"\xff",
+            b"\xff",
+            b"\xed\xa0\x80",
+            b"\0",
+            b'"',
+            b"}",
+            b"[" * 1000,
+            b"\n",
+            b"\xc0\xaf",
+            b"NaN",
+            b"\\ud800",
+        ]
         return data[:at] + draw(st.sampled_from(pieces)) + data[at + draw(st.integers(0, 2)) :]
     if how == "cut":
         return data[:at] + data[at + draw(st.integers(1, 9)) :]
@@ -102,4 +115,4 @@ def _deepened(data: bytes) -> bytes:
 def as_json(good: Any, *, most: int = 3) -> st.SearchStrategy[bytes]:
     """The bytes of a good message, broken as JSON and now and then as bytes too."""
     whole = broken(good, most=most).map(encoded)
-    return st.one_of(whole, whole, broken(good, most=most).map(_encoded_in_utf8), whole.flatmap(spoiled))
+    return st.one_of(whole, broken(good, most=most).map(_encoded_in_utf8), whole.flatmap(spoiled))

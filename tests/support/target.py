@@ -205,13 +205,15 @@ class SimulatedOllama:
 
 
 class RecordingOllama:
-    """A small Ollama with one model in a thread of this process; ``calls`` are all that reached it.
+    """A small Ollama with one model in a thread of this process; ``calls`` are all that
+    reached it, ``bodies`` what they held.
 
     ``instead`` maps a path to raw bytes that are sent in place of the answer; then the connection is closed.
     """
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, str]] = []
+        self.bodies: list[bytes] = []
         self.instead: dict[str, bytes] = {}
         self.loaded = False
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -250,6 +252,7 @@ class RecordingOllama:
                 data = self.rfile.read(int(self.headers.get("content-length") or 0))
                 path = self.path.partition("?")[0]
                 ours.calls.append((self.command, self.path))
+                ours.bodies.append(data)
                 if path in ours.instead:
                     self.close_connection = True
                     with suppress(OSError):
