@@ -16,7 +16,7 @@ from innkeepd.history import Records
 from innkeepd.keeper import Keeper
 from innkeepd.outbound.backend import Backend, BackendFault
 from innkeepd.pace import Pace
-from innkeepd.place import Place, Revoked
+from innkeepd.place import CROWD, Place, Revoked
 from innkeepd.policy import events as ev
 from innkeepd.policy.attempt import (
     Attempts,
@@ -27,6 +27,7 @@ from innkeepd.policy.attempt import (
     first_token_limit,
 )
 from innkeepd.policy.error_texts import is_damaged, is_known, unquoted
+from innkeepd.policy.outlook import Outlook
 from innkeepd.policy.residency import UNLOADING
 from innkeepd.request import Request, decision_record
 from innkeepd.signpost import Signpost
@@ -48,8 +49,6 @@ REPORTED = 32
 """At most so many unknown error texts are logged in the life of a daemon."""
 NAMED = 5
 """At most so many models are named as able."""
-CROWD = 32
-"""So many requests are told of each change at once; more of them once in that time."""
 
 
 class Journey:
@@ -70,6 +69,8 @@ class Journey:
         self._history = history
         self._log = log
         self._reported: set[str] = set()
+        self._looked_at = float("-inf")
+        self._looks: dict[str, Outlook] = {}
         self.config = config
 
     def configure(self, config: Config) -> None:
@@ -198,8 +199,11 @@ class Journey:
         swapping: float | None = None
         while place.settled is None:
             # In a crowd everybody's news are looked at now and then: each change is one for hundreds of them.
-            if told is None or len(self.keeper.places()) <= CROWD or anyio.current_time() - looked >= TOLD_EVERY:
+            is_crowded = len(self.keeper.scheduler.line) > CROWD
+            news = None
+            if told is None or not is_crowded or anyio.current_time() - looked >= TOLD_EVERY * 0.9:
                 looked, news = anyio.current_time(), self.outlook(place)
+            if news is not None:
                 if swapping is None and news.kind == "loading":
                     swapping = looked
                     request.evicted += [name for name in news.unloading if name not in request.evicted]
@@ -338,10 +342,21 @@ class Journey:
 
     # ---- looks ----
 
-    def outlook(self, place: Place) -> Told:
-        """What a waiting request waits for, now."""
+    def _look(self, ticket: str) -> Outlook | None:
+        """A ticket's place; in a crowd all are looked at together once a second, and who has just come waits for it."""
+        scheduler, now = self.keeper.scheduler, self.keeper.now()
+        if len(scheduler.line) <= CROWD:
+            return scheduler.outlook(ticket, now)
+        if now - self._looked_at >= TOLD_EVERY:
+            self._looked_at, self._looks = now, scheduler.outlooks(now)
+        return self._looks.get(ticket)
+
+    def outlook(self, place: Place) -> Told | None:
+        """What a waiting request waits for, now; None where that is not looked at yet."""
         keeper, house = self.keeper, self.keeper.scheduler.house
-        look = keeper.scheduler.outlook(place.ticket.id, keeper.now())
+        look = self._look(place.ticket.id)
+        if look is None:
+            return None
         model = keeper.name_of(look.weights)
         moving = house.residents.get(look.weights)
         leaving = tuple(

@@ -25,7 +25,7 @@ from innkeepd.outbound.clock import SleepWatch
 from innkeepd.outbound.memory import MemoryDoor
 from innkeepd.outbound.power import Awake
 from innkeepd.outbound.runners import RunnersDoor
-from innkeepd.place import Place
+from innkeepd.place import CROWD, Place
 from innkeepd.policy import events as ev
 from innkeepd.policy.residency import Residency
 from innkeepd.policy.rules import Rules
@@ -156,6 +156,10 @@ class Keeper:
             self._fail(event, error)
         finally:
             self._stepping = False
+        if 0 < len(self.scheduler.line) <= CROWD:
+            for waiter in self.scheduler.line:
+                if (place := self._places.get(waiter.ticket.id)) is not None:
+                    place.wake()
         if self._is_watched:
             self._is_watched = False
             self._changed.set()
@@ -203,14 +207,14 @@ class Keeper:
         if place is None:
             self._inbox.append(ev.Released(action.ticket))
             return
-        place.settled = action
+        place.settle(action)
         self.awake.begin("answer")
 
     def _refused(self, action: ev.Refuse) -> None:
         self.counts.refusals += 1
         place = self._places.get(action.ticket)
         if place is not None:
-            place.settled = action
+            place.settle(action)
 
     def know_again(self) -> None:
         """Tell the scheduler what is known of models by now."""
@@ -234,7 +238,7 @@ class Keeper:
         if not self.senses.ready.is_set():
             await self.senses.ready.wait()
         await self._look_again()
-        place = Place(ticket, self.now(), self.changed)
+        place = Place(ticket, self.now())
         self._places[ticket.id] = place
         try:
             self.post(ev.Asked(ticket))

@@ -1,10 +1,11 @@
 """A place in the line, later a lease: what a request holds of the keeper."""
 
-from collections.abc import Awaitable, Callable
-
 import anyio
 
 from innkeepd.policy import events as ev
+
+CROWD = 32
+"""So many who wait are woken by each change at once; more of them look once a second."""
 
 
 class Revoked(Exception):
@@ -19,22 +20,33 @@ class Revoked(Exception):
 class Place:
     """A place in the line, later a lease. ``settled`` is the scheduler's answer once there is one.
 
-    ``asked`` is the keeper's instant of its beginning, ``changed`` waits for the next change in the house.
+    ``asked`` is the keeper's instant of its beginning. Each place is woken by its own news, so that a change costs the
+    same however many wait.
     """
 
-    def __init__(self, ticket: ev.Ticket, asked: float, changed: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, ticket: ev.Ticket, asked: float) -> None:
         self.ticket = ticket
         self.asked = asked
         self.settled: ev.Grant | ev.Refuse | None = None
         self.revoked: Revoked | None = None
-        self._changed = changed
+        self._news = anyio.Event()
         self._work: anyio.CancelScope | None = None
 
     async def change(self, within: float) -> None:
-        """Wait until something in the house changed, at most so many seconds."""
+        """Wait until it is settled or there may be something new to tell, at most so many seconds."""
         if self.settled is None:
             with anyio.move_on_after(within):
-                await self._changed()
+                await self._news.wait()
+
+    def settle(self, answer: ev.Grant | ev.Refuse) -> None:
+        """Take the scheduler's answer."""
+        self.settled = answer
+        self.wake()
+
+    def wake(self) -> None:
+        """Something changed that whoever waits here may want to tell."""
+        self._news.set()
+        self._news = anyio.Event()
 
     def works_in(self, scope: anyio.CancelScope) -> None:
         """The lease is used inside this scope: it is cancelled where the lease is taken back."""

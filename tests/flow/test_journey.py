@@ -5,6 +5,7 @@ import pytest
 
 from innkeep import wire
 from innkeepd.chat import CROWD, Journey
+from innkeepd.policy import events as ev
 from innkeepd.simulator.engine import Simulator
 from support.house import DEEPSEEK, LLAMA8, LLAMA70, QWEN, config, open_house
 
@@ -101,3 +102,28 @@ async def test_a_crowd_is_told_now_and_then_and_everybody_is_served(monkeypatch)
         assert all(isinstance(reply, wire.Done) for reply in ended)
         assert len(ended) == CROWD * 4
         assert len(looks) < len(ended) ** 2 / 4  # a look of each at every grant would be half of the square
+
+
+async def test_in_a_crowd_a_change_wakes_whom_it_concerns_and_everybody_is_looked_at_once_a_second(monkeypatch):
+    async with open_house(config(schedule={"queue_limit": 1000})) as house:
+        guest = house.connect(room=2**24)
+        first = await guest.chat("hi [simulate tokens 2000]", model=LLAMA8)
+        await guest.until(first, wire.Delta)
+        numbers = [await guest.chat(model=LLAMA8) for _ in range(CROWD * 4)]
+        await anyio.sleep(2)
+        looks, all_at_once = [], house.keeper.scheduler.outlooks
+
+        def counted(now):
+            looks.append(now)
+            return all_at_once(now)
+
+        monkeypatch.setattr(house.keeper.scheduler, "outlooks", counted)
+        woken = [place for place in house.keeper.places() if place.settled is None]
+        news = [place._news for place in woken]
+        for _ in range(50):
+            house.keeper.post(ev.Woke())
+        assert [place._news for place in woken] == news
+        await anyio.sleep(10)
+        assert 8 <= len(looks) <= 11
+        told = [each for each in guest.heard[numbers[-1]] if isinstance(each, wire.Waiting)]
+        assert told[-1].position == CROWD * 4

@@ -1,6 +1,6 @@
 """What somebody who waits is told: the place in line, who is ahead, what is under way, and how long it may take."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 
@@ -32,17 +32,40 @@ def look_out(inn: Inn, ticket: str, expected: Callable[[str, float], float | Non
     """The outlook of a ticket that waits; ``expected`` foretells (``Scheduler.expected``). Raises ``LookupError``."""
     if ticket not in inn.line:
         raise LookupError(f"{ticket} does not wait")
-    ordered = inn.ordered(now)
-    ahead = next(index for index, waiter in enumerate(ordered) if waiter.ticket.id == ticket)
-    waiter = ordered[ahead]
-    parts = [f"{_ordinal(ahead + 1)} in line", *_behind(inn, ordered[:ahead]), *_doing(inn, waiter)]
+    return next(look for name, look in _looks(inn, expected, now, ticket) if name == ticket)
+
+
+def look_out_all(inn: Inn, expected: Callable[[str, float], float | None], now: float) -> dict[str, Outlook]:
+    """The outlook of every ticket that waits; costs as much as one for the last in line."""
+    return dict(_looks(inn, expected, now))
+
+
+def _looks(
+    inn: Inn, expected: Callable[[str, float], float | None], now: float, only: str | None = None
+) -> Iterator[tuple[str, Outlook]]:
+    """One by one in the order of the line; the one of ``only`` where that is told."""
+    counts: dict[tuple[Priority, str], int] = {}
+    doing: dict[str, list[str]] = {}
+    for ahead, waiter in enumerate(inn.ordered(now)):
+        if only is None or waiter.ticket.id == only:
+            if waiter.wants not in doing:
+                doing[waiter.wants] = _doing(inn, waiter)
+            parts = [f"{_ordinal(ahead + 1)} in line", *_behind(counts), *doing[waiter.wants]]
+            held = inn.is_held_from(waiter.wants)
+            foretold = None if held else expected(waiter.ticket.id, now)
+            yield waiter.ticket.id, _look(inn, waiter, ahead, parts, foretold)
+        queue = waiter.ticket.priority, inn.house.name(waiter.wants)
+        counts[queue] = counts.get(queue, 0) + 1
+
+
+def _look(inn: Inn, waiter: Waiter, ahead: int, parts: list[str], expected: float | None) -> Outlook:
     held = inn.is_held_from(waiter.wants)
     return Outlook(
         weights=waiter.wants,
         position=ahead + 1,
         ahead=ahead,
         resident=tuple(r.weights for r in inn.house.residents.values() if r.state != LOADING),
-        expected=None if held else expected(ticket, now),
+        expected=expected,
         reason="; ".join(["the memory is on hold", *parts[:1]] if held else parts),
         until=inn.held_until if held else None,
     )
@@ -54,12 +77,8 @@ def _ordinal(number: int) -> str:
     return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th') }"
 
 
-def _behind(inn: Inn, ahead: list[Waiter]) -> list[str]:
+def _behind(counts: dict[tuple[Priority, str], int]) -> list[str]:
     """``behind 2 interactive chats for a, 1 batch request for b``: an entry for each queue, in the line's order."""
-    counts: dict[tuple[Priority, str], int] = {}
-    for waiter in ahead:
-        queue = waiter.ticket.priority, inn.house.name(waiter.wants)
-        counts[queue] = counts.get(queue, 0) + 1
     queues = [f"{count} {NOUNS[kind]}{'s' * (count > 1)} for {name}" for (kind, name), count in counts.items()]
     return ["behind " + ", ".join(queues)] if queues else []
 

@@ -20,7 +20,7 @@ from innkeepd.policy.happenings import happen
 from innkeepd.policy.inn import Inn
 from innkeepd.policy.lease import Lease, Leases
 from innkeepd.policy.line import Line, Waiter
-from innkeepd.policy.outlook import Outlook, look_out
+from innkeepd.policy.outlook import Outlook, look_out, look_out_all
 from innkeepd.policy.patience import smaller_for
 from innkeepd.policy.residency import Cooling, Residency
 from innkeepd.policy.rules import Rules
@@ -93,6 +93,10 @@ class Scheduler:
     def outlook(self, ticket: str, now: float) -> Outlook:
         """What to tell somebody who waits. Raises ``LookupError`` for a ticket that does not."""
         return look_out(self.inn, ticket, self.expected, now)
+
+    def outlooks(self, now: float) -> dict[str, Outlook]:
+        """What to tell everybody who waits, by ticket."""
+        return look_out_all(self.inn, self.expected, now)
 
     # ---- the one door ----
 

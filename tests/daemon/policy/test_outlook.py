@@ -79,3 +79,11 @@ def test_places_are_told_as_people_say_them():
     numbers = (1, 2, 3, 4, 11, 12, 13, 21, 102, 111)
     expected = ["1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "102nd", "111th"]
     assert [_ordinal(number) for number in numbers] == expected
+
+
+def test_everybody_is_told_in_one_look_what_each_would_be_told():
+    life = begin()
+    for number in range(12):
+        life.ask(chain=(("a", "b")[number % 2],), priority=("interactive", "agent", "batch")[number % 3])
+    names = [waiter.ticket.id for waiter in life.scheduler.line]
+    assert life.scheduler.outlooks(0) == {name: life.scheduler.outlook(name, 0) for name in names}
