@@ -43,7 +43,7 @@ SAME_INSTANT = 1.0
 """Seconds that an instant may jump when it is told by the clock on the wall, which is corrected all the time."""
 TOLD_EVERY = 1.0
 """Seconds between two words to whoever waits."""
-ROOM_TO_ANSWER = 1024
+ROOM_TO_ANSWER = 512
 """Tokens for the answer when a context grows for a prompt whose tokens are counted, where a context with them fits."""
 REPORTED = 32
 """At most so many unknown error texts are logged in the life of a daemon."""

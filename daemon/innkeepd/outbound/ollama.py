@@ -19,6 +19,7 @@ import msgspec
 from innkeepd.outbound.backend import Ask, BackendFault, Finish, Piece, Running
 from innkeepd.outbound.foreign import Undecodable, count, decode
 from innkeepd.outbound.http import Answer, Transport, Unreachable
+from innkeepd.outbound.ollama_count import count_prompt
 from innkeepd.outbound.ollama_dialect import NEWEST, OllamaDialect, dialect_by_tags, dialect_of
 from innkeepd.outbound.ollama_wire import (
     AnswerLines,
@@ -35,6 +36,7 @@ from innkeepd.outbound.ollama_wire import (
     model_of,
 )
 from innkeepd.outbound.reply import Forwarded, Reply, unreachable
+from innkeepd.policy.answer_limit import asked_for, certain_limit, counted_limit
 from innkeepd.policy.error_texts import classify
 from innkeepd.policy.model import DERIVED_PREFIX, Model, canonical
 
@@ -138,7 +140,7 @@ class OllamaBackend:
     @asynccontextmanager
     async def chat(self, ask: Ask) -> AsyncGenerator[AsyncIterator[Piece | Finish]]:
         """Stream an answer. Ollama sends the head with the first piece, so entering already waits for the prompt."""
-        body = self._owned("/api/chat", _chat_body(ask), ask.context, ask.keep_alive)
+        body = self._owned("/api/chat", await self._limited(ask), ask.context, ask.keep_alive)
         async with self.forward("POST", "/api/chat", _ENCODE(body), _JSON) as answer:
             await _refuse_errors(answer)
             yield Reply(answer.chunks(), AnswerLines())
@@ -162,6 +164,18 @@ class OllamaBackend:
     async def aclose(self) -> None:
         """Close kept connections."""
         await self._transport.aclose()
+
+    async def _limited(self, ask: Ask) -> dict[str, Any]:
+        """The body of ``/api/chat`` with a limit of its answer, where the context would shift under it."""
+        body = _chat_body(ask)
+        if self._elsewhere or self.dialect.shifts_by_request or ask.context is None:
+            return body
+        asked = asked_for((ask.options or {}).get("num_predict"))
+        limit = certain_limit(ask.context, len(_ENCODE(body)), asked)
+        if limit is None:
+            counted = await count_prompt(self, "/api/chat", body, context=ask.context, keep_alive=ask.keep_alive)
+            limit = counted_limit(ask.context, counted.prompt_eval_count, asked)
+        return body | {"options": {**(ask.options or {}), "num_predict": limit}}
 
     def _owned(self, path: str, body: Mapping[str, Any], context: int | None, keep_alive: float) -> dict[str, Any]:
         owned = self.dialect.own(path, body, context=context, keep_alive=keep_alive)

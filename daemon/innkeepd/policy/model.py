@@ -41,7 +41,10 @@ def canonical(name: str) -> str:
 DERIVED_PREFIX = "innkeep-ctx/"
 """Names of models that innkeep itself derives to fix a context; they are nobody's to choose."""
 
-_DERIVED = re.compile(r"innkeep-ctx/.*-([0-9a-f]{12}):[0-9]+")
+DERIVED_RECIPE = 2
+"""What derived models carry: 1 the context only, 2 a longest answer too. Those of an older one are left unused."""
+
+_DERIVED = re.compile(r"innkeep-ctx/.*-([0-9a-f]{12}):[0-9]+(?:-[0-9]+)?")
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -108,13 +111,16 @@ def predicted(model: Model, context: int, *, parallel: int = 1, cache_type: str 
 
 
 def derived_name(model: Model, context: int) -> str:
-    """How we call ``model`` at a fixed context; one that was pulled anew (another digest) gets another name."""
+    """How we call ``model`` at a fixed context; one that was pulled anew (another digest) gets another name.
+
+    So does one of another recipe, so that none which lacks something is taken for it.
+    """
     bare = _NOT_IN_A_NAME.sub("-", model.name).strip("-._")[:48]
-    return f"{DERIVED_PREFIX}{bare}-{_mark(model)}:{context}"
+    return f"{DERIVED_PREFIX}{bare}-{_mark(model)}:{context}-{DERIVED_RECIPE}"
 
 
 def is_derived_from(name: str, model: Model) -> bool:
-    """Whether ``name`` is one of ``derived_name``'s for this model."""
+    """Whether ``name`` is one of ``derived_name``'s for this model, of any recipe."""
     found = _DERIVED.fullmatch(name)
     return found is not None and found[1] == _mark(model)
 

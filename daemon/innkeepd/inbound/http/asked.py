@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from innkeepd.inbound.demand import bounded, needs_of, turns_of
 from innkeepd.inbound.http.errors import Api, HttpFault
+from innkeepd.policy.answer_limit import asked_for
 from innkeepd.policy.attempt import estimate_tokens
 from innkeepd.policy.events import PRIORITIES
 from innkeepd.policy.model import canonical
@@ -105,15 +106,37 @@ class Asked(Struct):
         images = body.get("images") or any(map(_shows_an_image, _list(body.get("messages"))))
         return needs_of(tools=body.get("tools"), think=body.get("think"), images=images)
 
-    def body_for(self, lease: Lease, model: str | None = None) -> bytes:
-        """The body for the engine; what the daemon owns is laid over it. ``model``: a name for the leased one."""
+    @property
+    def asks_for(self) -> int | None:
+        """Tokens that the answer may have as the client says; None for an open end."""
+        if self.endpoint.is_native:
+            options = self.body.get("options")
+            return asked_for(options.get("num_predict")) if isinstance(options, dict) else None
+        if self.endpoint.path == "/v1/responses":
+            return asked_for(self.body.get("max_output_tokens"))
+        return asked_for(self.body.get("max_tokens")) or asked_for(self.body.get("max_completion_tokens"))
+
+    def body_for(self, lease: Lease, model: str | None = None, limit: int | None = None) -> bytes:
+        """The body for the engine; what the daemon owns is laid over it.
+
+        ``model``: a name for the leased one. ``limit``: tokens that the answer may have, None as the client says.
+        """
         body = dict(self.body)
         body.pop("name", None)
         body["model"] = model or self.spelled(lease)
+        if limit is not None:
+            self._limit(body, limit)
         if lease.context is not None and self.endpoint.is_native:
             dialect = lease.backend.dialect
             body = dialect.own(self.endpoint.path, body, context=lease.context, keep_alive=lease.keep_alive)
         return _ENCODE(body)
+
+    def _limit(self, body: dict[str, Any], limit: int) -> None:
+        if self.endpoint.is_native:
+            given = body.get("options")
+            body["options"] = {**(given if isinstance(given, dict) else {}), "num_predict": limit}
+        else:
+            body["max_output_tokens" if self.endpoint.path == "/v1/responses" else "max_tokens"] = limit
 
     def spelled(self, lease: Lease) -> str:
         """The leased model as the client spells it, so that the engine's answer does too; else as we call it."""

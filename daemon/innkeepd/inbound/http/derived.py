@@ -1,8 +1,9 @@
 """Models that carry our context under ``/v1``, where Ollama ignores ``num_ctx`` and would reload at its own default.
 
-A derived model (``/api/create`` with ``from`` and ``num_ctx``) shares its parent's weights, and so its runner; it costs
-a file of a few hundred bytes. It is made at the first request that needs it. Its name holds the digest of its parent,
-so that one which was pulled anew gets a new one.
+A derived model (``/api/create`` with ``from``, ``num_ctx`` and ``num_predict``) shares its parent's weights, and so its
+runner; it costs a file of a few hundred bytes. It is made at the first request that needs it. Its name holds the digest
+of its parent, so that one which was pulled anew gets a new one. ``num_predict`` is the context: a second net under the
+limit that each body has (``measure``), because an open end shifts up to ten contexts.
 """
 
 import msgspec
@@ -47,7 +48,7 @@ async def _exists(backend: Backend, name: str) -> bool:
 
 
 async def _create(backend: Backend, name: str, parent: str, context: int) -> None:
-    body = {"model": name, "from": parent, "parameters": {"num_ctx": context}, "stream": False}
+    body = {"model": name, "from": parent, "parameters": {"num_ctx": context, "num_predict": context}, "stream": False}
     async with backend.forward("POST", "/api/create", _ENCODE(body), _JSON) as answer:
         told = await answer.read()
         if answer.status != 200:

@@ -1,56 +1,59 @@
-"""Whether a prompt fits the context, where Ollama would cut it without a word: everywhere under ``/v1``.
+"""How long an answer may be, and whether its prompt fits the context, where Ollama would shift or cut without a word.
 
-Ollama 0.17.4 takes no ``truncate`` there (``openai.FromChatRequest``), drops whole messages from the front, and its
-``usage`` then counts what is left: afterwards nothing can be told. So a prompt that *may* be too long is read first
-through ``/api/chat`` with ``truncate`` false and one token to say. That counts it exactly, and the request proper finds
-it in the runner's prompt cache: what is paid twice is one token. A token has at least one byte, so that a body of fewer
-bytes than the context has tokens needs no such look.
+Under ``/v1`` Ollama takes no ``truncate`` (``openai.FromChatRequest``), drops whole messages from the front, and its
+``usage`` then counts what is left: afterwards nothing can be told. So a prompt that *may* be too long is counted first
+(``ollama_count``). So is one beside which the answer may run past the end of the context: under ``/v1`` always, and
+since 0.30 natively too, Ollama shifts the context under it (``policy.answer_limit``).
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from innkeepd.inbound.http.asked import Asked, text_of
 from innkeepd.outbound.backend import BackendFault
-from innkeepd.outbound.ollama_wire import error_text
-from innkeepd.policy.error_texts import classify
+from innkeepd.outbound.ollama_count import count_prompt
+from innkeepd.policy.answer_limit import SPARE, certain_limit, counted_limit
 from innkeepd.wish import Lease
 
-SPARE = 1024
-"""Tokens left for what the model's template and its own system prompt add."""
 SLACK = 16
-"""Tokens by which our reading of the body may differ from Ollama's own."""
+"""Tokens by which our reading of a body under ``/v1`` may differ from Ollama's own."""
+_OURS_TO_TELL = frozenset({"context_overflow", "backend_unreachable", "out_of_memory", "load_failed"})
+"""What a count under ``/v1`` may find; anything else the request itself is told, in its own API's shape."""
 
 _ENCODE = msgspec.json.Encoder().encode
-_JSON = {"content-type": "application/json"}
 
 
-class _Counted(Struct, frozen=True):
-    prompt_eval_count: int = 0
+async def answer_limit(asked: Asked, lease: Lease) -> int | None:
+    """Tokens that the answer may have; None: as the client says.
 
-
-async def refuse_overflow(asked: Asked, lease: Lease) -> None:
-    """Raises ``BackendFault`` ``context_overflow`` where Ollama would cut the prompt."""
-    context = lease.context
-    if context is None or asked.size <= context - SPARE:
-        return
-    path, body = as_native(asked)
-    body |= {"model": lease.model, "stream": False, "options": {"num_predict": 1}}
-    body = lease.backend.dialect.own(path, body, context=context, keep_alive=lease.keep_alive)
-    async with lease.backend.forward("POST", path, _ENCODE(body), _JSON) as answer:
-        told = await answer.read()
-    if answer.status != 200:
-        text = error_text(told)
-        code = classify(answer.status, text)
-        if code in {"context_overflow", "backend_unreachable", "out_of_memory", "load_failed"}:
-            raise BackendFault(code, text, status=answer.status)
-        return  # what else is wrong the request itself is told, in its own API's shape
-    count = msgspec.json.decode(told, type=_Counted).prompt_eval_count
-    if asked.endpoint.kind == "chat" and count + SLACK > context:
-        raise BackendFault("context_overflow", f"the prompt has {count} tokens, {lease.model} is loaded with {context}")
+    Raises ``BackendFault``, ``context_overflow`` where Ollama would cut the prompt.
+    """
+    context, native = lease.context, asked.endpoint.is_native
+    is_chat = asked.endpoint.kind == "chat"
+    if context is None or (native and (lease.backend.dialect.shifts_by_request or not is_chat)):
+        return None
+    certain = certain_limit(context, asked.size, asked.asks_for)
+    if certain is not None and is_chat:
+        return certain
+    if not is_chat and asked.size <= context - SPARE:
+        return None
+    path, body = (asked.endpoint.path, asked.body) if native else as_native(asked)
+    named = {**body, "model": lease.model}
+    try:
+        counted = await count_prompt(lease.backend, path, named, context=context, keep_alive=lease.keep_alive)
+    except BackendFault as fault:
+        if native or fault.code in _OURS_TO_TELL:
+            raise
+        return None
+    if not is_chat:
+        return None
+    tokens = counted.prompt_eval_count + (0 if native else SLACK)
+    if not native and tokens > context:
+        text = f"the prompt has {counted.prompt_eval_count} tokens, {lease.model} is loaded with {context}"
+        raise BackendFault("context_overflow", text)
+    return counted_limit(context, tokens, asked.asks_for)
 
 
 def as_native(asked: Asked) -> tuple[str, dict[str, Any]]:

@@ -14,7 +14,7 @@ from innkeepd.chat import Journey
 from innkeepd.inbound.http.asked import Asked
 from innkeepd.inbound.http.derived import Derived
 from innkeepd.inbound.http.errors import HttpFault, error_record, fault_of
-from innkeepd.inbound.http.measure import refuse_overflow
+from innkeepd.inbound.http.measure import answer_limit
 from innkeepd.inbound.http.reply import Reply
 from innkeepd.inbound.http.stream import Errors, Renamed, Tail
 from innkeepd.outbound.backend import BackendFault
@@ -98,14 +98,15 @@ class Passing:
         # The MLX engine ignores ``num_ctx`` and keeps a runner for each name: a derived one would be a second copy.
         is_ours = lease.context is not None and model is not None and not model.is_mlx
         is_fixed = not asked.endpoint.is_native and is_ours
+        limit = await answer_limit(asked, lease) if is_ours else None
         if is_fixed and model is not None:
-            await refuse_overflow(asked, lease)
             old = await self._derived.name_for(lease, model)
         if not asked.stream:
             lease.pace.whole((lease.context or ELSEWHERE) / self._speed(lease))
         renamed = Renamed(old, asked.name) if old != asked.name else None
+        body = asked.body_for(lease, old, limit)
         try:
-            async with lease.backend.forward("POST", asked.endpoint.path, asked.body_for(lease, old), _SENT) as answer:
+            async with lease.backend.forward("POST", asked.endpoint.path, body, _SENT) as answer:
                 if answer.status >= 300:
                     raise await _fault(answer)
                 result = await self._pass_on(answer, lease, renamed)

@@ -11,8 +11,9 @@ MODEL = Model("hf.co/someone/Big-Model:Q4_K_M", "w", 1, digest="sha256:3f2a91bc7
 
 def test_a_derived_name_is_one_that_ollama_takes_and_leads_back():
     name = derived_name(MODEL, 8192)
-    assert name == f"{DERIVED_PREFIX}hf.co-someone-Big-Model-Q4_K_M-3f2a91bc77aa:8192"
+    assert name == f"{DERIVED_PREFIX}hf.co-someone-Big-Model-Q4_K_M-3f2a91bc77aa:8192-2"
     assert is_derived_from(name, MODEL)
+    assert is_derived_from(name.removesuffix("-2"), MODEL)  # of an older innkeep, still in memory
     assert not is_derived_from(name, Model("other", "w", 1, digest="ff"))
     assert not is_derived_from("llama3.1:8b", MODEL)
 
