@@ -480,10 +480,11 @@ class Models(_Reply, frozen=True, tag="models"):
 
 
 class Selected(_Reply, frozen=True, tag="selected"):
-    """What holds from now on."""
+    """What holds from now on; ``warning``: why it would not survive a restart."""
 
     model: str | None
     role: Role | None = None
+    warning: str | None = None
 
 
 class Loaded(_Reply, frozen=True, tag="loaded"):
@@ -501,15 +502,17 @@ class Unloaded(_Reply, frozen=True, tag="unloaded"):
 
 
 class Pinned(_Reply, frozen=True, tag="pinned"):
-    """The pin stands and survives a restart."""
+    """The pin stands and survives a restart; ``warning``: why it would not survive one."""
 
     model: str
+    warning: str | None = None
 
 
 class Unpinned(_Reply, frozen=True, tag="unpinned"):
-    """The pin is gone."""
+    """The pin is gone; ``warning``: why it would be back after a restart."""
 
     model: str
+    warning: str | None = None
 
 
 class Held(_Reply, frozen=True, tag="held"):
@@ -529,9 +532,10 @@ class History(_Reply, frozen=True, tag="history"):
 
 
 class Noted(_Reply, frozen=True, tag="noted"):
-    """The feedback is kept."""
+    """The feedback is kept; ``warning``: why it would not survive a restart."""
 
     request: str
+    warning: str | None = None
 
 
 class Stopping(_Reply, frozen=True, tag="stopping"):

@@ -6,6 +6,7 @@ Nobody ever waits for the disk: ``record`` and ``put`` only append to the queue.
 to what is in memory until it can be written again, says so once, and stops nothing else.
 """
 
+import math
 import queue
 import sqlite3
 import threading
@@ -33,6 +34,8 @@ IN_MEMORY = 500
 
 MOST_ROWS = 2**31
 """More than any history keeps, and what SQLite takes as a number."""
+
+DAY = 86400.0
 
 PRUNE_EVERY = 200
 """Records written between two looks for old ones."""
@@ -70,8 +73,8 @@ class Records(Protocol):
         """A fact as it was put, after a restart too."""
         ...
 
-    async def written(self) -> None:
-        """Return once what was put survives a kill, or after two seconds of a slow disk. Never raises."""
+    async def written(self) -> bool:
+        """Whether what was put survives a kill: once it does, or after two seconds of a slow disk. Never raises."""
         ...
 
     def close(self, seconds: float = 5.0) -> None:
@@ -117,8 +120,9 @@ class MemoryHistory:
         """As ``Records.get``."""
         return self._facts.get(key, default)
 
-    async def written(self) -> None:
+    async def written(self) -> bool:
         """As ``Records.written``; there is nothing to write."""
+        return self.degraded is None
 
     def close(self, seconds: float = 5.0) -> None:
         """As ``Records.close``; there is nothing to write."""
@@ -138,6 +142,8 @@ class History(MemoryHistory):
         self._hurry = threading.Event()
         self._dropping = False
         self._since_pruned = 0
+        self._aged_at = time.monotonic()
+        self._identity = (0, 0)
 
     @classmethod
     def open(
@@ -159,7 +165,7 @@ class History(MemoryHistory):
         if self._kept == 0:
             return
         super().record(record)
-        self._enqueue((str(record["id"]), float(record.get("asked_at", time.time())), _json(record)))
+        self._enqueue(_row(record))
 
     def put(self, key: str, value: Any) -> None:
         """As ``Records.put``."""
@@ -178,10 +184,9 @@ class History(MemoryHistory):
         found = await anyio.to_thread.run_sync(self._read, read)
         return await super().find(prefix) if found is None else found
 
-    async def written(self) -> None:
+    async def written(self) -> bool:
         """As ``Records.written``."""
-        if self._thread is not None and self.degraded is None:
-            await anyio.to_thread.run_sync(self._await_writer)
+        return self._thread is not None and await anyio.to_thread.run_sync(self._await_writer)
 
     def close(self, seconds: float = 5.0) -> None:
         """Write what waits, for at most ``seconds``; a disk that hangs is left behind."""
@@ -213,12 +218,12 @@ class History(MemoryHistory):
                 self._dropping = True
                 self._warn(f"history: {self._path} can't keep up; records are dropped until it can")
 
-    def _await_writer(self) -> None:
-        """In a worker thread: until everything before is written, or the disk has had two seconds for it."""
+    def _await_writer(self) -> bool:
+        """In a worker thread: whether everything before is written; the disk has two seconds for it."""
         written = threading.Event()
         self._enqueue(written)
         self._hurry.set()
-        written.wait(2.0)
+        return written.wait(2.0) and self.degraded is None
 
     def _read(self, read: Callable[[sqlite3.Connection], list[dict[str, Any]]]) -> list[dict[str, Any]] | None:
         """In a worker thread: what ``read`` finds once everything before is written; None where the disk fails."""
@@ -246,11 +251,21 @@ class History(MemoryHistory):
                 self._warn(f"history: {self._path} is broken ({err}); it is now {aside.name}, and a new one is begun")
                 database = history_file.connect(self._path)
             self._facts.update(history_file.state(database))
-            history_file.prune(database, self._kept, time.time() - self._age)
+            # A clock that is far ahead must not cost the history: no record is too old beside the newest one.
+            newest = history_file.newest(database)
+            history_file.prune(database, self._kept, min(time.time(), newest) - self._age)
+            self._identify()
         except (OSError, sqlite3.Error, history_file.NewerSchema) as err:
             self._degrade(err)
             return None
         return database
+
+    def _oldest(self) -> float:
+        """Before which instant a record is too old: judged once in a day of running, as the clock may be wrong."""
+        if time.monotonic() - self._aged_at < DAY:
+            return -math.inf
+        self._aged_at = time.monotonic()
+        return time.time() - self._age
 
     def _degrade(self, err: Exception) -> None:
         self.degraded = f"history: {self._path} can't be used ({err}); it is kept in memory only"
@@ -264,14 +279,35 @@ class History(MemoryHistory):
             batch = self._next_batch()
             ended = None in batch
             try:
+                database = self._still_there(database)
                 self._write(database, batch)
-            except sqlite3.Error as err:
+            except (OSError, sqlite3.Error, history_file.NewerSchema) as err:
                 if self.degraded is None:
                     self._degrade(err)
             for one in batch:
                 if isinstance(one, threading.Event):
                     one.set()
         database.close()
+
+    def _still_there(self, database: sqlite3.Connection) -> sqlite3.Connection:
+        """The database; a new one with everything that is known, where somebody took its file away under us."""
+        try:
+            now = self._path.stat()
+        except FileNotFoundError:
+            now = None
+        if now is not None and (now.st_dev, now.st_ino) == self._identity:
+            return database
+        if self.degraded is None:
+            self._degrade(FileNotFoundError("its file was taken away; a new one is begun"))
+        database.close()
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        database = history_file.connect(self._path)
+        self._identify()
+        return database
+
+    def _identify(self) -> None:
+        stat = self._path.stat()
+        self._identity = stat.st_dev, stat.st_ino
 
     def _next_batch(self) -> list[_Write]:
         batch = [self._queue.get()]
@@ -282,12 +318,13 @@ class History(MemoryHistory):
         return batch
 
     def _write(self, database: sqlite3.Connection, batch: list[_Write]) -> None:
-        """One transaction for the whole batch; after a failure with all the facts that it may have lost."""
+        """One transaction for the whole batch; after a failure with all the facts and records that it may have lost."""
         records = [one for one in batch if isinstance(one, tuple) and len(one) == 3]
         facts: list[tuple[str, str | None]] = [one for one in batch if isinstance(one, tuple) and len(one) == 2]
-        if not records and not facts:
+        if not records and not facts and self.degraded is None:
             return
         if self.degraded is not None:
+            records = [_row(record) for record in tuple(self._records.values())] + records
             facts = [(key, _json(value)) for key, value in self._facts.copy().items()] + facts
         self._since_pruned += len(records)
         database.execute("BEGIN IMMEDIATE")
@@ -295,7 +332,7 @@ class History(MemoryHistory):
             history_file.write_records(database, records)
             history_file.write_state(database, facts)
             if self._since_pruned >= PRUNE_EVERY:
-                history_file.prune(database, self._kept, time.time() - self._age)
+                history_file.prune(database, self._kept, self._oldest())
                 self._since_pruned = 0
             database.execute("COMMIT")
         except BaseException:
@@ -303,6 +340,10 @@ class History(MemoryHistory):
                 database.execute("ROLLBACK")
             raise
         self.degraded = None
+
+
+def _row(record: dict[str, Any]) -> tuple[str, float, str]:
+    return str(record["id"]), float(record.get("asked_at", time.time())), _json(record)
 
 
 def _json(value: Any) -> str:

@@ -5,6 +5,7 @@ the schema's version. Every function may raise ``sqlite3.Error``; none of them i
 """
 
 import contextlib
+import math
 import os
 import sqlite3
 from collections.abc import Iterable
@@ -15,7 +16,18 @@ import msgspec
 
 from innkeepd.outbound.foreign import Undecodable, decode
 
-__all__ = ["NewerSchema", "connect", "find", "prune", "recent", "set_aside", "state", "write_records", "write_state"]
+__all__ = [
+    "NewerSchema",
+    "connect",
+    "find",
+    "newest",
+    "prune",
+    "recent",
+    "set_aside",
+    "state",
+    "write_records",
+    "write_state",
+]
 
 _ANYTHING = msgspec.json.Decoder()
 _RECORD = msgspec.json.Decoder(dict[str, Any])
@@ -90,6 +102,12 @@ def prune(database: sqlite3.Connection, limit: int, before: float) -> None:
         "DELETE FROM records WHERE number <= (SELECT number FROM records ORDER BY number DESC LIMIT 1 OFFSET ?)",
         (limit,),
     )
+
+
+def newest(database: sqlite3.Connection) -> float:
+    """When the newest record was asked, epoch seconds; infinity where there is none."""
+    (at,) = database.execute("SELECT at FROM records ORDER BY number DESC LIMIT 1").fetchone() or (None,)
+    return math.inf if at is None else float(at)
 
 
 def state(database: sqlite3.Connection) -> dict[str, Any]:

@@ -30,9 +30,12 @@ class State:
         """What a person should know."""
         return [trouble for trouble in (self._trouble, self._records.degraded) if trouble]
 
-    async def written(self) -> None:
-        """Return once what was put survives even a kill: a promise to a person is told after it holds."""
-        await self._records.written()
+    async def written(self) -> str | None:
+        """None once what was put survives even a kill; else what to tell beside the promise that it may not."""
+        if await self._records.written():
+            return None
+        why = self._records.degraded or "the disk is slow"
+        return f"it holds now, but would not survive a restart: {why}"
 
     async def recent(self, limit: int) -> list[dict[str, Any]]:
         """Decision records, newest first."""

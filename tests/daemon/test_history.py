@@ -208,7 +208,7 @@ def test_a_disk_error_is_told_once_and_ends_when_the_disk_works_again(opened, to
     assert kept.degraded is None
     again = opened()
     assert (again.get("pins"), again.get("selected")) == ([2], "a")
-    assert numbers(ask(again.recent, 5)) == [9]
+    assert numbers(ask(again.recent, 5)) == [9, 2, 1, 0]  # those of the failed batches too
 
 
 def test_a_disk_that_hangs_neither_blocks_a_record_nor_the_end(opened, told, monkeypatch):
@@ -302,3 +302,63 @@ def test_a_history_in_memory_is_bounded_and_shows_itself():
     kept.close()
     assert repr(kept) == "MemoryHistory(2 records, 1 facts)"
     assert numbers(ask(kept.recent, 9)) == [4, 3]
+
+
+@pytest.mark.anyio
+async def test_a_promise_is_told_as_not_kept_while_the_disk_is_full_and_all_is_written_once_it_is_not(
+    tmp_path, monkeypatch
+):
+    history = History.open(tmp_path / "a.sqlite3")
+    write = history_file.write_state
+
+    def full(*_args):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(history_file, "write_state", full)
+    history.record({"id": "r1", "asked_at": 1.0})
+    history.put("pins", ["a"])
+    assert not await history.written()
+    monkeypatch.setattr(history_file, "write_state", write)
+    history.record({"id": "r2", "asked_at": 2.0})
+    assert await history.written()
+    history.close()
+    again = History.open(tmp_path / "a.sqlite3", days=1e6)
+    assert again.get("pins") == ["a"]
+    assert {record["id"] for record in await again.recent(5)} == {"r1", "r2"}
+    again.close()
+
+
+@pytest.mark.anyio
+async def test_a_database_that_is_deleted_under_us_is_told_and_written_anew(tmp_path):
+    warned = []
+    history = History.open(tmp_path / "a.sqlite3", days=1e6, warn=warned.append)
+    history.put("pins", ["a"])
+    history.record({"id": "r1", "asked_at": 1.0})
+    assert await history.written()
+    for file in tmp_path.iterdir():
+        file.unlink()
+    history.put("selection", {"model": "b"})
+    assert await history.written()
+    assert "taken away" in warned[0]
+    history.close()
+    again = History.open(tmp_path / "a.sqlite3", days=1e6)
+    assert (again.get("pins"), again.get("selection")) == (["a"], {"model": "b"})
+    assert [record["id"] for record in await again.recent(5)] == ["r1"]
+    again.close()
+
+
+@pytest.mark.anyio
+async def test_a_clock_that_is_far_ahead_at_a_start_costs_no_record(tmp_path, monkeypatch):
+    history = History.open(tmp_path / "a.sqlite3")
+    now = time.time()
+    history.record({"id": "r1", "asked_at": now})
+    assert await history.written()
+    history.close()
+    monkeypatch.setattr(time, "time", lambda: now + 40 * 86400)
+    again = History.open(tmp_path / "a.sqlite3")
+    for number in range(300):
+        again.record({"id": f"n{number}", "asked_at": time.time()})
+    assert await again.written()
+    assert [record["id"] for record in await again.find("r1")] == ["r1"]
+    assert await again.recent(2**63)
+    again.close()

@@ -34,4 +34,6 @@ def run(args: Namespace, terminal: Terminal) -> int:
         terminal.tell_json(noted)
     else:
         terminal.say(f"noted: {noted.request} should have been {args.role}")
+    if noted.warning:
+        terminal.complain(noted.warning)
     return OK

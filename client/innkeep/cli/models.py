@@ -59,4 +59,6 @@ def _choose(args: Namespace, terminal: Terminal) -> int:
         from innkeep.cli.render import selected_text  # not for --json
 
         terminal.say(selected_text(selected))
+    if selected.warning:
+        terminal.complain(selected.warning)
     return OK

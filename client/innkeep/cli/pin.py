@@ -25,4 +25,6 @@ def run(args: Namespace, terminal: Terminal) -> int:
         terminal.tell_json(pinned)
     else:
         terminal.say(f"{pinned.model} is pinned; `innkeep unpin {pinned.model}` takes that back")
+    if pinned.warning:
+        terminal.complain(pinned.warning)
     return OK

@@ -23,4 +23,6 @@ def run(args: Namespace, terminal: Terminal) -> int:
         terminal.tell_json(unpinned)
     else:
         terminal.say(f"{unpinned.model} is no longer pinned")
+    if unpinned.warning:
+        terminal.complain(unpinned.warning)
     return OK

@@ -146,8 +146,8 @@ class Control:
         name = None if asked.model is None else await self._known(asked.model)
         self._journey.signpost.select(name, asked.role)
         self._state.put_selection(self._journey.signpost.selected, self._journey.signpost.selected_roles)
-        await self._state.written()
-        session.send(wire.Selected(id=asked.id, model=name, role=asked.role))
+        warning = await self._state.written()
+        session.send(wire.Selected(id=asked.id, model=name, role=asked.role, warning=warning))
 
     async def load(self, session: Session, asked: wire.Load) -> None:
         """A lease that is given back at once."""
@@ -181,8 +181,8 @@ class Control:
         name = await self._known(asked.model)
         self._keeper.pin(name)
         self._state.put_pins(self._keeper.pins)
-        await self._state.written()
-        session.send(wire.Pinned(id=asked.id, model=name))
+        warning = await self._state.written()
+        session.send(wire.Pinned(id=asked.id, model=name, warning=warning))
 
     async def unpin(self, session: Session, asked: wire.Unpin) -> None:
         """No longer. A pinned model that is not pulled any more can be unpinned; a name that is neither is a slip."""
@@ -193,8 +193,8 @@ class Control:
             name = await self._known(name)
         self._keeper.pin(name, pinned=False)
         self._state.put_pins(self._keeper.pins)
-        await self._state.written()
-        session.send(wire.Unpinned(id=asked.id, model=name))
+        warning = await self._state.written()
+        session.send(wire.Unpinned(id=asked.id, model=name, warning=warning))
 
     async def hold(self, session: Session, asked: wire.Hold) -> None:
         """Give the memory back for a while."""
@@ -212,8 +212,8 @@ class Control:
         if not found:
             raise Failure("bad_request", f"no request {asked.request} is in the history", {"field": "request"})
         self._state.put_feedback(found[0]["id"], asked.role)
-        await self._state.written()
-        session.send(wire.Noted(id=asked.id, request=found[0]["id"]))
+        warning = await self._state.written()
+        session.send(wire.Noted(id=asked.id, request=found[0]["id"], warning=warning))
 
     async def shutdown(self, session: Session, asked: wire.Shutdown) -> None:
         """Drain and leave."""
