@@ -2,14 +2,20 @@
 
 import fcntl
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from innkeepd.errors import DaemonError
 
 
 class AlreadyRunning(DaemonError):
-    """Another daemon keeps this home; the message names its pid."""
+    """Another daemon keeps this home or this Ollama; the message names its ``pid``, "pid 17"."""
+
+    def __init__(self, message: str, pid: str) -> None:
+        super().__init__(message)
+        self.pid = pid
 
 
 class Lock:
@@ -28,7 +34,7 @@ class Lock:
             pid = os.read(self._file, 32).decode("ascii", "replace").strip() or "unknown"
             os.close(self._file)
             text = f"innkeepd is already running for {path.parent} (pid {pid}); stop it with `innkeep shutdown`"
-            raise AlreadyRunning(text) from None
+            raise AlreadyRunning(text, f"pid {pid}") from None
         with suppress(OSError):  # the pid is for people: on a full disk the lock holds without it
             os.ftruncate(self._file, 0)
             os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
@@ -38,3 +44,20 @@ class Lock:
         with suppress(OSError):
             os.ftruncate(self._file, 0)
         os.close(self._file)
+
+
+def lock_ollama(url: str, folder: Path) -> Lock:
+    """One daemon an Ollama: two with homes of their own would each load a heavy model. ``folder`` keeps such locks.
+
+    Raises ``AlreadyRunning``, and ``DaemonError`` where the file cannot be made.
+    """
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".")
+    host = "loopback" if host == "localhost" or host.startswith("127.") or host == "::1" else host
+    name = re.sub("[^A-Za-z0-9._-]", "-", f"{host}-{parts.port or 80}{parts.path.rstrip('/')}")[:120]
+    try:
+        return Lock(folder / f"ollama-{name}.lock")
+    except AlreadyRunning as running:
+        text = f"another innkeepd, with another home, owns the Ollama at {url} ({running.pid})"
+        remedy = "stop it, or give one of the two an Ollama of its own ([ollama] url)"
+        raise AlreadyRunning(f"{text}; {remedy}", running.pid) from None

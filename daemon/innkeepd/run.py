@@ -35,7 +35,7 @@ from innkeepd.inbound.activation import ActivationFailed, inherited, is_supervis
 from innkeepd.inbound.broken import serve_bad_config
 from innkeepd.inbound.listener import bind, identity, listen, unbind
 from innkeepd.keeper import OwnerFault
-from innkeepd.lock import Lock
+from innkeepd.lock import AlreadyRunning, Lock, lock_ollama
 from innkeepd.rooms import Rooms, open_rooms
 from innkeepd.supervision import described, supervise
 
@@ -139,6 +139,8 @@ async def _serve(
             return 0
     async with AsyncExitStack() as stack:
         backend_url = await stack.enter_async_context(_simulated(options)) if options.simulate else None
+        if backend_url is None and not _owns_ollama(config, stack):
+            return 1
         if backend_url is not None:
             config = replace(config, ollama=replace(config.ollama, url=backend_url.url))
         async with anyio.create_task_group() as tasks:
@@ -152,6 +154,18 @@ async def _serve(
             tasks.start_soon(supervise, "the signals", daemon.obey_signals, daemon.report)
             await daemon.work()
     return daemon.status
+
+
+def _owns_ollama(config: Config, stack: AsyncExitStack) -> bool:
+    """Whether no other daemon of this user keeps the same Ollama; where no lock can be made, nobody can tell."""
+    try:
+        stack.callback(lock_ollama(config.ollama.url, Path.home() / ".innkeep" / "locks").release)
+    except AlreadyRunning as error:
+        _complain(str(error))
+        return False
+    except DaemonError:
+        return True
+    return True
 
 
 async def _mended(config_file: Path | None, listeners: list[socket]) -> Config | None:

@@ -219,3 +219,16 @@ def test_a_fault_of_the_owner_ends_the_process_within_a_second_and_loses_nothing
         assert (record["outcome"], record["model"]) == ("answered", done["model"])
         process.ask(**CHAT)
         assert [each["pinned"] for each in process.ask(type="status")["resident"]] == [True]
+
+
+def test_a_second_home_on_the_same_ollama_is_refused_in_one_sentence(home):
+    (home / "config.toml").write_text(QUIET + '[ollama]\nurl = "http://127.0.0.1:1"\n')
+    with daemon(home) as first, short_home() as other:
+        first.ask(type="hello", protocol=1)
+        (other / "config.toml").write_text((home / "config.toml").read_text())
+        (other / ".innkeep").symlink_to(home / ".innkeep")  # the same user's
+        with daemon(other) as second:
+            status, error = second.end()
+    assert (status, len(error.splitlines())) == (1, 1)
+    assert f"pid {first.popen.pid}" in error
+    assert "another home" in error
