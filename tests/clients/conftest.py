@@ -51,6 +51,7 @@ class Inn:
         self.chats, self.calls, self.thinks = (
             ("mid", "tools", "think") if ollama else ("llama3.1:8b", "llama3.1:8b", "deepseek-r1:32b")
         )
+        self.embeds = "embedder" if ollama else "nomic-embed-text"  # since 0.30 chat models do not embed
         self.endless = "hello" if ollama else "hello [simulate stall after 5]"
         self.many = 3000
 
@@ -78,7 +79,10 @@ def inn(request: pytest.FixtureRequest) -> Iterator[Inn]:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ik")))
             ollama = stack.enter_context(OllamaServer(folder, store=model_store()))
         daemon = Daemon(ollama=ollama.url, config=REAL) if ollama else Daemon()
-        yield Inn(stack.enter_context(daemon), ollama=ollama)
+        inn = Inn(stack.enter_context(daemon), ollama=ollama)
+        if ollama is None:  # the simulated shelf has no embedding model by itself
+            assert daemon.ask("POST", "/api/pull", {"model": inn.embeds, "stream": False})[0] == 200
+        yield inn
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture(scope="module")
 def found(inn, node_clients):
-    models = {name: getattr(inn, name) for name in ("chats", "calls", "thinks", "endless", "many")}
+    models = {name: getattr(inn, name) for name in ("chats", "embeds", "calls", "thinks", "endless", "many")}
     command = ["node", "clients.mjs", inn.url, json.dumps(models)]
     done = subprocess.run(command, cwd=node_clients, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr[-2000:]

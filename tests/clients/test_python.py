@@ -93,8 +93,8 @@ def test_ollama_sends_images(inn, native):
 
 
 def test_ollama_embeds(inn, native):
-    assert len(native.embed(inn.chats, ["a", "b"]).embeddings) == 2
-    assert native.embeddings(inn.chats, "a").embedding
+    assert len(native.embed(inn.embeds, ["a", "b"]).embeddings) == 2
+    assert native.embeddings(inn.embeds, "a").embedding
 
 
 def test_ollama_loads_and_unloads(inn, native):
@@ -166,9 +166,9 @@ def test_openai_completes(inn, v1):
 
 
 def test_openai_embeds_as_base64(inn, v1):
-    told = v1.embeddings.with_raw_response.create(model=inn.chats, input="a", encoding_format="base64")
+    told = v1.embeddings.with_raw_response.create(model=inn.embeds, input="a", encoding_format="base64")
     raw = json.loads(told.text)["data"][0]["embedding"]
-    floats = v1.embeddings.create(model=inn.chats, input="a").data[0].embedding
+    floats = v1.embeddings.create(model=inn.embeds, input="a").data[0].embedding
     data = base64.b64decode(raw)
     assert struct.unpack(f"<{len(data) // 4}f", data) == pytest.approx(floats)
 

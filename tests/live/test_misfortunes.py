@@ -35,7 +35,7 @@ def test_a_broken_file_falls_back_at_once_and_cools(ollama, inn):
     assert (answered.model, answered.outcome) == ("mid:latest", "answered")
     assert (failed.model, failed.outcome) == ("broken:latest", "passed_over")
     # Ollama names the tensor if it reads its runner's last words in time, else it blames "resource limitations".
-    words = {"load_failed": "missing tensor", "out_of_memory": "may be due to resource limitations"}
+    words = {"load_failed": "tensor", "out_of_memory": "may be due to resource limitations"}
     assert words[failed.code] in (failed.message or "")
     loads = inn.status().counters.loads
     with pytest.raises((LoadFailed, OutOfMemory)) as cooling:

@@ -59,7 +59,8 @@ weight = "heavy"
 async def test_fifty_clients_at_once_on_three_models_get_each_his_own_answer(ollama, open_inn):
     inn = open_inn(more=HEAVY_TINY)
     models = [("mid", "tiny", "tools")[number % 3] for number in range(50)]
-    prompts = [f"{number:02}" + "x" * number if number % 3 else f"{number:02}" for number in range(50)]
+    # Not "x": with that one of these answers holds bytes that are no UTF-8, and Ollama 0.33 drops it without an error.
+    prompts = [f"{number:02}" + "y" * number if number % 3 else f"{number:02}" for number in range(50)]
     tokens = [2 if models[number] == "mid" else 3 + number for number in range(50)]
     said = {}
 

@@ -40,6 +40,8 @@ class Shape:
     context: int = 4096
     head: int = 64
     seed: int = 1
+    embeds: bool = False
+    """An embedding model: Ollama tells one by its pooling, and runs it for nothing else."""
     missing: str = ""
     """The tensor that is left out: llama.cpp then refuses the file."""
 
@@ -79,10 +81,11 @@ RECIPES = {
     "broken": Recipe(Shape(**{**vars(_TINY), "seed": 3, "missing": "blk.0.ffn_down.weight"})),
     "tools": Recipe(Shape(**{**vars(_TINY), "seed": 4}), template=TOOLS),
     "think": Recipe(Shape(**{**vars(_TINY), "seed": 5}), template=THINKING),
+    "embedder": Recipe(Shape(**{**vars(_TINY), "seed": 7, "embeds": True})),
 }
-"""By name. Bytes of weights: tiny, roomy, tools, think, broken 0.2 MB; mid, mid2 63 MB; big, big2 379 MB; longctx
-40 MB. ``bigalias`` shares big's weights and so its runner; ``neverfits`` asks for longctx at 8,000,000 tokens by
-itself."""
+"""By name. Bytes of weights: tiny, roomy, tools, think, embedder, broken 0.2 MB; mid, mid2 63 MB; big, big2 379 MB;
+longctx 40 MB. ``bigalias`` shares big's weights and so its runner; ``neverfits`` asks for longctx at 8,000,000 tokens
+by itself."""
 
 
 def revision() -> str:
@@ -115,6 +118,8 @@ def _describe(writer: gguf.GGUFWriter, shape: Shape) -> None:
     writer.add_value_length(shape.head)
     writer.add_rope_dimension_count(shape.head)
     writer.add_rope_freq_base(10000.0)
+    if shape.embeds:
+        writer.add_pooling_type(gguf.PoolingType.MEAN)
     writer.add_layer_norm_rms_eps(1e-5)
     tokens = [*_byte_tokens(), *("".join(merge) for merge in MERGES), *CONTROL]
     normal, control = int(gguf.TokenType.NORMAL), int(gguf.TokenType.CONTROL)

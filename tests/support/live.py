@@ -3,6 +3,8 @@
 Nothing here sleeps for a fixed time: whoever waits looks again and again, for a bounded while, and says what it saw.
 """
 
+import http.client
+import json
 import os
 import shutil
 import signal
@@ -13,12 +15,13 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import psutil
 
 from innkeep import AsyncClient, Client, wire
 from innkeep.errors import ConnectionFailed
+from support.innkeepd import free_port
 from support.ollama import OllamaServer
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +30,7 @@ LOOK_EVERY = 0.02
 
 SMALL = """
 [http]
-enabled = false
+{http}
 [memory]
 budget = "{budget}"
 [residency]
@@ -47,7 +50,14 @@ primary = "{light}"
 ``heavy`` is the primary of coding, ``other`` of reasoning, ``light`` of general and what both fall back to.
 """
 
-USUAL = {"budget": "620MB", "idle_unload": "5m", "heavy": "big", "other": "big2", "light": "mid"}
+USUAL = {
+    "http": "enabled = false",
+    "budget": "720MB",
+    "idle_unload": "5m",
+    "heavy": "big",
+    "other": "big2",
+    "light": "mid",
+}
 
 
 class Said(NamedTuple):
@@ -57,13 +67,29 @@ class Said(NamedTuple):
     done: wire.Done
 
 
+class Posted(NamedTuple):
+    """What an HTTP request was answered."""
+
+    status: int
+    data: bytes
+
+    def json(self) -> Any:
+        """The body, decoded."""
+        return json.loads(self.data)
+
+
 class Inn:
     """``innkeepd run`` before ``ollama``, as a context manager that may be killed and started again in the same home.
 
-    ``said`` are the gaps of ``SMALL`` and ``more`` is TOML behind it; ``journal``: it writes events and actions.
+    ``said`` are the gaps of ``SMALL`` and ``more`` is TOML behind it; ``journal``: it writes events and actions;
+    ``http``: it has an HTTP port, too.
     """
 
-    def __init__(self, ollama: OllamaServer, *, more: str = "", journal: bool = False, **said: str) -> None:
+    def __init__(
+        self, ollama: OllamaServer, *, more: str = "", journal: bool = False, http: bool = False, **said: str
+    ) -> None:
+        self.port = free_port() if http else None
+        said |= {"http": f"port = {self.port}"} if http else {}
         self.home = Path(tempfile.mkdtemp(prefix="ik"))  # a socket's path must be short
         self.socket = self.home / "innkeepd.sock"
         self.config = self.home / "config.toml"
@@ -133,9 +159,9 @@ class Inn:
         try:
             with self.client() as client:
                 client.ping()
-        except ConnectionFailed:
+            return self.port is None or self.post("/api/version", None, method="GET").status == 200
+        except (ConnectionFailed, ConnectionRefusedError):
             return False
-        return True
 
     # ---- asking ----
 
@@ -153,6 +179,17 @@ class Inn:
             text = answer.read()
         assert answer.done is not None
         return Said(text, answer.done)
+
+    def post(self, path: str, body: object, *, method: str = "POST") -> Posted:
+        """One request to the HTTP port, and its whole answer."""
+        assert self.port is not None, "open it with http=True"
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
+        try:
+            connection.request(method, path, json.dumps(body), {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            return Posted(response.status, response.read())
+        finally:
+            connection.close()
 
     def status(self) -> wire.Status:
         """A snapshot."""

@@ -8,6 +8,7 @@ import hashlib
 import http.client
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -23,12 +25,17 @@ import psutil
 
 from support import gguf_models
 
-VERSION = "0.17.4"
-HOW_TO_GET_ONE = "no ollama binary: `make ollama` builds one (or put one on PATH, or name it in $OLLAMA_BIN)"
+VERSIONS = ("0.17.4", "0.33.0")
+"""What ``make ollama`` builds, oldest first: the last release series with a runner of its own, and one that starts a
+``llama-server`` for each model."""
+LLAMA_SERVER_SINCE = (0, 30, 0)
+HOW_TO_GET_ONE = "no ollama binary: `make ollama` builds two (or put one on PATH, or name it in $OLLAMA_BIN)"
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 15.0
 _SAMPLE_SECONDS = 0.02
+_RUNNER_STARTS = re.compile(rb'msg="starting (?:runner|llama-server)" cmd="[^"]* --model ')
+"""Ollama's log line at each load; without ``--model`` it is a look for graphics cards (0.17)."""
 
 
 class Answer(NamedTuple):
@@ -52,17 +59,43 @@ def cache_folder() -> Path:
 
 
 def ollama_binary() -> Path | None:
-    """The one that ``$OLLAMA_BIN`` names, else of PATH, else what ``make ollama`` built, else None."""
+    """The newest of ``ollama_binaries()``, None where there is none."""
+    found = ollama_binaries()
+    return found[max(found, key=numbers)] if found else None
+
+
+@cache
+def ollama_binaries() -> dict[str, Path]:
+    """By version: the one that ``$OLLAMA_BIN`` names alone, else all that ``make ollama`` built, else PATH's."""
     named = os.environ.get("OLLAMA_BIN")
     if named:
         if not os.access(named, os.X_OK):
             raise FileNotFoundError(f"$OLLAMA_BIN names {named}, which is no program that can be run")
-        return Path(named)
-    found = shutil.which("ollama")
-    if found:
-        return Path(found)
-    built = cache_folder() / f"ollama-{VERSION}" / "bin" / "ollama"
-    return built if os.access(built, os.X_OK) else None
+        return {_version_of(Path(named)): Path(named)}
+    paths = {version: cache_folder() / f"ollama-{version}" / "bin" / "ollama" for version in VERSIONS}
+    built = {version: path for version, path in paths.items() if os.access(path, os.X_OK)}
+    on_path = None if built else shutil.which("ollama")
+    return {_version_of(Path(on_path)): Path(on_path)} if on_path else built
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """``0.33.0-rc2`` as (0, 33, 0), to compare."""
+    return tuple(int(number) for number in version.split("-")[0].split("."))
+
+
+def starts_llama_servers(version: str) -> bool:
+    """Whether this version runs models by llama-server; a build from source without a number (0.0.0) is a new one."""
+    return numbers(version) >= LLAMA_SERVER_SINCE or not any(numbers(version))
+
+
+def _version_of(binary: Path) -> str:
+    """What it says of itself; it looks for a server first, so it is given a port where none is."""
+    environ = os.environ | {"OLLAMA_HOST": "127.0.0.1:9"}
+    said = subprocess.run([binary, "--version"], env=environ, capture_output=True, text=True, timeout=60, check=True)
+    found = re.findall(r"\d+\.\d+\.\d+", said.stdout + said.stderr)
+    if not found:
+        raise RuntimeError(f"{binary} --version names no version: {said.stdout}{said.stderr}")
+    return str(found[-1])
 
 
 class OllamaServer:
@@ -82,6 +115,7 @@ class OllamaServer:
         self.log = folder / "ollama.log"
         self.env = env
         self.port = _free_port()
+        self._counted_from = 0
         self._process: subprocess.Popen[bytes] | None = None
         self.models.mkdir(parents=True, exist_ok=True)
         if store is not None:
@@ -102,6 +136,11 @@ class OllamaServer:
     def url(self) -> str:
         """The base of its addresses; the same after a restart."""
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def version(self) -> str:
+        """What ``/api/version`` says."""
+        return str(self.ask("GET", "/api/version").body["version"])
 
     @property
     def pid(self) -> int:
@@ -151,17 +190,33 @@ class OllamaServer:
 
     def kill(self) -> None:
         """Kill the server without a word, and its runners, as a power cut would."""
-        process, self._process = self._process, None
-        if process is not None:
-            runners = _runners(process.pid)
-            process.kill()
-            process.wait()
-            _kill(runners)
+        _kill(self.kill_alone())
 
-    def restart(self) -> None:
-        """Stop and start on the same port, with the same models."""
+    def kill_alone(self) -> list[psutil.Process]:
+        """Kill the server without a word (SIGKILL) and return the runners that it leaves behind: kill them later."""
+        process, self._process = self._process, None
+        if process is None:
+            return []
+        runners = _runners(process.pid)
+        process.kill()
+        process.wait()
+        return runners
+
+    def restart(self, *, binary: Path | None = None) -> None:
+        """Stop and start on the same port, with the same models; ``binary``: another version takes its place."""
         self.stop()
+        self.binary = binary or self.binary
         self.start()
+
+    def count_loads_from_here(self) -> None:
+        """``loads()`` is 0 now."""
+        self._counted_from = self.log.stat().st_size
+
+    def loads(self) -> int:
+        """How many runners were started for a model, as its own log tells: reloads that ``/api/ps`` hides are in it."""
+        with self.log.open("rb") as log:
+            log.seek(self._counted_from)
+            return len(_RUNNER_STARTS.findall(log.read()))
 
     def last_words(self) -> str:
         """The end of its log."""
@@ -351,7 +406,9 @@ def model_store() -> Path:
     store.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=store.parent, prefix="making-models-") as name:
         folder = Path(name)
-        with OllamaServer(folder) as server:
+        # By the oldest version: what it writes, all of them can read.
+        oldest = min(ollama_binaries(), key=numbers, default=None)
+        with OllamaServer(folder, binary=ollama_binaries()[oldest] if oldest else None) as server:
             for model, recipe in gguf_models.RECIPES.items():
                 _make(server, model, recipe, folder / "weights.gguf")
         with suppress(OSError):  # somebody else has made it meanwhile
@@ -393,7 +450,8 @@ def _runners(server: int) -> list[psutil.Process]:
     found = []
     for child in children:
         with suppress(psutil.NoSuchProcess):
-            if "runner" in child.cmdline():
+            command = child.cmdline()
+            if "--model" in command and ("runner" in command or Path(command[0]).name == "llama-server"):
                 found.append(child)
     return found
 

@@ -1,10 +1,10 @@
 // Uses npm's official clients, unmodified, and prints what they found as one JSON object.
-// Arguments: the daemon's URL, and {chats, calls, thinks, endless, many} as JSON.
+// Arguments: the daemon's URL, and {chats, embeds, calls, thinks, endless, many} as JSON.
 import { Ollama } from "ollama";
 import OpenAI from "openai";
 
 const url = process.argv[2];
-const { chats, calls, thinks, endless, many } = JSON.parse(process.argv[3]);
+const { chats, embeds, calls, thinks, endless, many } = JSON.parse(process.argv[3]);
 const ollama = new Ollama({ host: url });
 const openai = new OpenAI({ baseURL: `${url}/v1`, apiKey: "anything", maxRetries: 0 });
 const hello = [{ role: "user", content: "hello there" }];
@@ -22,7 +22,7 @@ for await (const part of await ollama.chat({ model: chats, messages: hello, stre
 found.auto = (await ollama.chat({ model: "auto", messages: hello })).model;
 found.tools = (await ollama.chat({ model: calls, messages: hello, tools: [tool] })).done;
 found.thinking = (await ollama.chat({ model: thinks, messages: hello, think: true })).done;
-found.embeddings = (await ollama.embed({ model: chats, input: ["a", "b"] })).embeddings.map((each) => each.length);
+found.embeddings = (await ollama.embed({ model: embeds, input: ["a", "b"] })).embeddings.map((each) => each.length);
 found.running = (await ollama.ps()).models.map((model) => model.name);
 found.missing = await ollama.chat({ model: "nope", messages: hello }).catch((error) => error.status_code);
 
@@ -33,7 +33,7 @@ for await (const chunk of await openai.chat.completions.create({ ...body, stream
   found.openaiPieces.push(chunk.choices[0]?.delta?.content ?? "");
 found.models = (await openai.models.list()).data.map((model) => model.id);
 found.model = (await openai.models.retrieve(chats)).id;
-found.floats = (await openai.embeddings.create({ model: chats, input: "a" })).data[0].embedding.length;
+found.floats = (await openai.embeddings.create({ model: embeds, input: "a" })).data[0].embedding.length;
 found.response = (await openai.responses.create({ model: chats, input: "hello there" })).status;
 found.events = [];
 for await (const event of await openai.responses.create({ model: chats, input: "hello there", stream: true }))
