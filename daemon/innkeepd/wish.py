@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from innkeepd.catalog import Candidate
 from innkeepd.outbound.backend import Backend
+from innkeepd.outbound.ollama_count import Counted
 from innkeepd.pace import Pace
 from innkeepd.policy import events as ev
 
@@ -58,7 +59,10 @@ class Told(Struct, frozen=True):
 
 
 class Lease(Struct):
-    """What the work gets: the model, the engine that runs it, the context and keep-alive that are ours to set."""
+    """What the work gets: the model, the engine that runs it, the context and keep-alive that are ours to set.
+
+    ``counted`` is what the work found where it had the prompt counted first.
+    """
 
     candidate: Candidate
     backend: Backend
@@ -67,6 +71,7 @@ class Lease(Struct):
     attempt: int
     pace: Pace
     after: tuple[str, str, str] | None = None
+    counted: Counted | None = None
 
     @property
     def model(self) -> str:
@@ -77,13 +82,17 @@ class Lease(Struct):
 
 
 class Result(Struct):
-    """What the work found out about an answer: tokens, seconds, the engine's word for its end."""
+    """What the work found out about an answer: tokens, seconds, the engine's word for its end.
+
+    ``load_seconds``: the engine's own, some milliseconds for a model that stood there.
+    """
 
     finish_reason: str = "stop"
     prompt_tokens: int = 0
     completion_tokens: int = 0
     prefill_seconds: float = 0.0
     decode_seconds: float = 0.0
+    load_seconds: float = 0.0
 
 
 class Failure(Exception):

@@ -67,6 +67,7 @@ class Finish(Struct, frozen=True):
     completion_tokens: int = 0
     prefill_seconds: float = 0.0
     decode_seconds: float = 0.0
+    load_seconds: float = 0.0
 
 
 class Backend(Protocol):

@@ -16,7 +16,7 @@ from innkeepd.inbound.http.derived import Derived
 from innkeepd.inbound.http.errors import HttpFault, error_record, fault_of
 from innkeepd.inbound.http.measure import answer_limit
 from innkeepd.inbound.http.reply import Reply
-from innkeepd.inbound.http.stream import Errors, Renamed, Tail
+from innkeepd.inbound.http.stream import Errors, Renamed, Scanner
 from innkeepd.outbound.backend import BackendFault
 from innkeepd.outbound.http import Answer
 from innkeepd.outbound.ollama_wire import error_text
@@ -33,6 +33,8 @@ RENEW_WITHIN = 10.0
 """Seconds for the engine to take a keep-alive for a model that it has in memory."""
 ELSEWHERE = 4096
 """Tokens of a whole answer that an engine elsewhere is given time for; its context is not known."""
+
+BROKE_OFF = "the answer broke off: Ollama closed it without its last record"
 
 _ENCODE = msgspec.json.Encoder().encode
 _SENT = {"content-type": "application/json"}
@@ -123,24 +125,56 @@ class Passing:
         return result
 
     async def _pass_on(self, answer: Answer, lease: Lease, renamed: Renamed | None) -> Result:
-        asked, tail = self._asked, Tail()
-        errors = Errors(asked.api) if asked.stream else None
-        async for chunk in answer.chunks():
-            data, broken = (chunk, None) if errors is None else errors.feed(chunk)
-            await self._pass_part(answer, lease, renamed, tail, data)
-            if broken is not None:
-                raise broken
-        if errors is not None:
-            data, broken = errors.end()
-            await self._pass_part(answer, lease, renamed, tail, data)
-            if broken is not None:
-                raise broken
-        if asked.stream and not tail.is_whole(asked.api):
-            raise BackendFault("backend_error", "the answer broke off: Ollama closed it without its last record")
-        await self._rest(answer, lease, renamed, tail)
-        return tail.result()
+        scanner = Scanner(self._asked.api, streams=self._asked.stream)
+        if self._asked.stream:
+            await self._stream(answer, lease, renamed, scanner)
+        else:
+            await self._in_one_piece(answer, lease, renamed, scanner)
+        await self._begin(answer, renamed)
+        lease.pace.went_on()
+        return scanner.result()
 
-    async def _pass_part(self, answer: Answer, lease: Lease, renamed: Renamed | None, tail: Tail, data: bytes) -> None:
+    async def _stream(self, answer: Answer, lease: Lease, renamed: Renamed | None, scanner: Scanner) -> None:
+        errors = Errors(self._asked.api)
+        async for chunk in answer.chunks():
+            data, broken = errors.feed(chunk)
+            await self._pass_part(answer, lease, renamed, scanner, data)
+            if broken is not None:
+                raise broken
+        data, broken = errors.end()
+        await self._pass_part(answer, lease, renamed, scanner, data)
+        if broken is not None:
+            raise broken
+        rest = renamed.end() if renamed is not None else b""
+        scanner.feed(rest)
+        if not scanner.is_whole:
+            raise BackendFault("backend_error", BROKE_OFF)
+        if rest:
+            await self._begin(answer, renamed)
+            await self._reply.chunk(rest)
+
+    async def _in_one_piece(self, answer: Answer, lease: Lease, renamed: Renamed | None, scanner: Scanner) -> None:
+        """Pass on an answer that does not stream; a chat's is held back until it is known to be whole."""
+        is_held = self._asked.endpoint.kind == "chat"
+        held: list[bytes] = []
+        async for chunk in answer.chunks():
+            if is_held:
+                data = chunk if renamed is None else renamed.feed(chunk)
+                scanner.feed(data)
+                held.append(data)
+            else:
+                await self._pass_part(answer, lease, renamed, scanner, chunk)
+        held.append(renamed.end() if renamed is not None else b"")
+        scanner.feed(held[-1])
+        if is_held and not scanner.is_whole:
+            raise BackendFault("backend_error", BROKE_OFF)
+        if data := b"".join(held):
+            await self._begin(answer, renamed)
+            await self._reply.chunk(data)
+
+    async def _pass_part(
+        self, answer: Answer, lease: Lease, renamed: Renamed | None, scanner: Scanner, data: bytes
+    ) -> None:
         """Pass a part on, renamed, after the head where it is the first; waits for a slow reader."""
         reply, pace = self._reply, lease.pace
         if renamed is not None:
@@ -148,26 +182,19 @@ class Passing:
         if not data:
             return
         if pace.first_token is None:
-            self._held.cancel()
-            if not reply.begun:
-                await self._head(answer.status, _passed_headers(answer, keep_length=renamed is None))
+            await self._begin(answer, renamed)
         pace.went_on()
-        tail.feed(data)
+        scanner.feed(data)
         if reply.is_full():
             pace.pause()
         await reply.chunk(data)
         pace.went_on()
 
-    async def _rest(self, answer: Answer, lease: Lease, renamed: Renamed | None, tail: Tail) -> None:
-        """What has no line's end of its own: an answer in one piece."""
-        rest = renamed.end() if renamed is not None else b""
+    async def _begin(self, answer: Answer, renamed: Renamed | None) -> None:
+        """Send the head, where none has been sent yet."""
+        self._held.cancel()
         if not self._reply.begun:
-            self._held.cancel()
             await self._head(answer.status, _passed_headers(answer, keep_length=renamed is None))
-        lease.pace.went_on()
-        if rest:
-            tail.feed(rest)
-            await self._reply.chunk(rest)
 
     def _speed(self, lease: Lease) -> float:
         learned = self._journey.keeper.catalog.estimates.of(lease.candidate.weights).decode

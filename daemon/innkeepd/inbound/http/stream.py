@@ -14,8 +14,8 @@ from innkeepd.outbound.ollama_wire import error_text, error_words
 from innkeepd.policy.error_texts import classify
 from innkeepd.wish import Result
 
-TAIL = 2048
-"""Bytes of an answer's end that are kept: its last record's figures, and whether it was whole."""
+CARRY = 64
+"""Bytes that are looked at again with the next chunk: more than any mark or figure is long."""
 
 _ERRORS: dict[Api, tuple[bytes, ...]] = {
     "native": (b'{"error":',),
@@ -23,17 +23,25 @@ _ERRORS: dict[Api, tuple[bytes, ...]] = {
     "responses": (b"event: response.failed", b"event: error", b'data: {"error":'),
     "messages": (b"event: error",),
 }
-_ENDS: dict[Api, tuple[bytes, ...]] = {
-    "native": (b'"total_duration":', b'"done":true'),
-    "openai": (b"data: [DONE]",),
-    "responses": (b"event: response.completed", b"event: response.incomplete"),
-    "messages": (b"event: message_stop",),
+_DONE = re.compile(rb'"done": ?true, ?"(?:done_reason|total_duration)"')
+_STREAM_ENDS: dict[Api, re.Pattern[bytes]] = {
+    "native": _DONE,
+    "openai": re.compile(rb"\ndata: ?\[DONE\]"),
+    "responses": re.compile(rb"\nevent: ?response\.(?:completed|incomplete)"),
+    "messages": re.compile(rb"\nevent: ?message_stop"),
 }
+_WHOLE_ENDS: dict[Api, re.Pattern[bytes]] = {
+    "native": _DONE,
+    "openai": re.compile(rb'"finish_reason": ?"'),
+    "responses": re.compile(rb'"(?:input|output)_tokens": ?[1-9]'),
+    "messages": re.compile(rb'"stop_reason": ?"'),
+}
+"""Ollama 0.33 answers 200 where llama-server failed in mid-answer: without one of these, or with no tokens at all."""
 _NUMBERS = re.compile(
-    rb'"(prompt_eval_count|eval_count|prompt_eval_duration|eval_duration|prompt_tokens|completion_tokens|input_tokens'
-    rb'|output_tokens)":(\d+)'
+    rb'"(prompt_eval_count|eval_count|prompt_eval_duration|eval_duration|load_duration|prompt_tokens|completion_tokens'
+    rb'|input_tokens|output_tokens)": ?(\d{1,18})'
 )
-_REASON = re.compile(rb'"(?:done_reason|finish_reason|stop_reason)":"([a-z_]+)"')
+_REASON = re.compile(rb'"(?:done_reason|finish_reason|stop_reason)": ?"([a-z_]{1,32})"')
 _NANOSECONDS = 1e-9
 _LINE_FEED = ord("\n")
 LONGEST_ERROR = 64 * 1024
@@ -111,33 +119,39 @@ def _words(record: bytes) -> str:
     return error_words(deeper)
 
 
-class Tail:
-    """The end of an answer."""
+class Scanner:
+    """Whether an answer is whole, and the figures of its last record; cut anywhere, however long a record is."""
 
-    def __init__(self) -> None:
-        self._kept = b""
+    def __init__(self, api: Api, *, streams: bool) -> None:
+        self.is_whole = False
+        self._end = (_STREAM_ENDS if streams else _WHOLE_ENDS)[api]
+        self._carry = b"\n"
+        self._found: dict[bytes, int] = {}
+        self._reason = b"stop"
 
     def __repr__(self) -> str:
-        return f"<Tail {self._kept[-40:]!r}>"
+        return f"<Scanner {'whole' if self.is_whole else 'not whole'}>"
 
     def feed(self, chunk: bytes) -> None:
         """More of it."""
-        self._kept = chunk[-TAIL:] if len(chunk) >= TAIL else (self._kept + chunk)[-TAIL:]
-
-    def is_whole(self, api: Api) -> bool:
-        """Whether a stream has come to its own end."""
-        return any(mark in self._kept for mark in _ENDS[api])
+        seen = self._carry + chunk
+        self._carry = seen[-CARRY:]
+        self.is_whole = self.is_whole or self._end.search(seen) is not None
+        for name, number in _NUMBERS.findall(seen):
+            self._found[name] = int(number)
+        for reason in _REASON.findall(seen):
+            self._reason = reason
 
     def result(self) -> Result:
-        """The figures of the last record; 0 where it tells none."""
-        found = {name.decode(): int(number) for name, number in _NUMBERS.findall(self._kept)}
-        reasons = _REASON.findall(self._kept)
+        """The last figures that were told; 0 where there are none."""
+        found = self._found.get
         return Result(
-            reasons[-1].decode() if reasons else "stop",
-            found.get("prompt_eval_count") or found.get("prompt_tokens") or found.get("input_tokens") or 0,
-            found.get("eval_count") or found.get("completion_tokens") or found.get("output_tokens") or 0,
-            found.get("prompt_eval_duration", 0) * _NANOSECONDS,
-            found.get("eval_duration", 0) * _NANOSECONDS,
+            self._reason.decode(),
+            found(b"prompt_eval_count") or found(b"prompt_tokens") or found(b"input_tokens") or 0,
+            found(b"eval_count") or found(b"completion_tokens") or found(b"output_tokens") or 0,
+            found(b"prompt_eval_duration", 0) * _NANOSECONDS,
+            found(b"eval_duration", 0) * _NANOSECONDS,
+            found(b"load_duration", 0) * _NANOSECONDS,
         )
 
 

@@ -1,10 +1,13 @@
+import json
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from innkeepd.inbound.http.stream import LONGEST_ERROR, Errors, Renamed, Tail
+from innkeepd.inbound.http.stream import LONGEST_ERROR, Errors, Renamed, Scanner
+from innkeepd.wish import Result
 
 LINES = b'{"model":"a:1","n":{"model":"a:1"}}\n{"model":"a:1","content":"\\"model\\":\\"a:1\\""}\n{"model":"b"}\n'
 
@@ -110,24 +113,89 @@ def test_whole_lines_are_passed_on_at_once():
     assert errors.feed(b'"b":1') == (b'{"b":1', None)
 
 
-def test_the_tail_tells_whether_it_is_whole_and_what_it_took():
-    tail = Tail()
-    tail.feed(b'{"x":1}\n')
-    assert not tail.is_whole("native")
-    tail.feed(
-        b'{"done":true,"done_reason":"length","context":[' + b"1," * 3000 + b'1],"total_duration":9,'
-        b'"prompt_eval_count":11,"prompt_eval_duration":2000000000,"eval_count":7,"eval_duration":500000000}\n'
+DATA = Path(__file__).parents[3] / "data"
+APIS = {"v1_chat": "openai", "v1_comp": "openai", "v1_resp": "responses", "v1_mess": "messages"}
+LONG = (
+    b'event: response.created\ndata: {"response":{"usage":null}}\n\n'
+    b'event: response.completed\ndata: {"response":{"output":[{"text":"'
+    + b'word \\"input_tokens\\":9 \\nevent: x ' * 300
+    + b'"}],"usage":{"input_tokens":21,"output_tokens":5,"total_tokens":26}}}\n\n'
+)
+
+
+def scanned(api, parts, *, streams):
+    scanner = Scanner(api, streams=streams)
+    for part in parts:
+        scanner.feed(part)
+    return scanner.is_whole, scanner.result()
+
+
+def recorded(folder, name):
+    said = json.loads((DATA / folder / f"{name}.json").read_text())
+    body = "".join(f"{line}\n" for _, line in said["response"]["lines"]).encode()
+    return APIS.get(name[:7], "native"), body, said["request"]["body"]
+
+
+def test_the_figures_of_a_record_of_any_length_are_found():
+    record = (
+        b'{"done":true,"done_reason":"length","context":[' + b"1," * 3000 + b'1],"total_duration":9,"load_duration":'
+        b'250000000,"prompt_eval_count":11,"prompt_eval_duration":2000000000,"eval_count":7,"eval_duration":500000000}\n'
     )
-    assert tail.is_whole("native")
-    result = tail.result()
-    assert (result.prompt_tokens, result.completion_tokens) == (11, 7)
-    assert (result.prefill_seconds, result.decode_seconds) == (2.0, 0.5)
+    assert scanned("native", [b'{"x":1}\n'], streams=True)[0] is False
+    assert scanned("native", [record], streams=True) == (True, Result("length", 11, 7, 2.0, 0.5, 0.25))
+
+
+@pytest.mark.parametrize("folder", ["ollama", "ollama-0.33"])
+@pytest.mark.parametrize("name", ["v1_responses", "v1_chat", "v1_messages", "chat_nostream", "generate_stream"])
+def test_a_recorded_answer_is_whole_with_its_tokens(folder, name):
+    if not (DATA / folder / f"{name}.json").exists():
+        pytest.skip("not recorded of this version")
+    api, body, asked = recorded(folder, name)
+    streams = asked.get("stream", api == "native") is True
+    is_whole, result = scanned(api, [body], streams=streams)
+    assert is_whole
+    assert result.prompt_tokens > 0
+    assert result.completion_tokens > 0
+
+
+BROKEN = [
+    *("chat_token_repeat_nostream", "chat_token_repeat_stream", "chat_runner_error_lost_nostream"),
+    *("chat_runner_error_lost_stream", "generate_runner_error_lost_nostream", "chat_gpu_oom_midstream_nostream"),
+    *("v1_chat_token_repeat", "v1_chat_token_repeat_stream", "v1_chat_gpu_oom_midstream"),
+    *(f"{door}_runner_error_lost_{how}" for door in ("v1_chat", "v1_completions") for how in ("stream", "nostream")),
+    *(f"{door}_runner_error_lost_{how}" for door in ("v1_messages", "v1_responses") for how in ("stream", "nostream")),
+    *("v1_chat_runner_killed_midstream", "v1_messages_runner_killed_midstream", "v1_responses_runner_killed_midstream"),
+]
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_recorded_answer_that_broke_is_not_whole(name):
+    api, body, asked = recorded("ollama-0.33", name)
+    assert scanned(api, [body], streams=asked.get("stream", api == "native") is True)[0] is False
+
+
+@given(st.lists(st.integers(0, len(LONG)), max_size=12))
+@example(list(range(len(LONG))))
+def test_an_answer_is_judged_alike_however_it_is_cut(cuts):
+    parts = [LONG[a:b] for a, b in pairwise([0, *sorted(cuts), len(LONG)])]
+    assert scanned("responses", parts, streams=True) == (True, Result("stop", 21, 5))
+
+
+def test_an_end_in_the_models_own_words_is_none():
+    words = b'{"message":{"content":"{\\"done\\":true,\\"done_reason\\":1}"},"done":false}\n'
+    assert scanned("native", [words], streams=True)[0] is False
+    assert scanned("openai", [b'data: {"content":"\\ndata: [DONE]"}\n\n'], streams=True)[0] is False
 
 
 def test_openais_usage_counts_too():
-    tail = Tail()
-    tail.feed(b'data: {"choices":[{"finish_reason":"length"}],"usage":{"prompt_tokens":3,"completion_tokens":5}}\n\n')
-    tail.feed(b"data: [DONE]\n\n")
-    assert tail.is_whole("openai")
-    assert (tail.result().prompt_tokens, tail.result().completion_tokens) == (3, 5)
-    assert tail.result().finish_reason == "length"
+    parts = [
+        b'data: {"choices":[{"finish_reason":"length"}],"usage":{"prompt_tokens":3,"completion_tokens":5}}\n\n',
+        b"data: [DONE]\n\n",
+    ]
+    assert scanned("openai", parts, streams=True) == (True, Result("length", 3, 5))
+
+
+def test_json_with_spaces_is_read_too():
+    """Engines in Python write it so."""
+    body = b'{"choices": [{"finish_reason": "stop"}], "usage": {"prompt_tokens": 3, "completion_tokens": 5}}'
+    assert scanned("openai", [body], streams=False) == (True, Result("stop", 3, 5))
