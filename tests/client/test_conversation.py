@@ -127,7 +127,7 @@ def test_an_error_without_an_id_is_the_end_of_all():
         [*conversation.receive(encode(wire.Error(id=None, code="forbidden", message="not yours"), "frames"))]
 
 
-@pytest.mark.parametrize("value", [2**70, object(), "\ud800"])
+@pytest.mark.parametrize("value", [object(), "\ud800"])
 def test_a_request_that_cannot_be_said_opens_nothing(value):
     conversation = Conversation()
     with pytest.raises(errors.BadRequest, match="the `chat` request can't be sent"):
