@@ -5,7 +5,7 @@
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
-OURS := daemon client tests $(wildcard scripts packaging examples)
+OURS := daemon client tests $(wildcard scripts packaging examples tools)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint format ollama bench attack attack-check test-engines clean
@@ -46,6 +46,17 @@ attack-check: .venv/.proves ## plant bugs into a copy of the tree, one by one; t
 
 test-engines: .venv/.proves ## fail-over to real engines (Ray Serve, LiteLLM); downloads much, not part of `make test`
 	$(BIN)/python -m pytest -m engines $(PYTEST)
+
+routing: $(ROUTING)/.made ## train the router's weights again (tools/routing/README.md); about 8 minutes
+	OMP_NUM_THREADS=1 $(ROUTING)/bin/python tools/routing/train.py
+
+routing-report: $(ROUTING)/.made ## measure the router with each group of sources left out of its training
+	@OMP_NUM_THREADS=1 $(ROUTING)/bin/python tools/routing/evaluate.py
+
+$(ROUTING)/.made: tools/routing/requirements.txt
+	$(PYTHON) -m venv $(ROUTING)
+	$(ROUTING)/bin/python -m pip install --quiet -r $<
+	@touch $@
 
 clean: ## remove what these targets made in the tree (the built Ollama is kept)
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* build dist htmlcov

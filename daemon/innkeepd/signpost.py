@@ -5,7 +5,8 @@ from collections import OrderedDict
 from innkeepd.config import Config
 from innkeepd.keeper import Keeper
 from innkeepd.policy.admission import obstacle
-from innkeepd.policy.route import Route, Router
+from innkeepd.policy.routing.router import Route, Router
+from innkeepd.routing import router_of
 from innkeepd.wish import Direction, Wish
 
 SESSIONS = 256
@@ -28,8 +29,7 @@ class Signpost:
     def configure(self, config: Config) -> None:
         """Take a new configuration."""
         self._config = config
-        keywords = {name: role.keywords for name, role in config.roles.items()}
-        self._router = Router(keywords, config.routing.ignore, sticky=config.routing.sticky)
+        self._router: Router | None = None
 
     def route(self, wish: Wish, *, remember: bool = True) -> Direction:
         """Where a wish goes; names are looked up later. ``remember`` its role for the next turn of its session."""
@@ -71,8 +71,10 @@ class Signpost:
 
     def _judge(self, wish: Wish, *, remember: bool) -> Route:
         previous = self._sessions.get(wish.session) if wish.session else None
-        found = self._router.route(wish.turns, previous=previous)
-        if wish.session and remember:
+        if self._router is None:  # the weights are read when the first chat needs them
+            self._router = router_of(self._config)
+        found = self._router.route(wish.turns, previous=previous, tools=wish.tools)
+        if wish.session and remember and not found.is_errand:
             self._sessions[wish.session] = found.role
             self._sessions.move_to_end(wish.session)
             if len(self._sessions) > SESSIONS:

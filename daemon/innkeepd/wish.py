@@ -15,7 +15,8 @@ from innkeepd.policy import events as ev
 class Wish(Struct, frozen=True, kw_only=True):
     """What a client wants, whoever the client is. Seconds; ``turns`` are the user's texts, oldest first.
 
-    ``prompt`` is everything the model will read, to judge how long a first token may take. ``needs`` are capabilities.
+    ``prompt`` is everything the model will read, to judge how long a first token may take. ``needs`` are capabilities,
+    ``tools`` the names of those that were called, oldest first.
     """
 
     kind: str = "chat"
@@ -32,6 +33,7 @@ class Wish(Struct, frozen=True, kw_only=True):
     client: str = ""
     insist: bool = False
     needs: frozenset[str] = frozenset()
+    tools: tuple[str, ...] = ()
 
 
 class Direction(Struct, frozen=True):

@@ -1,5 +1,6 @@
 """The verbs that run a model, as the socket speaks them: ``chat`` and ``embed``."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from msgspec import to_builtins
@@ -29,7 +30,18 @@ def wish_of(chat: wire.Chat, client: str) -> Wish:
         last=chat.last,
         client=client,
         needs=needs_of(tools=chat.tools, think=chat.think, images=any(message.images for message in chat.messages)),
+        tools=tuple(_called(chat.messages)),
     )
+
+
+def _called(messages: Iterable[wire.Message]) -> Iterator[str]:
+    """The names of the tools that the assistant called."""
+    for message in messages:
+        for call in message.tool_calls or ():
+            function = call.get("function")
+            name = function.get("name") if isinstance(function, dict) else None
+            if isinstance(name, str):
+                yield name
 
 
 class Talk:

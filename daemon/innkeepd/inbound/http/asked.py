@@ -99,6 +99,7 @@ class Asked(Struct):
             session=_text_header(headers, b"x-innkeep-session"),
             client=_client(headers),
             needs=self._needs(),
+            tools=tuple(_called(self.body)),
         )
 
     def _needs(self) -> frozenset[str]:
@@ -186,7 +187,12 @@ def spoken(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield "user", message
         elif isinstance(message, dict):
             content = message.get("content", message.get("output"))
-            yield str(message.get("role") or ""), text_of(content)
+            results = [part for part in _list(content) if _is_result(part)]
+            if results:  # Anthropic's API lays what a tool printed into the user's mouth
+                yield "tool", text_of(results)
+                content = [part for part in _list(content) if not _is_result(part)]
+            if content or not results:
+                yield str(message.get("role") or ""), text_of(content)
 
 
 def text_of(content: Any) -> str:
@@ -195,6 +201,22 @@ def text_of(content: Any) -> str:
         return content
     parts = [part if isinstance(part, str) else _part_text(part) for part in _list(content)]
     return "\n".join(text for text in parts if text)
+
+
+def _is_result(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") == "tool_result"
+
+
+def _called(body: Mapping[str, Any]) -> Iterator[str]:
+    """The names of the tools that the model called before, oldest first, in whichever API's shape."""
+    for message in (*_list(body.get("messages")), *_list(body.get("input"))):
+        if not isinstance(message, dict):
+            continue
+        calls = [call.get("function") for call in _list(message.get("tool_calls")) if isinstance(call, dict)]
+        parts = [part for part in _list(message.get("content")) if isinstance(part, dict)]
+        calls += [part for part in parts if part.get("type") == "tool_use"]
+        calls += [message] if message.get("type") == "function_call" else []
+        yield from (call["name"] for call in calls if isinstance(call, dict) and isinstance(call.get("name"), str))
 
 
 def _part_text(part: Any) -> str:

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from innkeepd.config import CODING, REASONING
-from innkeepd.policy.route import ROLES, Router
+from innkeepd.policy.routing.router import ROLES, Router
+from innkeepd.routing import read_classifier
 
-DATA = Path(__file__).parents[2] / "data" / "routing"
+DATA = Path(__file__).parents[3] / "data" / "routing"
 ROUTER = Router({"coding": CODING, "reasoning": REASONING})
 
 
@@ -15,8 +16,8 @@ def rows(name):
     return [json.loads(line) for line in (DATA / name).read_text(encoding="utf-8").splitlines()]
 
 
-def macro_f1(labelled):
-    told = [(row["role"], ROUTER.route(row["text"]).role) for row in labelled]
+def macro_f1(labelled, router=ROUTER):
+    told = [(row["role"], router.route(row["text"]).role) for row in labelled]
     total = 0.0
     for role in ROLES:
         right = sum(want == got == role for want, got in told)
@@ -178,3 +179,85 @@ def test_no_text_takes_long(piece):
     started = time.process_time()
     ROUTER.route(text)
     assert time.process_time() - started < 0.5
+
+
+# --- with the trained classifier ------------------------------------------------------------------------------------
+LEARNED = Router({"coding": CODING, "reasoning": REASONING}, classifier=read_classifier())
+
+
+@pytest.mark.parametrize(("language", "floor"), [("en", 0.93), ("ko", 0.9)])
+def test_prompts_that_nothing_was_trained_on_are_routed_well(language, floor):
+    fresh = [row for row in rows("fresh.jsonl") if row["lang"] == language]
+    assert macro_f1(fresh, LEARNED) >= floor
+
+
+@pytest.mark.parametrize(
+    ("word", "role"), [(word, "coding") for word in CODING] + [(word, "reasoning") for word in REASONING]
+)
+def test_each_seed_keyword_alone_still_decides(word, role):
+    assert LEARNED.route(word).role == role
+
+
+def test_a_keyword_of_the_users_decides_and_is_named():
+    router = Router({"coding": ["plotter"], "reasoning": ["제안서"]}, classifier=read_classifier())
+    route = router.route("Write a poem about my plotter")
+    assert (route.role, route.reason.split(",")[0]) == ("coding", "plotter (keyword)")
+    assert router.route("이 제안서를 세 줄로 요약해줘").role == "reasoning"
+
+
+@pytest.mark.parametrize("text", ["왜?", "why?", "계속", "응 고쳐줘", "다른 방법은?", "더 짧게"])
+def test_a_short_question_after_code_stays_with_the_coder(text):
+    turns = ["파이썬으로 CSV를 읽는 함수 짜줘", text]
+    assert LEARNED.route(turns, previous="coding").role == "coding"
+
+
+@pytest.mark.parametrize("text", ["이제 이걸 영어로 번역해줘: 안녕하세요", "고마워! 저녁 메뉴 추천해줘"])
+def test_a_turn_that_clearly_asks_for_another_role_gets_it(text):
+    assert LEARNED.route(["파이썬으로 CSV를 읽는 함수 짜줘", text], previous="coding").role == "general"
+
+
+def test_a_reminder_with_a_date_does_not_drown_the_users_words():
+    reminder = "<system-reminder>\nToday's date is 2026-11-24. Compare, analyze: why?\n</system-reminder>"
+    text = f"{reminder}\n\nSay hello in one word"
+    assert LEARNED.route(text).role == "general"
+    assert ROUTER.route("Today's date is 2026-11-24.").role == "general"
+
+
+def test_the_tool_that_an_agent_called_says_more_than_its_words():
+    route = LEARNED.route("Say what you find there.", tools=("get_weather", "Bash"))
+    assert (route.role, route.reason) == ("coding", "calls Bash")
+    assert LEARNED.route("Say what you find there.", tools=("get_weather",)).role == "general"
+
+
+def test_an_errand_of_a_client_is_general_and_says_so():
+    route = LEARNED.route('### Task:\nGenerate 1-3 broad tags. JSON format: { "tags": ["tag1"] }')
+    assert (route.role, route.is_errand) == ("general", True)
+
+
+def test_a_text_without_evidence_is_explained_by_what_it_reads_like():
+    assert LEARNED.route("우리 할머니 댁 마당에는 감나무가 있었지").reason == "reads like general prompts"
+    assert LEARNED.route(" \n").role == "general"
+
+
+def test_the_classifier_hears_earlier_turns():
+    alone = LEARNED.route("and the other one").scores
+    after = LEARNED.route(["Write a Python function that parses CSV", "and the other one"]).scores
+    assert after["coding"] - after["general"] > alone["coding"] - alone["general"]
+
+
+@pytest.mark.parametrize("piece", ["1, ", "a.b-c/d", "x한 y ", "<context>", "=한=", "1" * 12, "\u1112\u1161"])
+def test_no_text_takes_longer_than_a_turn_of_the_loop_may(piece):
+    text = (piece * 100_000)[:100_000]
+    LEARNED.route([text, text, text])
+    best = 1.0
+    for _ in range(5):
+        started = time.process_time()
+        LEARNED.route([text, text, text])
+        best = min(best, time.process_time() - started)
+    assert best < 0.02  # 5 ms on a quiet machine
+
+
+def test_conversations_go_where_their_last_turn_wants():
+    for row in rows("conversations.jsonl"):
+        route = LEARNED.route(row["turns"], previous=row.get("previous"), tools=row.get("tools", ()))
+        assert (row["turns"][-1], row["role"]) == (row["turns"][-1], route.role)

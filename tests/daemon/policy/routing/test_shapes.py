@@ -1,6 +1,6 @@
 import pytest
 
-from innkeepd.policy.route_shapes import FALSE_FRIENDS, SHAPES, is_word_problem
+from innkeepd.policy.routing.shapes import FALSE_FRIENDS, SHAPES, is_word_problem
 
 
 def labels(text):

@@ -1,6 +1,6 @@
 import pytest
 
-from innkeepd.policy.route_words import WORDS, attached, stems
+from innkeepd.policy.routing.words import WORDS, attached, stems
 
 
 @pytest.mark.parametrize(

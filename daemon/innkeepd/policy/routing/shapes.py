@@ -8,21 +8,65 @@ import re
 
 from msgspec import Struct
 
-__all__ = ["FALSE_FRIENDS", "SHAPES", "Shape", "is_word_problem"]
+__all__ = ["FALSE_FRIENDS", "SHAPES", "Shape", "is_word_problem", "script_of"]
+
+HANGUL, _LATIN = re.compile("[가-힣]"), re.compile("[A-Za-z]")
+MIXED = 2
 
 
 class Shape(Struct, frozen=True):
-    """One recognisable form: for whom it speaks, how loudly, what a person is told; ``exact`` ones see capitals."""
+    """One recognisable form: for whom it speaks, how loudly, what a person is told.
+
+    ``exact`` ones see capitals; ``only``: what of the pattern can occur in one script.
+    """
 
     role: str
     weight: float
     label: str
     pattern: re.Pattern[str]
     exact: bool
+    only: tuple[re.Pattern[str] | None, re.Pattern[str] | None]
+
+    def is_in(self, text: str, script: int) -> bool:
+        """Whether the form occurs. ``script`` spares time, see ``script_of``."""
+        pattern = self.pattern if script == MIXED else self.only[script]
+        return pattern is not None and pattern.search(text) is not None
+
+
+def script_of(text: str) -> int:
+    """0: nothing is Korean; 1: no Latin letter; ``MIXED``: both. A shape's ``only`` leaves out what cannot be there."""
+    if HANGUL.search(text) is None:
+        return 0
+    return MIXED if _LATIN.search(text) else 1
 
 
 def _shape(role: str, weight: float, label: str, *texts: str, exact: bool = False) -> Shape:
-    return Shape(role, weight, label, re.compile("|".join(texts), re.MULTILINE), exact)
+    every = [part for text in texts for part in _alternatives(text)]
+    latin = [part for part in every if not HANGUL.search(part)]
+    native = [part for part in every if HANGUL.search(part) or not _is_words(part)]
+    only = tuple(re.compile("|".join(some), re.MULTILINE) if some else None for some in (latin, native))
+    return Shape(role, weight, label, re.compile("|".join(texts), re.MULTILINE), exact, (only[0], only[1]))
+
+
+def _alternatives(pattern: str) -> list[str]:
+    """What stands between the bars of a pattern that are in no group and no set."""
+    parts, depth, is_set, at = [""], 0, False, 0
+    while at < len(pattern):
+        sign = pattern[at : at + 2] if pattern[at] == "\\" else pattern[at]
+        at += len(sign)
+        is_set = sign != "]" if is_set else sign == "["
+        depth += 0 if is_set else (sign == "(") - (sign == ")")
+        if sign == "|" and depth == 0 and not is_set:
+            parts.append("")
+        else:
+            parts[-1] += sign
+    return parts
+
+
+def _is_words(text: str) -> bool:
+    """Whether a pattern can match nothing without a Latin letter: it names words, no figures and no signs."""
+    bare = re.sub(r"\\.", "", text)
+    return re.search(r"[a-z]{3}", bare) is not None and "\\d" not in text and bare.isascii() and "=" not in bare
 
 
 _NUMBER = re.compile(
@@ -202,7 +246,7 @@ SHAPES: tuple[Shape, ...] = (
         "reasoning",
         3.5,
         "percentages",
-        r"\d ?%[^\n]{1,40}\d[^\n]{0,60}(?:\?|구해|계산)|\d ?% \w+ (?:on|of) \$?\d",
+        r"\d ?%[^\n]{1,40}\d[^\n]{0,60}\?|\d ?%[^\n]{1,40}\d[^\n]{0,60}(?:구해|계산)|\d ?% \w+ (?:on|of) \$?\d",
     ),
     _shape(
         "reasoning",
@@ -210,7 +254,8 @@ SHAPES: tuple[Shape, ...] = (
         "asks for a number",
         r"\bwhat is the (?:total|sum|probability|value|length|area|average|product|difference|remainder|expected|maximum|minimum)",
         r"몇 ?(?:입니까|인가|일까|살|배|퍼센트|킬로)|구하(?:시오|여라|라|세요|십시오)|(?:값|확률|각도|거리|넓이|개수|가짓수)(?:은|는|을|를) ?(?:\?|구|얼마)",
-        r"\bhow many (?:ways|times|different)\b|-?\d+(?:, ?-?\d+){3,}[^\n]{0,12}(?:다음|\?|\.\.\.)",
+        r"\bhow many (?:ways|times|different)\b|-?\d{1,9}(?:, ?-?\d{1,9}){3,12}[^\n]{0,12}(?:\?|\.\.\.)",
+        r"\d(?:, ?-?\d{1,9}){3,12}[^\n]{0,12}다음",
     ),
     _shape(
         "reasoning",
@@ -304,6 +349,7 @@ SHAPES: tuple[Shape, ...] = (
 """Everything that is looked for. All but the exact ones see the text in lower case."""
 
 FALSE_FRIENDS: tuple[str, ...] = (
+    r"\b\d{4}-\d{1,2}-\d{1,2}\b",  # a date is no subtraction
     r"\bscripts? (?:for|of) (?:a |an |the |my )?(?:youtube|podcast|video|play|movie|film|speech|episode)|\b(?:movie|film|podcast|video|tv) scripts?\b",
     (
         r"\b(?:promo(?:tion(?:al)?)?|zip|postal?|dress|area|country|dialing|discount|coupon|voucher|gift|referral|building|penal|"

@@ -1,0 +1,92 @@
+"""``innkeepd classify FILE.jsonl``: the role of each prompt, without a daemon, for evaluation and bulk use."""
+
+import os
+import sys
+from argparse import RawDescriptionHelpFormatter
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO
+
+import msgspec
+from msgspec import Struct
+
+from innkeepd.arguments import Parser
+from innkeepd.config_file import load
+from innkeepd.errors import EX_CONFIG, ConfigError
+from innkeepd.policy.routing.router import Router
+from innkeepd.routing import router_of
+
+EXAMPLES = """examples:
+  innkeepd classify prompts.jsonl > roles.jsonl
+  echo '{"id": 1, "text": "why is the sky blue?"}' | innkeepd classify -
+
+a line in:  {"id": ..., "text": "..."}      other fields are ignored
+a line out: {"id": ..., "role": "coding", "confidence": 0.97}
+
+exit status: 0 every line was classified, 1 some were not (each is named on stderr), 2 wrong usage"""
+
+
+class Prompt(Struct):
+    """A line in."""
+
+    id: str | int
+    text: str
+
+
+class Answer(Struct):
+    """A line out."""
+
+    id: str | int
+    role: str
+    confidence: float
+
+
+_DECODE = msgspec.json.Decoder(Prompt).decode
+_ENCODE = msgspec.json.Encoder().encode
+
+
+def main(argv: Sequence[str]) -> int:
+    """Classify a file's lines; returns the exit status."""
+    parser = Parser(
+        prog="innkeepd classify",
+        description="Say which role each prompt is for, as the daemon would. No daemon is needed.",
+        epilog=EXAMPLES,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("file", metavar="FILE", help="JSON lines; - reads from stdin")
+    parser.add_argument(
+        "--config", type=Path, help="the configuration, instead of $INNKEEP_CONFIG or ~/.innkeep/config.toml"
+    )
+    told = parser.parse_args(argv)
+    try:
+        router = router_of(load(told.config, os.environ))
+    except ConfigError as error:
+        print(f"innkeepd: {error}", file=sys.stderr)  # noqa: T201
+        return EX_CONFIG
+    with ExitStack() as stack:
+        try:
+            lines = sys.stdin.buffer if told.file == "-" else stack.enter_context(Path(told.file).open("rb"))
+            return classify(router, lines, sys.stdout.buffer, told.file)
+        except OSError as error:
+            if isinstance(error, BrokenPipeError):
+                raise
+            parser.error(f"{told.file} cannot be read: {error.strerror or error}")
+
+
+def classify(router: Router, lines: Iterable[bytes], out: IO[bytes], name: str) -> int:
+    """Write an answer for each line of ``lines``; a bad line is named on stderr and left out. Returns 1 if any was."""
+    status = 0
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            prompt = _DECODE(line)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            print(f'innkeepd: {name}, line {number}: {error}; a line is {{"id": ..., "text": ...}}', file=sys.stderr)  # noqa: T201
+            status = 1
+            continue
+        route = router.route(prompt.text)
+        out.write(_ENCODE(Answer(prompt.id, route.role, route.confidence)) + b"\n")
+    out.flush()
+    return status

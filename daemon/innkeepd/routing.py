@@ -1,0 +1,25 @@
+"""Makes the router of a configuration. Reads its weights from the package, since ``policy`` does no IO."""
+
+from importlib.resources import files
+
+from innkeepd.config import Config
+from innkeepd.policy.routing.classifier import Classifier, decode
+from innkeepd.policy.routing.router import Router
+
+__all__ = ["read_classifier", "router_of"]
+
+
+def read_classifier() -> Classifier:
+    """The classifier of this version: 0.4 MB of memory, held as bytes. Raises ``ValueError`` for a broken package."""
+    place = files("innkeepd").joinpath("policy", "routing", "weights.bin")
+    try:
+        return decode(place.read_bytes())
+    except OSError as error:
+        msg = f"the router's weights cannot be read ({error}); install innkeep again"
+        raise ValueError(msg) from None
+
+
+def router_of(config: Config) -> Router:
+    """The router of a configuration, as the daemon uses it."""
+    keywords = {name: role.keywords for name, role in config.roles.items()}
+    return Router(keywords, config.routing.ignore, sticky=config.routing.sticky, classifier=read_classifier())
