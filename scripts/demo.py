@@ -18,7 +18,7 @@ from pathlib import Path
 
 from innkeep import Client, wire
 from innkeep.errors import InnkeepError
-from innkeepd.config_file import load
+from innkeepd.config.load import load
 from innkeepd.errors import ConfigError
 from innkeepd.simulator.release import NEWEST
 

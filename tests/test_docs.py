@@ -13,15 +13,15 @@ import pytest
 from msgspec import NODEFAULT, Struct
 from msgspec.structs import fields
 
-from innkeepd import config
-from innkeepd.config_file import load
-from innkeepd.config_text import _spell
-from innkeepd.config_values import marker
-from innkeepd.policy.budget import MemoryPolicy, budget_of, gib
-from innkeepd.policy.catalog import KNOWN_MODELS
-from innkeepd.policy.context import choose_contexts, is_heavy, takes
-from innkeepd.policy.reading import Reading
-from innkeepd.policy.verdict import Guest, together
+from innkeepd.config import schema as config
+from innkeepd.config.load import load
+from innkeepd.config.show import _spell
+from innkeepd.config.values import marker
+from innkeepd.policy.memory.admission import SizedModel, together
+from innkeepd.policy.memory.budget import MemoryPolicy, budget_of, gib
+from innkeepd.policy.memory.context import choose_contexts, is_heavy, takes
+from innkeepd.policy.memory.known_models import KNOWN_MODELS
+from innkeepd.policy.memory.reading import Reading
 
 ROOT = Path(__file__).parents[1]
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
@@ -101,7 +101,7 @@ def test_the_table_of_what_fits_is_computed_from_real_sizes():
         budget = budget_of(Reading(total=int(size) * 2**30))
         contexts = choose_contexts(KNOWN_MODELS, budget.bytes)
         coder, thinker, big, small = (
-            Guest(each.name, each.weights, takes(each, contexts[each.weights], MemoryPolicy()),
+            SizedModel(each.name, each.weights, takes(each, contexts[each.weights], MemoryPolicy()),
                   is_heavy(each, budget.bytes, MemoryPolicy()))
             for each in KNOWN_MODELS
         )  # fmt: skip

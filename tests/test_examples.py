@@ -121,7 +121,7 @@ def test_node_without_a_daemon_says_one_clear_line(daemon):
     assert re.fullmatch(r"connection_failed: innkeepd is not running at /nonexistent/d.sock: .+\n", ran.stderr)
 
 
-@pytest.mark.skipif(find_spec("innkeepd.inbound.http") is None, reason="this tree has no HTTP port yet")
+@pytest.mark.skipif(find_spec("innkeepd.server.http") is None, reason="this tree has no HTTP port yet")
 def test_curl_asks_the_http_port_in_both_apis(daemon):
     needs("curl")
     out, _ = run(daemon, "sh", "curl.sh", QUESTION)

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from innkeepd.config_file import load
+from innkeepd.config.load import load
 
 ROOT = Path(__file__).parents[1]
 ENGLISH, KOREAN = "README.md", "README.ko.md"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from innkeepd.config_file import load
+from innkeepd.config.load import load
 
 PAGE = (Path(__file__).parents[1] / "docs" / "scale.md").read_text(encoding="utf-8")
 SNIPPETS = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from innkeepd.arguments import Parser
-from innkeepd.config_file import load
+from innkeepd.config.load import load
 from innkeepd.errors import EX_CONFIG, ConfigError
 from innkeepd.policy.routing.router import Router
 from innkeepd.routing import router_of

@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
-from innkeepd.config import LogConfig
+from innkeepd.config.schema import LogConfig
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger

@@ -14,10 +14,10 @@ INTERRUPTED, READER_LEFT = 130, 141
 
 VERBS: dict[str, tuple[str, str]] = {
     "run": ("innkeepd.run", "be the daemon, in the foreground"),
-    "memory": ("innkeepd.memory_cli", "what the memory holds, the budget, and which models fit"),
-    "simulate": ("innkeepd.simulate", "play a trace of requests against the scheduler, in virtual time"),
+    "memory": ("innkeepd.service.memory", "what the memory holds, the budget, and which models fit"),
+    "simulate": ("innkeepd.simulate.command", "play a trace of requests against the scheduler, in virtual time"),
     "classify": ("innkeepd.classify", "which role each prompt of a file is for; no daemon needed"),
-    "config": ("innkeepd.config_cli", "check the configuration, show it, or tell where it is"),
+    "config": ("innkeepd.config.command", "check the configuration, show it, or tell where it is"),
     "service": ("innkeepd.service.cli", "install and steer the LaunchAgent (or the systemd user unit)"),
     "doctor": ("innkeepd.service.doctor", "what is wrong, why it matters, and the command that mends it"),
     "openclaw": ("innkeepd.openclaw.cli", "take OpenClaw's models over, or point OpenClaw here"),

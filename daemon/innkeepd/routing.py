@@ -2,7 +2,7 @@
 
 from importlib.resources import files
 
-from innkeepd.config import Config
+from innkeepd.config.schema import Config
 from innkeepd.policy.routing.classifier import Classifier, decode
 from innkeepd.policy.routing.router import Router
 

@@ -26,17 +26,17 @@ from msgspec.structs import replace
 from innkeep import paths
 from innkeep.errors import InnkeepError
 from innkeepd import __version__
+from innkeepd.app import App, open_app
 from innkeepd.arguments import Parser
-from innkeepd.config import Config
-from innkeepd.config_file import find, load
+from innkeepd.config.load import find, load
+from innkeepd.config.schema import Config
 from innkeepd.errors import EX_CONFIG, EX_SOFTWARE, ConfigError, DaemonError
 from innkeepd.home import claim, raise_descriptors
-from innkeepd.inbound.activation import ActivationFailed, inherited, is_supervised
-from innkeepd.inbound.broken import serve_bad_config
-from innkeepd.inbound.listener import bind, identity, listen, unbind
-from innkeepd.keeper import OwnerFault
 from innkeepd.lock import AlreadyRunning, Lock, lock_ollama
-from innkeepd.rooms import Rooms, open_rooms
+from innkeepd.residency.supervisor import OwnerFault
+from innkeepd.server.socket.activation import ActivationFailed, inherited, is_supervised
+from innkeepd.server.socket.bad_config import serve_bad_config
+from innkeepd.server.socket.listener import bind, identity, listen, unbind
 from innkeepd.supervision import described, supervise
 
 LAST_WORDS = 1.0
@@ -145,7 +145,7 @@ async def _serve(
             config = replace(config, ollama=replace(config.ollama, url=backend_url.url))
         async with anyio.create_task_group() as tasks:
             rooms = await stack.enter_async_context(
-                open_rooms(config, tasks, simulator=backend_url, journal=options.journal, home=paths.home())
+                open_app(config, tasks, simulator=backend_url, journal=options.journal, home=paths.home())
             )
             daemon = Daemon(rooms, tasks, config_file, pinned_url=backend_url.url if backend_url else None)
             asyncio.get_running_loop().set_exception_handler(daemon.hear_the_loop)
@@ -205,7 +205,7 @@ def _innermost(error: BaseException) -> str:
 class Daemon:
     """The rooms at work."""
 
-    def __init__(self, rooms: Rooms, tasks: TaskGroup, config_file: Path | None, *, pinned_url: str | None) -> None:
+    def __init__(self, rooms: App, tasks: TaskGroup, config_file: Path | None, *, pinned_url: str | None) -> None:
         self._rooms = rooms
         self._tasks = tasks
         self._config_file = config_file

@@ -11,8 +11,8 @@ import trio
 from hypothesis import strategies as st
 
 from innkeep import wire
-from innkeepd.config import BackendConfig, RoleConfig, default_roles
-from innkeepd.outbound.openai import OpenAIBackend
+from innkeepd.backends.openai import OpenAIBackend
+from innkeepd.config.schema import BackendConfig, RoleConfig, default_roles
 from innkeepd.simulator.catalog import LIBRARY, SHELF
 from innkeepd.simulator.engine import Simulator
 from support.attack import rest

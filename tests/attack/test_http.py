@@ -6,7 +6,7 @@ import anyio
 import trio
 from hypothesis import strategies as st
 
-from innkeepd.outbound.http import Unreachable
+from innkeepd.backends.http import Unreachable
 from innkeepd.simulator.answer import JSON, SimAnswer, whole
 from innkeepd.simulator.catalog import LIBRARY, SHELF
 from innkeepd.simulator.engine import Simulator

@@ -11,15 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from innkeep import errors, wire
-from innkeep.framing import (
-    Framer,
-    decode_reply,
-    decode_request,
-    encode,
-    ends_connection,
-    error_reply,
-    name_of,
-)
+from innkeep.framing import Framer, decode_reply, decode_request, encode, ends_connection, error_reply, name_of
 from support.golden import golden
 from support.messages import REPLIES, REQUESTS
 

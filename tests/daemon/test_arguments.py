@@ -1,6 +1,8 @@
 import pytest
 
-from innkeepd import config_cli, main, run, simulate
+from innkeepd import main, run
+from innkeepd.config import command as config_cli
+from innkeepd.simulate import command as simulate
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 from innkeepd import log
-from innkeepd.config import LogConfig
+from innkeepd.config.schema import LogConfig
 
 
 @pytest.fixture(autouse=True)

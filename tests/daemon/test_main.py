@@ -62,7 +62,7 @@ def test_ctrl_c_ends_a_verb_without_a_traceback(monkeypatch):
     def interrupted(_argv):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("innkeepd.config_cli.main", interrupted)
+    monkeypatch.setattr("innkeepd.config.command.main", interrupted)
     assert main.main(["config", "show"]) == 130
 
 

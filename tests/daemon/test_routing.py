@@ -1,7 +1,7 @@
 import pytest
 
 from innkeepd import routing
-from innkeepd.config import Config
+from innkeepd.config.schema import Config
 
 
 def test_the_router_of_a_configuration_has_its_keywords_and_the_packages_weights():

@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from innkeep import wire
-from innkeepd.inbound import outbox, session
+from innkeepd.server.socket import session, writer
 from support.house import DEEPSEEK, LLAMA8, QWEN, config, open_house
 
 pytestmark = pytest.mark.anyio
@@ -85,9 +85,9 @@ async def test_a_client_that_dies_frees_everything_and_others_go_on(stage):
 
 async def test_a_slow_reader_stops_its_own_model_in_bounded_memory_and_is_cut_off(monkeypatch):
     """A kernel's buffer of 2 KB and bounds of a few KB: the same rules, sooner."""
-    monkeypatch.setattr(outbox, "HIGH", 4096)
-    monkeypatch.setattr(outbox, "LOW", 1024)
-    monkeypatch.setattr(outbox, "SLICE", 256)
+    monkeypatch.setattr(writer, "HIGH", 4096)
+    monkeypatch.setattr(writer, "LOW", 1024)
+    monkeypatch.setattr(writer, "SLICE", 256)
     async with open_house(config(timeouts={"stall": 30.0})) as house:
         slow, other = house.wire(room=2048), house.connect()
         await slow.send(
@@ -109,7 +109,7 @@ async def test_a_slow_reader_stops_its_own_model_in_bounded_memory_and_is_cut_of
 
 
 async def test_who_asks_and_asks_and_never_reads_is_not_heard_any_more(monkeypatch):
-    monkeypatch.setattr(outbox, "FLOODED", 20_000)
+    monkeypatch.setattr(writer, "FLOODED", 20_000)
     async with open_house() as house:
         flood = house.wire(room=4096)
         sent = 0

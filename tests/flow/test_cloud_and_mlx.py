@@ -4,11 +4,11 @@ import msgspec
 import pytest
 
 from innkeep import wire
-from innkeepd import snapshot
-from innkeepd.config import RoleConfig, default_roles
-from innkeepd.inbound.http.app import App
-from innkeepd.outbound.ollama import OllamaBackend
+from innkeepd.backends.ollama import OllamaBackend
+from innkeepd.config.schema import RoleConfig, default_roles
 from innkeepd.policy.model import GIB
+from innkeepd.residency import snapshot
+from innkeepd.server.http.app import HttpApp
 from innkeepd.simulator.catalog import LLAMA8 as LLAMA8_PULLED
 from innkeepd.simulator.catalog import QWEN as QWEN_PULLED
 from innkeepd.simulator.engine import Simulator
@@ -58,7 +58,7 @@ async def test_a_cloud_model_answers_through_every_door_and_is_never_loaded(shel
         assert isinstance(done, wire.Done), done
         assert (done.model, [each.model for each in done.attempts]) == (CLOUD, [CLOUD])
         await guest.told("hello there")
-        async with asgi_client(App(said.http, house.rooms.journey, house.keeper, warn=print)) as http:
+        async with asgi_client(HttpApp(said.http, house.rooms.journey, house.keeper, warn=print)) as http:
             for path in ("/api/chat", "/v1/chat/completions", "/v1/messages"):
                 told = await http.post(path, {"model": CLOUD, "messages": HELLO, "stream": False, "max_tokens": 9})
                 assert (told.status, told.headers["x-innkeep-model"]) == (200, CLOUD)
@@ -111,7 +111,7 @@ async def test_an_mlx_model_has_no_derived_names_and_no_larger_context(shelf):
             None,
             QWEN_PULLED.max_context,
         )
-        async with asgi_client(App(config().http, house.rooms.journey, house.keeper, warn=print)) as http:
+        async with asgi_client(HttpApp(config().http, house.rooms.journey, house.keeper, warn=print)) as http:
             told = await http.post("/v1/chat/completions", {"model": QWEN, "messages": HELLO, "stream": False})
             assert told.status == 200
         assert [each for each in house.simulator.requests if each.path == "/api/create"] == []

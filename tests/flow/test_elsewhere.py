@@ -4,10 +4,10 @@ import anyio
 import pytest
 
 from innkeep import wire
-from innkeepd.config import BackendConfig, BackendTimeouts, RoleConfig, default_roles
-from innkeepd.outbound.http import Unreachable
-from innkeepd.outbound.ollama import OllamaBackend
-from innkeepd.outbound.openai import OpenAIBackend
+from innkeepd.backends.http import Unreachable
+from innkeepd.backends.ollama import OllamaBackend
+from innkeepd.backends.openai import OpenAIBackend
+from innkeepd.config.schema import BackendConfig, BackendTimeouts, RoleConfig, default_roles
 from innkeepd.simulator.catalog import LLAMA8 as LLAMA8_PULLED
 from innkeepd.simulator.engine import Simulator
 from support.house import LLAMA8, LLAMA70, QWEN, config, open_house

@@ -5,9 +5,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from innkeepd.config import BackendConfig, RoleConfig, default_roles
-from innkeepd.inbound.http.app import App
-from innkeepd.outbound.openai import OpenAIBackend
+from innkeepd.backends.openai import OpenAIBackend
+from innkeepd.config.schema import BackendConfig, RoleConfig, default_roles
+from innkeepd.server.http.app import HttpApp
 from support.asgi import asgi_client
 from support.house import LLAMA8, config, open_house
 from support.remote import JSON, RemoteEngine
@@ -26,7 +26,7 @@ async def open_port(engine):
     said = config(roles=default_roles() | {"general": general}, backends=(cluster,))
     async with open_house(said, backends={"cluster": OpenAIBackend(engine, token="sk-ours")}) as house:
         await house.keeper.senses.ready.wait()
-        async with asgi_client(App(said.http, house.rooms.journey, house.keeper, warn=print)) as http:
+        async with asgi_client(HttpApp(said.http, house.rooms.journey, house.keeper, warn=print)) as http:
             yield house, http
 
 

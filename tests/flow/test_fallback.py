@@ -5,7 +5,7 @@ import pytest
 from msgspec.structs import replace as altered
 
 from innkeep import wire
-from innkeepd.config import RoleConfig
+from innkeepd.config.schema import RoleConfig
 from innkeepd.simulator import answering
 from innkeepd.simulator.catalog import DEEPSEEK as DEEPSEEK_PULLED
 from innkeepd.simulator.catalog import GIB, SHELF

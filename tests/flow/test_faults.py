@@ -15,11 +15,11 @@ import trio
 from msgspec.structs import fields
 
 from innkeep import wire
-from innkeepd.config import BackendConfig
-from innkeepd.keeper import OwnerFault
-from innkeepd.outbound.openai import OpenAIBackend
-from innkeepd.policy import events as ev
-from innkeepd.policy.scheduler import Scheduler
+from innkeepd.backends.openai import OpenAIBackend
+from innkeepd.config.schema import BackendConfig
+from innkeepd.policy.scheduling import events as ev
+from innkeepd.policy.scheduling.scheduler import Scheduler
+from innkeepd.residency.supervisor import OwnerFault
 from support.house import DEEPSEEK, LLAMA8, QWEN, House, config, open_house
 from support.remote import RemoteEngine
 

@@ -4,9 +4,9 @@ import anyio
 import pytest
 
 from innkeep import wire
-from innkeepd import snapshot
-from innkeepd.outbound.runners import Runner, Runners
+from innkeepd.machine.runners import Runner, Runners
 from innkeepd.policy.model import GIB
+from innkeepd.residency import snapshot
 from support.house import HOUR, LLAMA8, QWEN, mock_clock, open_house
 
 pytestmark = pytest.mark.anyio

@@ -4,8 +4,8 @@ import anyio
 import pytest
 
 from innkeep import wire
-from innkeepd.chat import CROWD, Journey
-from innkeepd.policy import events as ev
+from innkeepd.chat.dispatch import CROWD, Dispatcher
+from innkeepd.policy.scheduling import events as ev
 from innkeepd.simulator.engine import Simulator
 from support.house import DEEPSEEK, LLAMA8, LLAMA70, QWEN, config, open_house
 
@@ -87,8 +87,8 @@ async def test_an_idle_model_leaves_after_five_minutes():
 
 async def test_a_crowd_is_told_now_and_then_and_everybody_is_served(monkeypatch):
     looks = []
-    seen = Journey.outlook
-    monkeypatch.setattr(Journey, "outlook", lambda self, place: looks.append(place) or seen(self, place))
+    seen = Dispatcher.outlook
+    monkeypatch.setattr(Dispatcher, "outlook", lambda self, place: looks.append(place) or seen(self, place))
     async with open_house(simulator=Simulator(speed=20.0)) as house:
         guest = house.connect()
         async with anyio.create_task_group() as tasks:

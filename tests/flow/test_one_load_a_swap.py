@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from innkeep import wire
-from innkeepd.outbound.ollama_dialect import LAUNCH_OPTIONS
+from innkeepd.backends.ollama_dialect import LAUNCH_OPTIONS
 from innkeepd.simulator.catalog import DEEPSEEK, LIBRARY, LLAMA8, QWEN
 from innkeepd.simulator.engine import Simulator
 from innkeepd.simulator.release import RELEASES
@@ -106,7 +106,7 @@ class Clients:
 async def test_mixed_requests_make_one_load_a_swap_and_no_reload(ollama, monkeypatch):
     simulator = Simulator(ollama=ollama, models=[QWEN, DEEPSEEK, LLAMA8, *LIBRARY], others=2 * 2**30)
     async with open_inn(simulator=simulator) as inn:
-        monkeypatch.setattr("innkeepd.keeper.epoch", simulator.wall.epoch)
+        monkeypatch.setattr("innkeepd.residency.supervisor.epoch", simulator.wall.epoch)
         clients = Clients(inn, random.Random(9))
         for _ in range(REQUESTS):
             await clients.ask()

@@ -177,7 +177,7 @@ async def test_a_fault_of_ours_on_a_connection_ends_that_one_alone(monkeypatch):
             def broken(*_args):
                 raise RuntimeError("a bug")
 
-            patch.setattr("innkeepd.inbound.session.decode_request", broken)
+            patch.setattr("innkeepd.server.socket.session.decode_request", broken)
             victim = house.wire()
             await victim.send(b'{"type":"status","id":1}\n')
             assert await lines_of(victim) == []

@@ -7,10 +7,10 @@ import anyio
 import pytest
 
 from innkeep import wire
-from innkeepd.history import MemoryHistory
-from innkeepd.outbound.backend import BackendFault
+from innkeepd.backends.backend import BackendFault
 from innkeepd.simulator.catalog import GIB
 from innkeepd.simulator.engine import Simulator
+from innkeepd.store.records import MemoryHistory
 from support.house import DEEPSEEK, HOUR, LLAMA8, QWEN, SleepingMac, config, open_house
 from support.transport import MemoryTransport, fetch
 
@@ -40,7 +40,7 @@ async def test_idle_unload_at_once_and_never():
 
 async def test_a_model_that_never_leaves_is_renewed_before_ollama_lets_it_go(monkeypatch):
     async with open_house(config(residency={"idle_unload": None})) as house:
-        monkeypatch.setattr("innkeepd.keeper.epoch", house.simulator.wall.epoch)
+        monkeypatch.setattr("innkeepd.residency.supervisor.epoch", house.simulator.wall.epoch)
         await house.connect().told(CODE)
         await anyio.sleep(3 * HOUR)
         assert house.simulator.resident == [QWEN]
@@ -50,7 +50,7 @@ async def test_a_model_that_never_leaves_is_renewed_before_ollama_lets_it_go(mon
 
 async def test_a_pinned_model_outlives_idleness_and_nobody_evicts_it(monkeypatch):
     async with open_house() as house:
-        monkeypatch.setattr("innkeepd.keeper.epoch", house.simulator.wall.epoch)
+        monkeypatch.setattr("innkeepd.residency.supervisor.epoch", house.simulator.wall.epoch)
         guest = house.connect()
         await guest.told(CODE)
         assert (await guest.answer(wire.Pin(id=0, model="qwen2.5-coder:32b"))).model == QWEN
@@ -102,7 +102,7 @@ async def test_who_asks_for_a_model_on_its_way_out_is_told_that_it_is():
 async def test_who_waits_out_a_hold_is_told_once(monkeypatch):
     async with open_house() as house:
         epoch, corrections = house.simulator.wall.epoch, itertools.cycle((0.0, 0.002))
-        monkeypatch.setattr("innkeepd.keeper.epoch", lambda: epoch() + next(corrections))
+        monkeypatch.setattr("innkeepd.residency.supervisor.epoch", lambda: epoch() + next(corrections))
         guest = house.connect()
         await guest.answer(wire.Hold(id=0, seconds=30.0))
         number = await guest.chat(CODE)

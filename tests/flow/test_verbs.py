@@ -4,10 +4,10 @@ import anyio
 import pytest
 
 from innkeep import wire
-from innkeepd.config import ModelConfig
-from innkeepd.history import MemoryHistory
+from innkeepd.config.schema import ModelConfig
 from innkeepd.simulator.catalog import LIBRARY, SHELF
 from innkeepd.simulator.engine import Simulator
+from innkeepd.store.records import MemoryHistory
 from support.house import DEEPSEEK, LLAMA8, LLAMA70, QWEN, config, open_house
 
 pytestmark = pytest.mark.anyio

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from innkeepd.outbound.ollama_wire import epoch
+from innkeepd.backends.ollama_wire import epoch
 from support.live import Inn, RunnerSampler, options
 from support.ollama import PsSampler
 

@@ -6,7 +6,7 @@ import pytest
 
 from innkeep import wire
 from innkeep.errors import ContextOverflow, OnHold, Unsupported
-from innkeepd.outbound.ollama_wire import epoch
+from innkeepd.backends.ollama_wire import epoch
 
 GROWS = {
     False: {"budget": "3MB", "heavy": "tiny", "other": "tools", "light": "roomy"},

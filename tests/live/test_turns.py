@@ -6,8 +6,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 
-from innkeepd.policy import events as ev
-from innkeepd.policy.scheduler import Rules
+from innkeepd.policy.scheduling import events as ev
+from innkeepd.policy.scheduling.scheduler import SchedulerSettings
 from support.journal import played_again, read_journal, unloads
 from support.ollama import PsSampler
 
@@ -28,7 +28,7 @@ weight = "heavy"
 [models.tools]
 weight = "heavy"
 """
-RULES = Rules(turn=TURN, gate=GATE, session_hold=2.0)
+RULES = SchedulerSettings(turn=TURN, gate=GATE, session_hold=2.0)
 
 
 class Stream:

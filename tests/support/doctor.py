@@ -4,11 +4,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from innkeepd.config import Config
-from innkeepd.policy.budget import GIB, MemoryPolicy, budget_of
-from innkeepd.policy.catalog import KNOWN_MODELS
-from innkeepd.policy.reading import mac_reading
-from innkeepd.report import Seen, verdicts
+from innkeepd.config.schema import Config
+from innkeepd.machine.report import Seen, verdicts
+from innkeepd.policy.memory.budget import GIB, MemoryPolicy, budget_of
+from innkeepd.policy.memory.known_models import KNOWN_MODELS
+from innkeepd.policy.memory.reading import mac_reading
 from innkeepd.service.facts import Facts, Ollama, SocketFile
 from innkeepd.service.launchctl import Job
 from innkeepd.service.plist import LABEL

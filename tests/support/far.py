@@ -7,7 +7,8 @@ from typing import Any
 
 import anyio
 
-from innkeepd.config import (
+from innkeepd.app import open_app
+from innkeepd.config.schema import (
     BackendConfig,
     BackendTimeouts,
     Config,
@@ -17,8 +18,7 @@ from innkeepd.config import (
     RoleConfig,
     default_roles,
 )
-from innkeepd.outbound.power import Awake, NoPower
-from innkeepd.rooms import open_rooms
+from innkeepd.machine.power import Awake, NoPower
 from support.house import House
 
 NEAR = "tiny:latest"
@@ -41,7 +41,7 @@ async def open_far_house(said: Config, home: Path) -> AsyncIterator[House]:
     """A daemon at work, its control socket in memory."""
     async with (
         anyio.create_task_group() as tasks,
-        open_rooms(said, tasks, simulator=None, journal=None, home=home) as rooms,
+        open_app(said, tasks, simulator=None, journal=None, home=home) as rooms,
     ):
         rooms.keeper.awake = Awake(NoPower())
         nobody: Any = None

@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 
-from innkeepd.outbound.http import Unreachable
+from innkeepd.backends.http import Unreachable
 from support.odd import HUGE, NUMBERS, TEXTS, nested
 
 Kind = Callable[[bytes], list[Any]]

@@ -15,19 +15,19 @@ from msgspec.structs import replace
 from innkeep import wire
 from innkeep.conversation import Conversation
 from innkeep.framing import Framer, decode_reply
-from innkeepd.config import Config
-from innkeepd.history import MemoryHistory
-from innkeepd.inbound.listener import Door
-from innkeepd.keeper import OwnerFault
-from innkeepd.outbound.backend import Backend
-from innkeepd.outbound.clock import Instant, SleepWatch
-from innkeepd.outbound.ollama import OllamaBackend
-from innkeepd.outbound.power import Awake, NoPower
-from innkeepd.outbound.recorded import SimulatedMemory
-from innkeepd.place import Place
-from innkeepd.policy import events as ev
-from innkeepd.rooms import Rooms
+from innkeepd.app import App
+from innkeepd.backends.backend import Backend
+from innkeepd.backends.ollama import OllamaBackend
+from innkeepd.config.schema import Config
+from innkeepd.machine.power import Awake, NoPower
+from innkeepd.machine.recorded import SimulatedMemory
+from innkeepd.machine.sleep import Instant, SleepWatch
+from innkeepd.policy.scheduling import events as ev
+from innkeepd.residency.lease import LeaseHandle
+from innkeepd.residency.supervisor import OwnerFault
+from innkeepd.server.socket.listener import Acceptor
 from innkeepd.simulator.engine import Simulator
+from innkeepd.store.records import MemoryHistory
 from innkeepd.supervision import supervise
 from support.transport import MemoryTransport
 
@@ -236,13 +236,13 @@ class SleepingMac:
 class House:
     """A running daemon. ``rooms`` are its rooms, ``simulator`` its Ollama, ``steps`` what its scheduler did."""
 
-    def __init__(self, simulator: Simulator, rooms: Rooms, tasks: TaskGroup) -> None:
+    def __init__(self, simulator: Simulator, rooms: App, tasks: TaskGroup) -> None:
         self.simulator = simulator
         self.rooms = rooms
         self.keeper = rooms.keeper
         self.records: list[dict[str, Any]] = []
         self.stopped: list[float] = []
-        self.door = Door(rooms.verbs(), stuck=rooms.config.timeouts.stall, attend=rooms.keeper.attend, owner=OWNER)
+        self.door = Acceptor(rooms.verbs(), stuck=rooms.config.timeouts.stall, attend=rooms.keeper.attend, owner=OWNER)
         self._tasks = tasks
         self.faults: list[Exception] = []
         """Faults of our own that were stopped, or that ended the owner; a test that wants them empties the list."""
@@ -326,7 +326,7 @@ async def open_house(
     simulator = simulator or Simulator()
     async with anyio.create_task_group() as tasks:
         lines: list[dict[str, Any]] = []
-        rooms = Rooms(
+        rooms = App(
             said or Config(),
             tasks=tasks,
             backend=OllamaBackend(transport or MemoryTransport(simulator)),
@@ -366,7 +366,7 @@ def ticket(house: House, name: str, number: int = 1) -> ev.Ticket:
     return ev.Ticket(f"t{number}", (house.keeper.weights_of(name),))
 
 
-async def settled(place: Place) -> ev.Grant | ev.Refuse:
+async def settled(place: LeaseHandle) -> ev.Grant | ev.Refuse:
     """What becomes of a place in the line."""
     while place.settled is None:
         await place.change(within=1.0)

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from innkeepd.inbound.http.app import App
+from innkeepd.server.http.app import HttpApp
 from support.asgi import AsgiClient, asgi_client
 from support.house import House, config, open_house
 
@@ -12,7 +12,7 @@ from support.house import House, config, open_house
 class Inn:
     """A daemon (``house``), its HTTP port (``app``), a client of it (``http``) and what it warned of."""
 
-    def __init__(self, house: House, app: App, http: AsgiClient, warnings: list[str]) -> None:
+    def __init__(self, house: House, app: HttpApp, http: AsgiClient, warnings: list[str]) -> None:
         self.house = house
         self.app = app
         self.http = http
@@ -31,7 +31,7 @@ async def open_inn(*, simulator: Any = None, **tables: Any) -> AsyncIterator[Inn
     async with open_house(said, simulator=simulator) as house:
         await house.keeper.senses.ready.wait()
         warnings: list[str] = []
-        app = App(said.http, house.rooms.journey, house.keeper, warn=warnings.append)
+        app = HttpApp(said.http, house.rooms.journey, house.keeper, warn=warnings.append)
         async with asgi_client(app) as http:
             yield Inn(house, app, http, warnings)
         assert warnings == []

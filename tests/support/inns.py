@@ -5,9 +5,9 @@
 
 import random
 
-from innkeepd.policy import events as ev
-from innkeepd.policy.residency import LOADING, UNLOADING
-from innkeepd.policy.scheduler import Rules, Scheduler
+from innkeepd.policy.scheduling import events as ev
+from innkeepd.policy.scheduling.residency import LOADING, UNLOADING
+from innkeepd.policy.scheduling.scheduler import Scheduler, SchedulerSettings
 
 GB = 10
 """A small unit, so that failing cases are easy to read."""
@@ -27,8 +27,8 @@ NAMES = ("a", "b", *MODELS, "unknown")
 class Life:
     """One scheduler and the world around it, in virtual time. ``clean`` worlds hold no foreign loads and no lies."""
 
-    def __init__(self, rules: Rules | None = None) -> None:
-        self.scheduler = Scheduler(rules or Rules())
+    def __init__(self, rules: SchedulerSettings | None = None) -> None:
+        self.scheduler = Scheduler(rules or SchedulerSettings())
         self.now = 0.0
         self.wake: float | None = None
         self.loads: dict[int, ev.Load] = {}
@@ -151,11 +151,11 @@ class Life:
         return all(other.step(event, at) == actions for event, at, actions in self.log)
 
     @property
-    def log_rules(self) -> Rules:
+    def log_rules(self) -> SchedulerSettings:
         return self.scheduler.rules
 
 
-def begin(budget: int = 27, rules: Rules | None = None, free: int | None = None) -> Life:
+def begin(budget: int = 27, rules: SchedulerSettings | None = None, free: int | None = None) -> Life:
     """A life with the catalogue known and the memory measured."""
     life = Life(rules)
     life.step(ev.Known(tuple(MODELS.values())))

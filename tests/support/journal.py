@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from innkeepd.policy import events as ev
-from innkeepd.policy.scheduler import Rules, Scheduler
+from innkeepd.policy.scheduling import events as ev
+from innkeepd.policy.scheduling.scheduler import Scheduler, SchedulerSettings
 
 _LINE = msgspec.json.Decoder(tuple[float, ev.Event, list[ev.Action]])
 
@@ -24,7 +24,7 @@ def read_journal(path: Path) -> list[Step]:
     return [Step(*_LINE.decode(line)) for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
 
 
-def played_again(steps: list[Step], rules: Rules) -> list[list[ev.Action]]:
+def played_again(steps: list[Step], rules: SchedulerSettings) -> list[list[ev.Action]]:
     """The actions of a new scheduler on the same events at the same instants."""
     scheduler = Scheduler(rules)
     return [list(scheduler.step(step.event, step.now)) for step in steps]

@@ -4,8 +4,8 @@ import ctypes
 import struct
 from pathlib import Path
 
-from innkeepd.outbound.vm_stat import QUANTITIES, parse_vm_stat
-from innkeepd.policy.reading import Reading, mac_reading
+from innkeepd.machine.vm_stat import QUANTITIES, parse_vm_stat
+from innkeepd.policy.memory.reading import Reading, mac_reading
 
 DATA = Path(__file__).parent.parent / "data" / "macos"
 GIB = 2**30

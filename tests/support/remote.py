@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 
-from innkeepd.outbound.http import Unreachable
+from innkeepd.backends.http import Unreachable
 
 STREAM = {"content-type": "text/event-stream; charset=utf-8"}
 JSON = {"content-type": "application/json"}

@@ -5,7 +5,7 @@ from collections import deque
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from innkeepd.outbound.http import Unreachable
+from innkeepd.backends.http import Unreachable
 
 _RECORDINGS = Path(__file__).parent.parent / "data" / "ollama"
 

@@ -27,7 +27,7 @@ class MemoryAnswer:
 
 
 class MemoryTransport:
-    """``innkeepd.outbound.http.Transport`` over a simulator; leaving an answer's context is a client that leaves."""
+    """``innkeepd.backends.http.Transport`` over a simulator; leaving an answer's context is a client that leaves."""
 
     url = "http://simulated:11434"
 

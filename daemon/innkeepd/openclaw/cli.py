@@ -11,9 +11,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from innkeepd import config_file
 from innkeepd.arguments import Parser
-from innkeepd.config import Config, default_roles
+from innkeepd.config import load as config_file
+from innkeepd.config.schema import Config, default_roles
 from innkeepd.errors import DaemonError
 from innkeepd.openclaw import document, provider, roles
 from innkeepd.openclaw.chains import Chain, take
@@ -107,7 +107,7 @@ def _silent(name: str, chain: Chain, config: Config) -> str:
 
 def _export(wanted: argparse.Namespace, env: Mapping[str, str]) -> int:
     config = config_file.load(wanted.config, env)
-    way = provider.door(config.http, wanted.http, container=wanted.container)
+    way = provider.endpoint(config.http, wanted.http, container=wanted.container)
     ours = provider.block(way, wanted.context)
     if not config.http.enabled and wanted.http is None:
         _tell("[http] enabled is false in config.toml: OpenClaw will find nobody there")

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from innkeepd.config import HttpConfig
+from innkeepd.config.schema import HttpConfig
 from innkeepd.errors import DaemonError
 from innkeepd.openclaw.document import Json
 
@@ -36,25 +36,25 @@ CONTAINER_HOST = "host.containers.internal"
 _ENTRY_ID = re.compile(r"[a-z0-9_][a-z0-9_-]{0,63}")
 
 
-class Door(Struct, frozen=True):
+class Endpoint(Struct, frozen=True):
     """How OpenClaw reaches our HTTP port."""
 
     url: str
     key: str = DUMMY_KEY
 
 
-def door(http: HttpConfig, url: str | None, *, container: bool) -> Door:
+def endpoint(http: HttpConfig, url: str | None, *, container: bool) -> Endpoint:
     """From our own configuration, or ``url``; raises DaemonError with what is wrong with that."""
     key = http.token or DUMMY_KEY
     if url is not None:
-        return Door(_checked(url), key)
+        return Endpoint(_checked(url), key)
     host = CONTAINER_HOST if container else http.host
     if host in ("0.0.0.0", "::", ""):  # noqa: S104  # recognised, not bound
         host = "127.0.0.1"
-    return Door(f"http://{f'[{host}]' if ':' in host else host}:{http.port}", key)
+    return Endpoint(f"http://{f'[{host}]' if ':' in host else host}:{http.port}", key)
 
 
-def block(way: Door, context: int = CONTEXT) -> Json:
+def block(way: Endpoint, context: int = CONTEXT) -> Json:
     """The keys that OpenClaw needs and nothing else; fit for ``openclaw config patch --stdin`` too."""
     models = [
         {"id": name, "name": label, "contextWindow": context, "input": ["text"]} for name, label in MODELS.items()

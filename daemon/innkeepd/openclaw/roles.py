@@ -8,8 +8,8 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import Table
 
-from innkeepd.config import Config, default_roles
-from innkeepd.config_file import load
+from innkeepd.config.load import load
+from innkeepd.config.schema import Config, default_roles
 from innkeepd.errors import ConfigError, DaemonError
 from innkeepd.openclaw.chains import Chain
 from innkeepd.openclaw.document import keep_copy

@@ -16,9 +16,9 @@ from typing import Any
 
 import msgspec
 
-from innkeepd.config import Config
-from innkeepd.config_text import show
-from innkeepd.report import QUANTITIES
+from innkeepd.config.schema import Config
+from innkeepd.config.show import show
+from innkeepd.machine.report import QUANTITIES
 from innkeepd.service.facts import Facts, Finding
 from innkeepd.service.files import tail
 

@@ -1,7 +1,7 @@
 """The doctor's judgement of the house itself: configuration, daemon, socket, service, ports, disk. Pure."""
 
-from innkeepd.policy.address import OLLAMA_PORT, same_place
-from innkeepd.policy.budget import gib
+from innkeepd.config.address import OLLAMA_PORT, same_place
+from innkeepd.policy.memory.budget import gib
 from innkeepd.policy.model import GIB
 from innkeepd.service.facts import Facts, Finding, Level
 from innkeepd.service.status import judge

@@ -1,6 +1,6 @@
 """The doctor's judgement of the machine's memory: Metal's limit, pressure and swap now. Pure."""
 
-from innkeepd.policy.budget import MIB, gib
+from innkeepd.policy.memory.budget import MIB, gib
 from innkeepd.policy.model import GIB
 from innkeepd.service.facts import Facts, Finding
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping
 
-from innkeepd.outbound.ollama_proved import PROVED, unproved
-from innkeepd.policy.address import is_loopback, ollama_url
-from innkeepd.policy.budget import gib
-from innkeepd.policy.context import footprints
+from innkeepd.backends.ollama_proved import PROVED, unproved
+from innkeepd.config.address import is_loopback, ollama_url
+from innkeepd.config.units import seconds
+from innkeepd.policy.memory.budget import gib
+from innkeepd.policy.memory.context import footprints
 from innkeepd.policy.model import GIB, canonical
 from innkeepd.service.facts import Facts, Finding, Keeper
-from innkeepd.units import seconds
 
 LONG = 3600.0
 """Seconds of keep-alive from which on a model that another program loads is as good as pinned."""

@@ -16,8 +16,8 @@ import msgspec
 from msgspec import Struct
 
 from innkeepd.arguments import Parser
-from innkeepd.config import Config
-from innkeepd.config_file import load
+from innkeepd.config.load import load
+from innkeepd.config.schema import Config
 from innkeepd.errors import ConfigError, DaemonError
 from innkeepd.service.clock import Clock, SystemClock
 from innkeepd.service.errors import ServiceFault

@@ -8,11 +8,11 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from innkeepd.config import Config
-from innkeepd.outbound.runners import Runner
-from innkeepd.policy.budget import Budget, MemoryPolicy
+from innkeepd.config.schema import Config
+from innkeepd.machine.runners import Runner
+from innkeepd.policy.memory.budget import Budget, MemoryPolicy
+from innkeepd.policy.memory.reading import Reading
 from innkeepd.policy.model import Model
-from innkeepd.policy.reading import Reading
 from innkeepd.service.probe import Answer
 from innkeepd.service.status import View
 

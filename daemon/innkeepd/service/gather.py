@@ -13,19 +13,19 @@ import anyio
 import msgspec
 
 from innkeep.wire import MemoryState
-from innkeepd.catalog import memory_policy
-from innkeepd.config import Config, OllamaConfig
-from innkeepd.config_file import load
+from innkeepd.backends.backend import Backend, BackendFault
+from innkeepd.backends.http_transport import HttpTransport
+from innkeepd.backends.ollama import OllamaBackend
+from innkeepd.config.address import OLLAMA_PORT, is_loopback
+from innkeepd.config.load import load
+from innkeepd.config.schema import Config, OllamaConfig
 from innkeepd.errors import ConfigError, DaemonError
-from innkeepd.outbound.backend import Backend, BackendFault
-from innkeepd.outbound.http_transport import HttpTransport
-from innkeepd.outbound.memory import MemoryDoor, machine_memory
-from innkeepd.outbound.ollama import OllamaBackend
-from innkeepd.outbound.runners import ProcessRunners, Runners
-from innkeepd.policy.address import OLLAMA_PORT, is_loopback
-from innkeepd.policy.budget import Budget, MemoryPolicy, budget_of, gib
-from innkeepd.policy.reading import Reading
-from innkeepd.report import Seen, verdicts
+from innkeepd.machine.memory import MemoryDoor, machine_memory
+from innkeepd.machine.report import Seen, verdicts
+from innkeepd.machine.runners import ProcessRunners, Runners
+from innkeepd.policy.memory.budget import Budget, MemoryPolicy, budget_of, gib
+from innkeepd.policy.memory.reading import Reading
+from innkeepd.residency.catalog import memory_policy
 from innkeepd.service.cli import World, build
 from innkeepd.service.facts import Facts, Ollama, Running, SocketFile
 from innkeepd.service.launchctl import Launchctl

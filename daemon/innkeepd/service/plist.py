@@ -23,7 +23,7 @@ from msgspec import Struct, field
 
 LABEL = "dev.innkeep.innkeepd"
 SOCKET_NAME = "Listeners"
-"""The key under ``Sockets``; ``inbound/activation.py`` asks launchd for it by this name."""
+"""The key under ``Sockets``; ``server/socket/activation.py`` asks launchd for it by this name."""
 
 SOCKET_MODE = 0o600
 THROTTLE = 10

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 import anyio
 from msgspec import Struct
 
-from innkeepd.outbound.http import Unreachable
+from innkeepd.backends.http import Unreachable
 from innkeepd.simulator import remote, texts
 from innkeepd.simulator.answer import LINES, V1_JSON, SimAnswer, json_answer, whole
 from innkeepd.simulator.asked import Asked, joined

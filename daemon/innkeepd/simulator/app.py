@@ -5,7 +5,7 @@ from typing import Any
 
 import anyio
 
-from innkeepd.outbound.http import Unreachable
+from innkeepd.backends.http import Unreachable
 from innkeepd.simulator.answer import SimAnswer
 from innkeepd.simulator.engine import Simulator
 

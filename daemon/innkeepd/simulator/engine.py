@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 
-from innkeepd.outbound.http import Unreachable
+from innkeepd.backends.http import Unreachable
 from innkeepd.simulator.answer import JSON, TEXT, V1_JSON, SimAnswer, json_answer, whole
 from innkeepd.simulator.body import parse
 from innkeepd.simulator.catalog import sha

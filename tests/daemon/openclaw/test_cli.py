@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from innkeepd.config_file import load
+from innkeepd.config.load import load
 from innkeepd.openclaw.cli import main
 
 SEED = """{

@@ -1,10 +1,10 @@
 import pytest
 
-from innkeepd.config import HttpConfig
+from innkeepd.config.schema import HttpConfig
 from innkeepd.errors import DaemonError
-from innkeepd.openclaw.provider import Door, block, door, masked, merge
+from innkeepd.openclaw.provider import Endpoint, block, endpoint, masked, merge
 
-OURS = block(Door("http://127.0.0.1:11435"))
+OURS = block(Endpoint("http://127.0.0.1:11435"))
 PROVIDER = OURS["models"]["providers"]["ollama"]
 
 
@@ -18,22 +18,22 @@ def test_the_block_asks_for_the_native_api_with_a_key_and_the_virtual_models():
 @pytest.mark.parametrize(
     ("http", "url", "container", "expected"),
     [
-        (HttpConfig(), None, False, Door("http://127.0.0.1:11435")),
-        (HttpConfig(), None, True, Door("http://host.containers.internal:11435")),
-        (HttpConfig(host="0.0.0.0", port=80, token="t"), None, False, Door("http://127.0.0.1:80", "t")),
-        (HttpConfig(host="::1"), None, False, Door("http://[::1]:11435")),
-        (HttpConfig(host="mac.local", token="t"), None, False, Door("http://mac.local:11435", "t")),
-        (HttpConfig(), "http://mac.local:1/", True, Door("http://mac.local:1")),
+        (HttpConfig(), None, False, Endpoint("http://127.0.0.1:11435")),
+        (HttpConfig(), None, True, Endpoint("http://host.containers.internal:11435")),
+        (HttpConfig(host="0.0.0.0", port=80, token="t"), None, False, Endpoint("http://127.0.0.1:80", "t")),
+        (HttpConfig(host="::1"), None, False, Endpoint("http://[::1]:11435")),
+        (HttpConfig(host="mac.local", token="t"), None, False, Endpoint("http://mac.local:11435", "t")),
+        (HttpConfig(), "http://mac.local:1/", True, Endpoint("http://mac.local:1")),
     ],
 )
 def test_the_door_is_where_our_port_is(http, url, container, expected):
-    assert expected == door(http, url, container=container)
+    assert expected == endpoint(http, url, container=container)
 
 
 @pytest.mark.parametrize("url", ["mac.local:1", "ftp://x", "http://", "http://x:99999", "http://x?a", "http://x/v1/"])
 def test_an_address_that_openclaw_could_not_use_is_refused(url):
     with pytest.raises(DaemonError, match="--http: "):
-        door(HttpConfig(), url, container=False)
+        endpoint(HttpConfig(), url, container=False)
 
 
 def test_an_empty_configuration_gets_the_block():
@@ -105,6 +105,6 @@ def test_a_configuration_of_another_shape_is_refused_with_the_place(before):
 
 
 def test_a_secret_is_not_shown():
-    ours = block(Door("http://x", "s3cret"), 8192)
+    ours = block(Endpoint("http://x", "s3cret"), 8192)
     assert "s3cret" not in str(masked(ours))
     assert "s3cret" in str(ours)

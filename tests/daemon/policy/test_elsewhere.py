@@ -2,9 +2,9 @@
 
 import pytest
 
-from innkeepd.policy import events as ev
-from innkeepd.policy.happenings import COOLS
-from innkeepd.policy.scheduler import Rules, Scheduler
+from innkeepd.policy.scheduling import events as ev
+from innkeepd.policy.scheduling.scheduler import Scheduler, SchedulerSettings
+from innkeepd.policy.scheduling.transitions import COOLS
 
 FAR = ev.Spec("far/70b", "far/70b", ((0, 0),), 0, parallel=2, remote=True, engine="far")
 NEAR = ev.Spec("8b", "8b", ((4096, 6),))
@@ -105,7 +105,7 @@ def test_a_hold_keeps_local_models_out_and_lets_the_remote_one_serve():
 
 
 def test_during_a_hold_a_remote_model_that_has_just_failed_is_not_tried():
-    scheduler = begun(rules=Rules())
+    scheduler = begun(rules=SchedulerSettings())
     scheduler.step(ev.Judged("far/70b", "backend_unreachable", "refused"), 0)
     scheduler.step(ev.HoldBegan(1000), 0)
     assert ask(scheduler, "a", 1, chain=("8b", "far/70b"), patience=5) == []

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from innkeepd.outbound.ollama_wire import error_text, error_words
-from innkeepd.policy.attempt import NEXT
+from innkeepd.backends.ollama_wire import error_text, error_words
 from innkeepd.policy.error_texts import ERROR_TEXTS, classify, is_damaged, is_known, unquoted
+from innkeepd.policy.fallback import NEXT
 
 RECORDINGS = Path(__file__).parents[2] / "data"
 

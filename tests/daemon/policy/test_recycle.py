@@ -5,9 +5,9 @@ import random
 
 import pytest
 
-from innkeepd.policy import events as ev
-from innkeepd.policy.housekeeping import DRAIN_AFTER, RECYCLE_EVERY
-from innkeepd.policy.residency import LEAST_GROWTH, Residency
+from innkeepd.policy.scheduling import events as ev
+from innkeepd.policy.scheduling.eviction import DRAIN_AFTER, RECYCLE_EVERY
+from innkeepd.policy.scheduling.residency import LEAST_GROWTH, Residency
 from support.inns import Life
 
 GIB = 2**30

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from innkeepd.config import Config, HttpConfig, OllamaConfig
+from innkeepd.config.schema import Config, HttpConfig, OllamaConfig
 from innkeepd.policy.model import GIB
 from innkeepd.service.checks import (
     HOUSE,

@@ -1,7 +1,7 @@
 import pytest
 
-from innkeepd.policy.budget import GIB
-from innkeepd.policy.reading import Reading
+from innkeepd.policy.memory.budget import GIB
+from innkeepd.policy.memory.reading import Reading
 from innkeepd.service.checks_memory import check_metal, check_pressure
 from support.doctor import facts_of, reading_of
 

@@ -1,8 +1,8 @@
 import pytest
 
-from innkeepd.config import Config, RoleConfig
-from innkeepd.outbound.runners import Runner
-from innkeepd.policy.catalog import KNOWN_MODELS
+from innkeepd.config.schema import Config, RoleConfig
+from innkeepd.machine.runners import Runner
+from innkeepd.policy.memory.known_models import KNOWN_MODELS
 from innkeepd.service.checks_ollama import (
     OLLAMA,
     check_context,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from innkeepd.config import Config, RoleConfig
+from innkeepd.config.schema import Config, RoleConfig
 from innkeepd.service.doctor import CHECKS, examine, main, render
 from innkeepd.service.errors import ServiceFault
 from innkeepd.service.facts import Facts

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 import anyio
 
 from innkeep.wire import MemoryState
-from innkeepd.catalog import memory_policy
-from innkeepd.config import Config, MemoryConfig, ModelConfig, OllamaConfig
-from innkeepd.outbound.backend import BackendFault, Running
-from innkeepd.policy.catalog import KNOWN_MODELS
+from innkeepd.backends.backend import BackendFault, Running
+from innkeepd.config.schema import Config, MemoryConfig, ModelConfig, OllamaConfig
+from innkeepd.policy.memory.known_models import KNOWN_MODELS
 from innkeepd.policy.model import GIB
+from innkeepd.residency.catalog import memory_policy
 from innkeepd.service import gather as gathering
 from innkeepd.service.facts import Program
 from innkeepd.service.gather import connect, gather

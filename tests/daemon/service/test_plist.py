@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from innkeepd.config import Config
+from innkeepd.config.schema import Config
 from innkeepd.service.plist import Agent, describe, exit_timeout, render
 
 PACKAGED = Path(__file__).parents[3] / "packaging" / "launchd" / "dev.innkeep.innkeepd.plist"

@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from innkeepd.outbound.http import Unreachable
+from innkeepd.backends.http import Unreachable
 from innkeepd.simulator import texts
 from innkeepd.simulator.texts import V17
 

@@ -5,8 +5,8 @@ import socket
 import anyio
 import pytest
 
-from innkeepd.outbound.http import Unreachable
-from innkeepd.outbound.http_transport import HttpTransport
+from innkeepd.backends.http import Unreachable
+from innkeepd.backends.http_transport import HttpTransport
 from innkeepd.simulator.engine import Simulator
 from innkeepd.simulator.server import serve
 from support.transport import fetch

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from innkeepd.config import CODING, REASONING
+from innkeepd.config.schema import CODING, REASONING
 from innkeepd.policy.routing.router import ROLES, Router
 from innkeepd.routing import read_classifier
 

@@ -1,4 +1,4 @@
-from innkeepd.config import CODING, REASONING
+from innkeepd.config.schema import CODING, REASONING
 from innkeepd.policy.routing.rules import SEEDS, Rules, added_up
 
 

@@ -1,0 +1,272 @@
+"""The rooms of a running daemon, put together: who gets whom. Flow tests put the same rooms together around fakes."""
+
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import anyio
+import msgspec
+from anyio.abc import TaskGroup
+
+from innkeep import paths
+from innkeepd import log
+from innkeepd.backends.auth import BearerTransport
+from innkeepd.backends.backend import Backend
+from innkeepd.backends.http_transport import HttpTransport
+from innkeepd.backends.ollama import OllamaBackend
+from innkeepd.backends.openai import OpenAIBackend
+from innkeepd.chat.dispatch import Dispatcher
+from innkeepd.config.address import is_loopback
+from innkeepd.config.schema import BackendConfig, Config
+from innkeepd.machine.memory import MemoryDoor, machine_memory
+from innkeepd.machine.power import Awake, power_door
+from innkeepd.machine.runners import ProcessRunners, RunnersDoor
+from innkeepd.machine.sleep import SleepWatch
+from innkeepd.policy.memory.estimate import Estimates
+from innkeepd.residency.catalog import Catalog
+from innkeepd.residency.health import HealthChecks
+from innkeepd.residency.supervisor import Supervisor
+from innkeepd.server.socket.admin_verbs import AdminVerbs
+from innkeepd.server.socket.session import Verb
+from innkeepd.store.records import History, Records
+from innkeepd.store.settings import State
+
+RESTART_ONLY = ("ollama", "http", "history", "backends")
+"""Tables whose change takes effect after a restart."""
+
+
+OPEN_EVERY = 15.0
+"""Seconds between two tries to open an HTTP port that another program has."""
+KEEP_EVERY = 5.0
+"""Seconds between two writes of what was learned."""
+
+
+class App:
+    """A daemon's rooms. ``stop`` is set by whoever runs them."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        tasks: TaskGroup,
+        backend: Backend,
+        backends: Mapping[str, Backend],
+        memory: MemoryDoor,
+        records: Records,
+        awake: Awake,
+        simulated: bool = False,
+        sleep_watch: SleepWatch | None = None,
+        runners: RunnersDoor | None = None,
+        journal: Callable[[float, Any, list[Any]], None] | None = None,
+        log_request: Callable[[dict[str, Any]], None] = lambda _record: None,
+    ) -> None:
+        self.config = config
+        self.state = State(records)
+        self.simulated = simulated
+        self.stop: Callable[[float], None] = lambda _drain: None
+        self.backend = backend
+        self.backends = backends
+        catalog = Catalog(config)
+        catalog.estimates = Estimates.from_dict(self.state.learned())
+        self.keeper = Supervisor(
+            catalog,
+            backend,
+            memory,
+            tasks=tasks,
+            awake=awake,
+            sleep_watch=sleep_watch,
+            journal=journal,
+            learned=self._learned,
+            runners=runners,
+        )
+        self._kept = anyio.Event()
+        self.keeper.pins = self.state.pins()
+        self.journey = Dispatcher(self.keeper, config, backends, records, log=log_request)
+        self.elsewhere = HealthChecks(self.keeper, backends, warn=lambda text: self.log().warning(text))
+        self.journey.signpost.selected, self.journey.signpost.selected_roles = self.state.selection()
+        self._control = AdminVerbs(self.keeper, self.journey, self.state, simulated=simulated, stop=self.leave)
+
+    def _learned(self) -> None:
+        self._kept.set()
+
+    async def keep_learned(self) -> None:
+        """Write down what was learned, now and then: it changes with every answer."""
+        try:
+            while True:
+                await self._kept.wait()
+                self._kept = anyio.Event()
+                await anyio.sleep(KEEP_EVERY)
+                self.state.put_learned(self.keeper.catalog.estimates.to_dict())
+                self.keeper.know_again()
+        finally:
+            self.state.put_learned(self.keeper.catalog.estimates.to_dict())
+
+    def long_lived(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """What runs for as long as the daemon does, by what a log calls it; each is to be supervised."""
+        return {
+            "the owner's looks": self.keeper.run,
+            "the keeping of what was learned": self.keep_learned,
+            "the look after engines elsewhere": self.elsewhere.run,
+            "the HTTP port": self.serve_http,
+        }
+
+    def leave(self, drain: float) -> None:
+        """Stop the daemon; answers may go on for ``drain`` seconds."""
+        self.stop(drain)
+
+    def verbs(self) -> dict[type, Verb]:
+        """What the control socket answers."""
+        return self._control.verbs()
+
+    async def warm_up(self) -> None:
+        """Import what is slow, off the event loop."""
+        await anyio.to_thread.run_sync(self._open_log)
+        for backend in (self.backend, *self.backends.values()):
+            opened = getattr(backend, "open", None)
+            if opened is not None:
+                await opened()
+
+    def _open_log(self) -> None:
+        """The log's file; where it cannot be had, the log goes to stderr alone: nobody's answer hangs on it."""
+        try:
+            log.configure(self.config.log, foreground=sys.stderr.isatty(), folder=paths.log_folder())
+        except OSError as error:
+            nowhere = msgspec.structs.replace(self.config.log, path=os.devnull)
+            log.configure(nowhere, foreground=True, folder=paths.log_folder())
+            log.get().warning("the log's file cannot be written", why=str(error))
+
+    def log(self) -> Any:
+        """The daemon's logger."""
+        return log.get()
+
+    async def serve_http(self) -> None:
+        """The port for existing tools, where it is wanted: tried again where another program has it for now."""
+        if not (self.config.http.enabled and find_spec("innkeepd.server.http")):
+            return
+        from innkeepd.server.http.server import must_stay_closed, serve_http
+
+        notes, noted = self._control.notes, ""
+
+        def opened() -> None:
+            if noted in notes:
+                notes.remove(noted)
+                self.log().info("the HTTP port is open now")
+
+        while True:
+            closed = await serve_http(
+                self.config.http, self.journey, self.keeper, warn=self.log().warning, opened=opened
+            )
+            if closed not in notes:
+                self.log().warning(closed)
+                notes[:] = [*(note for note in notes if note != noted), closed]
+            noted = closed
+            if must_stay_closed(self.config.http) is not None:
+                return
+            await anyio.sleep(OPEN_EVERY)
+
+    def reconfigure(self, config: Config) -> list[str]:
+        """Take a new configuration; returns the tables that wait for a restart."""
+        late = [name for name in RESTART_ONLY if getattr(config, name) != getattr(self.config, name)]
+        config = msgspec.structs.replace(config, **{name: getattr(self.config, name) for name in RESTART_ONLY})
+        changed_log = config.log != self.config.log
+        self.config = config
+        self.keeper.catalog.configure(config)
+        self.keeper.configure()
+        self.journey.configure(config)
+        if changed_log:
+            self._open_log()
+        return late
+
+
+def log_request(record: dict[str, Any]) -> None:
+    """The canonical line of a request, from its decision record."""
+    timings = record["timings"]
+    log.request_line(
+        id=record["id"],
+        role=record["role"],
+        model=record["model"],
+        outcome=record["code"] or record["outcome"],
+        waited=timings["queued"],
+        swap=timings["swap"],
+        first_token=timings["first_token"],
+        seconds=timings["total"],
+        tokens=record["completion_tokens"],
+        client=record["client"],
+    )
+
+
+@asynccontextmanager
+async def open_app(
+    config: Config, tasks: TaskGroup, *, simulator: Any, journal: Path | None, home: Path
+) -> AsyncIterator[App]:
+    """The rooms around the real world (or the simulated one)."""
+    transport = HttpTransport(config.ollama.url, connect_timeout=config.timeouts.connect)
+    backends = {said.name: backend_elsewhere(said) for said in config.backends}
+    memory = machine_memory() if simulator is None else _simulated_memory(simulator.simulator)
+    records = History.open(
+        _history_path(config, home),
+        limit=config.history.limit,
+        days=config.history.days,
+        warn=lambda text: log.get().warning(text),
+    )
+    rooms = App(
+        config,
+        tasks=tasks,
+        backend=OllamaBackend(transport),
+        backends=backends,
+        memory=memory,
+        records=records,
+        awake=Awake(power_door()),
+        simulated=simulator is not None,
+        sleep_watch=SleepWatch(),
+        runners=ProcessRunners(config.ollama.url) if simulator is None and _is_here(config.ollama.url) else None,
+        journal=_journal(journal),
+        log_request=log_request,
+    )
+    try:
+        yield rooms
+    finally:
+        with anyio.CancelScope(shield=True):
+            await transport.aclose()
+            for backend in backends.values():
+                await backend.aclose()
+            records.close()
+
+
+def _is_here(url: str) -> bool:
+    """Whether Ollama runs on this machine, so that its processes can be seen."""
+    return is_loopback(url.split("://")[1].rsplit(":", 1)[0])
+
+
+def backend_elsewhere(said: BackendConfig) -> Backend:
+    """The engine of a ``[[backends]]`` table; nothing is sent yet."""
+    transport = HttpTransport(said.url, connect_timeout=said.timeouts.connect)
+    if said.api == "ollama":
+        return OllamaBackend(BearerTransport(transport, said.token), elsewhere=True)
+    return OpenAIBackend(transport, token=said.token)
+
+
+def _history_path(config: Config, home: Path) -> Path:
+    return Path(config.history.path).expanduser() if config.history.path else home / "state.sqlite3"
+
+
+def _simulated_memory(simulator: Any) -> MemoryDoor:
+    from innkeepd.machine.recorded import SimulatedMemory  # noqa: PLC0415
+
+    return SimulatedMemory(simulator.machine)
+
+
+def _journal(path: Path | None) -> Callable[[float, Any, list[Any]], None] | None:
+    """Writes (instant, event, actions) as JSON lines, for bug reports and to be replayed."""
+    if path is None:
+        return None
+    file = path.open("ab", buffering=0)
+
+    def write(now: float, event: Any, actions: list[Any]) -> None:
+        file.write(msgspec.json.encode([now, event, actions]) + b"\n")
+
+    return write

@@ -1,0 +1,247 @@
+"""This machine's Ollama as a ``Backend``.
+
+What every call keeps to, because each was seen to go wrong (``tests/data/ollama`` has the answers):
+
+- ``/api/delete`` removes weights from the disk and is never called; unloading is a promptless ``generate`` with
+  ``keep_alive`` 0.
+- The attributes of the runner and ``keep_alive`` are ours alone: one that differs from the loaded runner's makes Ollama
+  reload the model without a word, two heavy ones in memory included. ``ollama_dialect`` says which they are.
+- A prompt over the context is refused (``truncate`` false), never cut.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeVar
+
+import anyio
+import msgspec
+
+from innkeepd.backends.answer import AnswerStream, ForwardedAnswer, unreachable
+from innkeepd.backends.backend import Ask, BackendFault, Finish, Piece, Running
+from innkeepd.backends.decoding import Undecodable, count, decode
+from innkeepd.backends.http import Answer, Transport, Unreachable
+from innkeepd.backends.ollama_count import count_prompt
+from innkeepd.backends.ollama_dialect import NEWEST, OllamaDialect, dialect_by_tags, dialect_of
+from innkeepd.backends.ollama_wire import (
+    AnswerLines,
+    Embedded,
+    Generated,
+    Processes,
+    Shown,
+    Tag,
+    Tags,
+    Version,
+    epoch,
+    error_text,
+    error_words,
+    model_of,
+)
+from innkeepd.policy.answer_limit import asked_for, certain_limit, counted_limit
+from innkeepd.policy.error_texts import classify
+from innkeepd.policy.model import DERIVED_PREFIX, Model, canonical
+
+SHOWN_AT_ONCE = 4
+SHOWN_WITHIN = 2.0
+"""Seconds for the shapes of all models not known yet: those that come later are told by ``tags`` alone until then."""
+SHOWN_AGAIN = 60.0
+"""Seconds until a model whose ``show`` was not answered in time is asked for again."""
+ANSWERED_WITHIN = 10.0
+"""Seconds for what Ollama answers without working for it."""
+LISTED_WITHIN = 25.0
+"""Seconds for ``/api/ps``: behind a runner that hangs it takes 20."""
+LOADED_WITHIN = 3600.0
+"""Seconds for what it works for; whoever waits has a shorter limit of his own."""
+_OURS = frozenset({"model", "messages", "stream", "truncate", "shift", "keep_alive", "options"})
+"""Fields of a chat's body that ``Ask.extra`` cannot set."""
+_JSON = {"content-type": "application/json"}
+_ENCODE = msgspec.json.Encoder().encode
+
+T = TypeVar("T")
+
+
+class OllamaBackend:
+    """Speaks Ollama's own API over a transport. Raises ``BackendFault`` only.
+
+    ``elsewhere``: an Ollama or innkeep of another machine, whose memory is its own affair: nothing is said of how long
+    it keeps a model or at which context. ``dialect`` follows each ``version`` that is read; until one has been, it is
+    the newest.
+    """
+
+    dialect: OllamaDialect = NEWEST
+
+    def __init__(self, transport: Transport, *, elsewhere: bool = False) -> None:
+        self._transport = transport
+        self._elsewhere = elsewhere
+        self._shown: dict[str, Shown] = {}
+        self._silent: dict[str, float] = {}
+        self._has_number = False
+
+    def __repr__(self) -> str:
+        return f"<OllamaBackend {self.url}>"
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return self._transport.url
+
+    async def version(self) -> str:
+        """Its version, any text; ``0.0.0`` for a build from source. Sets ``dialect`` where it tells one."""
+        version = (await self._ask("GET", "/api/version", None, Version)).version
+        told = dialect_of(version)
+        self._has_number = told is not None
+        self.dialect = told or self.dialect
+        return version
+
+    async def pulled(self) -> list[Model]:
+        """Every model on its disk. ``show`` is asked once a digest; a model that it fails for is told by ``tags``."""
+        listed = (await self._ask("GET", "/api/tags", None, Tags)).models or ()
+        if listed and not self._has_number:
+            self.dialect = dialect_by_tags(has_capabilities=any(tag.capabilities is not None for tag in listed))
+        tags = [tag for tag in listed if not tag.name.startswith(DERIVED_PREFIX)]
+        await self._learn(tags)
+        return [model_of(tag, self._shown.get(tag.digest or tag.name)) for tag in tags]
+
+    async def running(self) -> list[Running]:
+        """What it says is in memory; derived names too."""
+        told = await self._ask("GET", "/api/ps", None, Processes, within=LISTED_WITHIN)
+        return [
+            Running(
+                canonical(each.name),
+                count(each.size),
+                count(each.context_length) or None,
+                epoch(each.expires_at),
+                each.digest,
+                None if each.size_vram is None else count(each.size_vram),
+            )
+            for each in told.models or ()
+        ]
+
+    async def load(self, name: str, *, context: int, keep_alive: float) -> None:
+        """Bring a model into memory, or renew its ``keep_alive`` where it is there at this context.
+
+        An embedding model refuses ``generate`` and is loaded by embedding nothing.
+        """
+        body = self.dialect.launch({"model": name, "stream": False}, context=context, keep_alive=keep_alive)
+        try:
+            await self._ask("POST", "/api/generate", body, Generated, within=LOADED_WITHIN)
+        except BackendFault as fault:
+            if fault.code != "unsupported":
+                raise
+            await self._ask("POST", "/api/embed", {**body, "input": []}, Generated, within=LOADED_WITHIN)
+
+    async def unload(self, name: str) -> None:
+        """Ask for a model to leave memory; answers at once, even while the model still writes an answer."""
+        await self._ask("POST", "/api/generate", {"model": name, "stream": False, "keep_alive": 0}, Generated)
+
+    def cloud(self) -> "OllamaBackend":
+        """The same Ollama for its cloud models: they run elsewhere, so no context and no ``keep_alive`` is sent."""
+        return OllamaBackend(self._transport, elsewhere=True)
+
+    @asynccontextmanager
+    async def chat(self, ask: Ask) -> AsyncGenerator[AsyncIterator[Piece | Finish]]:
+        """Stream an answer. Ollama sends the head with the first piece, so entering already waits for the prompt."""
+        body = self._owned("/api/chat", await self._limited(ask), ask.context, ask.keep_alive)
+        async with self.forward("POST", "/api/chat", _ENCODE(body), _JSON) as answer:
+            await _refuse_errors(answer)
+            yield AnswerStream(answer.chunks(), AnswerLines())
+
+    async def embed(self, name: str, texts: list[str], *, context: int | None, keep_alive: float) -> list[list[float]]:
+        """One vector for each text; a text over the context is refused, not cut."""
+        body = self._owned("/api/embed", {"model": name, "input": texts}, context, keep_alive)
+        return (await self._ask("POST", "/api/embed", body, Embedded, within=LOADED_WITHIN)).embeddings
+
+    @asynccontextmanager
+    async def forward(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> AsyncGenerator[Answer]:
+        """Pass a request through as it is; error statuses are the caller's to read."""
+        try:
+            async with self._transport.request(method, path, body, headers) as answer:
+                yield ForwardedAnswer(answer)
+        except Unreachable as broken:
+            raise unreachable(broken) if self._elsewhere else not_running(str(broken)) from None
+
+    async def aclose(self) -> None:
+        """Close kept connections."""
+        await self._transport.aclose()
+
+    async def _limited(self, ask: Ask) -> dict[str, Any]:
+        """The body of ``/api/chat`` with a limit of its answer, where the context would shift under it."""
+        body = _chat_body(ask)
+        if self._elsewhere or self.dialect.shifts_by_request or ask.context is None:
+            return body
+        asked = asked_for((ask.options or {}).get("num_predict"))
+        limit = certain_limit(ask.context, len(_ENCODE(body)), asked)
+        if limit is None:
+            counted = await count_prompt(self, "/api/chat", body, context=ask.context, keep_alive=ask.keep_alive)
+            limit = counted_limit(ask.context, counted.prompt_eval_count, asked)
+        return body | {"options": {**(ask.options or {}), "num_predict": limit}}
+
+    def _owned(self, path: str, body: Mapping[str, Any], context: int | None, keep_alive: float) -> dict[str, Any]:
+        owned = self.dialect.own(path, body, context=context, keep_alive=keep_alive)
+        if self._elsewhere:
+            del owned["keep_alive"]
+        return owned
+
+    async def _ask(
+        self, method: str, path: str, body: Mapping[str, Any] | None, kind: type[T], *, within: float = ANSWERED_WITHIN
+    ) -> T:
+        """One request whose answer is one JSON object, at most ``within`` seconds from now."""
+        try:
+            with anyio.fail_after(within):
+                async with self.forward(method, path, None if body is None else _ENCODE(body), _JSON) as answer:
+                    await _refuse_errors(answer)
+                    data = await answer.read()
+        except TimeoutError:
+            text = f"{self.url} did not answer {path} within {within:g} s"
+            raise BackendFault("backend_unreachable", text) from None
+        try:
+            told = decode(data, msgspec.json.Decoder(kind))
+        except Undecodable as error:
+            raise BackendFault("backend_error", f"{path} did not answer as Ollama does: {error}") from None
+        if isinstance(told, Generated) and told.error is not None:
+            text = error_words(told.error)
+            raise BackendFault(classify(None, text), text)
+        return told
+
+    async def _learn(self, tags: Iterable[Tag]) -> None:
+        """Ask for the shapes not known yet and forget those of models that are gone."""
+        names = {tag.digest or tag.name: tag.name for tag in tags}
+        self._shown = {digest: shown for digest, shown in self._shown.items() if digest in names}
+        limit = anyio.CapacityLimiter(SHOWN_AT_ONCE)
+        now = anyio.current_time()
+        self._silent = {digest: again for digest, again in self._silent.items() if digest in names and again > now}
+
+        under_way: set[str] = set()
+
+        async def show(digest: str, name: str) -> None:
+            async with limit:
+                under_way.add(digest)
+                with suppress(BackendFault):  # asked again the next time; what tags tells is enough until then
+                    self._shown[digest] = await self._ask("POST", "/api/show", {"model": name}, Shown)
+                under_way.discard(digest)
+
+        with anyio.move_on_after(SHOWN_WITHIN):
+            async with anyio.create_task_group() as group:
+                for digest, name in names.items():
+                    if digest not in self._shown and digest not in self._silent:
+                        group.start_soon(show, digest, name)
+        self._silent |= dict.fromkeys(under_way, anyio.current_time() + SHOWN_AGAIN)
+
+
+def not_running(what: str) -> BackendFault:
+    """This machine's Ollama could not be reached: where, why, and what to do about it."""
+    text = f"Ollama does not answer: {what}. Start it with `ollama serve` or the Ollama app"
+    return BackendFault("backend_unreachable", text)
+
+
+async def _refuse_errors(answer: Answer) -> None:
+    if answer.status >= 400:
+        text = error_text(await answer.read())
+        raise BackendFault(classify(answer.status, text), text, status=answer.status)
+
+
+def _chat_body(ask: Ask) -> dict[str, Any]:
+    """The body of ``/api/chat`` before ``OllamaDialect.own``; what the daemon owns cannot be overlaid."""
+    extra = {key: value for key, value in (ask.extra or {}).items() if key not in _OURS}
+    return {**extra, "model": ask.model, "messages": ask.messages, "stream": True, "options": ask.options}

@@ -1,0 +1,143 @@
+"""An engine elsewhere that speaks the OpenAI API: vLLM, Ray Serve, LiteLLM, llama.cpp, another Mac's innkeep or Ollama.
+
+It owns its memory and its queue, so there is nothing to load, unload or list here. The address is what its clients call
+*base URL*: with a path (``https://host/llm/v1``) it is taken as it stands, without one ``/v1`` is meant. The token is
+shown to the engine and nobody else: it is in no ``repr`` and taken out of every error text.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+
+from innkeepd.backends import openai_bridge as native
+from innkeepd.backends.answer import AnswerStream, ForwardedAnswer, unreachable
+from innkeepd.backends.auth import BearerTransport
+from innkeepd.backends.backend import Ask, BackendFault, Finish, Piece, Running
+from innkeepd.backends.decoding import Undecodable, decode
+from innkeepd.backends.http import Answer, Transport, Unreachable
+from innkeepd.backends.ollama_dialect import NEWEST
+from innkeepd.backends.openai_bridge import CHATS, EMBEDDINGS
+from innkeepd.backends.openai_request import chat_body
+from innkeepd.backends.openai_wire import AnswerEvents, Embedded, Listed, fault_of
+from innkeepd.policy.model import Model
+
+_JSON = {"content-type": "application/json"}
+_ENCODE = msgspec.json.Encoder().encode
+
+T = TypeVar("T")
+
+
+class OpenAIBackend:
+    """Speaks the OpenAI API over a transport. Raises ``BackendFault`` only."""
+
+    dialect = NEWEST
+    """Unused: bodies of Ollama's own API are translated."""
+
+    def __init__(self, transport: Transport, *, token: str = "") -> None:
+        self._transport = BearerTransport(transport, token)
+        self._token = token
+        self._base = "" if urlsplit(transport.url).path.strip("/") else "/v1"
+
+    def __repr__(self) -> str:
+        return f"<OpenAIBackend {self.url}>"
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return self._transport.url
+
+    async def version(self) -> str:
+        """Nothing in the API tells one."""
+        return ""
+
+    async def pulled(self) -> list[Model]:
+        """What it says it serves; sizes and shapes are its own affair. Answers fast, so it shows whether it is well."""
+        told = await self._ask("GET", "/models", None, Listed)
+        return [Model(name=each.id, weights=each.id, size=0) for each in told.data]
+
+    async def running(self) -> list[Running]:
+        """Nothing of this machine's memory."""
+        return []
+
+    async def load(self, name: str, *, context: int, keep_alive: float) -> None:
+        """Its own affair."""
+
+    def cloud(self) -> "OpenAIBackend":
+        """Itself: all its models run elsewhere."""
+        return self
+
+    async def unload(self, name: str) -> None:
+        """Its own affair."""
+
+    @asynccontextmanager
+    async def chat(self, ask: Ask) -> AsyncGenerator[AsyncIterator[Piece | Finish]]:
+        """Stream an answer. ``context`` and ``keep_alive`` are the engine's own affair."""
+        async with self._sent("POST", "/chat/completions", _ENCODE(chat_body(ask))) as answer:
+            streamed = not answer.headers.get("content-type", "").startswith("application/json")
+            silent = (ask.extra or {}).get("think") is False
+            yield AnswerStream(answer.chunks(), AnswerEvents(streamed=streamed, silent=silent, secret=self._token))
+
+    async def embed(self, name: str, texts: list[str], **_ours: object) -> list[list[float]]:
+        """One vector for each text."""
+        body = {"model": name, "input": texts, "encoding_format": "float"}
+        vectors = (await self._ask("POST", "/embeddings", body, Embedded)).vectors()
+        if len(vectors) != len(texts):
+            raise BackendFault("backend_error", f"{self.url} gave {len(vectors)} vectors for {len(texts)} texts")
+        return vectors
+
+    @asynccontextmanager
+    async def forward(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> AsyncGenerator[Answer]:
+        """Pass a ``/v1`` request through with our token; Ollama's own are put into its words, and the answer back.
+
+        An error answer is a fault: of the engine's words only those about the request are for its client.
+        """
+        if path in CHATS:
+            body_read = native.read(body)
+            async with self.chat(native.ask_of(path, body_read)) as pieces:
+                records = native.Records(path, str(body_read.get("model", "")))
+                if body_read.get("stream", True):
+                    yield native.NativeAnswer(items=pieces, records=records)
+                else:
+                    yield native.NativeAnswer(await records.whole(pieces))
+        elif path in EMBEDDINGS:
+            asked = native.read(body)
+            model = str(asked.get("model", ""))
+            vectors = await self.embed(model, native.texts_of(asked), context=None, keep_alive=0.0)
+            yield native.NativeAnswer(native.vectors_body(path, model, vectors))
+        elif path.startswith("/v1/"):
+            async with self._sent(method, path.removeprefix("/v1"), body, headers or {}) as answer:
+                yield answer
+        else:
+            raise BackendFault("unsupported", f"{self.url} speaks the OpenAI API only: there is no {path}")
+
+    async def aclose(self) -> None:
+        """Close kept connections."""
+        await self._transport.aclose()
+
+    @asynccontextmanager
+    async def _sent(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str] = _JSON
+    ) -> AsyncGenerator[Answer]:
+        try:
+            async with self._transport.request(method, self._base + path, body, headers) as answer:
+                forwarded = ForwardedAnswer(answer)
+                if answer.status >= 400:
+                    raise fault_of(answer.status, await forwarded.read(), self.url, path=path, secret=self._token)
+                yield forwarded
+        except Unreachable as broken:
+            raise unreachable(broken) from None
+
+    async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None, kind: type[T]) -> T:
+        """One request whose answer is one JSON object."""
+        async with self._sent(method, path, None if body is None else _ENCODE(body)) as answer:
+            data = await answer.read()
+        try:
+            return decode(data, msgspec.json.Decoder(kind))
+        except Undecodable as error:
+            text = f"{self.url}{self._base}{path} did not answer as the OpenAI API does: {error}"
+            raise BackendFault("backend_error", text) from None

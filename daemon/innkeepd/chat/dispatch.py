@@ -1,0 +1,441 @@
+"""The journey of one request, read from top to bottom: route -> candidates -> line -> lease -> attempt -> record.
+
+The socket and the HTTP port take the same journey; what differs is how a wish comes in, how progress is told, and what
+*work* is done under the lease (pieces turned into deltas, or bytes passed through).
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+
+from innkeepd.backends.backend import Backend, BackendFault
+from innkeepd.chat.deadline import ResponseDeadline
+from innkeepd.chat.request import Request, decision_record
+from innkeepd.chat.target import TargetSelector
+from innkeepd.chat.types import Assignment, ChatSpec, Completion, OnProgress, Progress, RequestFailed, Work
+from innkeepd.config.schema import Config
+from innkeepd.policy.error_texts import is_damaged, is_known, unquoted
+from innkeepd.policy.fallback import Attempts, GrowContext, NextCandidate, RetrySame, Stop, first_token_limit
+from innkeepd.policy.scheduling import events as ev
+from innkeepd.policy.scheduling.progress import Outlook
+from innkeepd.policy.scheduling.residency import UNLOADING
+from innkeepd.residency.catalog import Candidate
+from innkeepd.residency.lease import CROWD, LeaseHandle, Revoked
+from innkeepd.residency.supervisor import Supervisor
+from innkeepd.store.records import Records
+from innkeepd.supervision import described
+
+LEFT = "the request ended before its answer was whole"
+SLOW_TO_FAIL = 1.0
+"""An engine elsewhere that takes so many seconds to be unreachable is not tried again at once: nobody is there."""
+PULLED_EVERY = 30.0
+"""Seconds after which a role's model that was not pulled is looked for again."""
+SAME_INSTANT = 1.0
+"""Seconds that an instant may jump when it is told by the clock on the wall, which is corrected all the time."""
+TOLD_EVERY = 1.0
+"""Seconds between two words to whoever waits."""
+ROOM_TO_ANSWER = 512
+"""Tokens for the answer when a context grows for a prompt whose tokens are counted, where a context with them fits."""
+REPORTED = 32
+"""At most so many unknown error texts are logged in the life of a daemon."""
+NAMED = 5
+"""At most so many models are named as able."""
+
+
+class Dispatcher:
+    """Takes requests from their wish to their end."""
+
+    def __init__(
+        self,
+        keeper: Supervisor,
+        config: Config,
+        backends: Mapping[str, Backend],
+        history: Records,
+        *,
+        log: Callable[[dict[str, Any]], None] = lambda _line: None,
+    ) -> None:
+        self.keeper = keeper
+        self.signpost = TargetSelector(keeper, config)
+        self._backends = backends
+        self._history = history
+        self._log = log
+        self._reported: set[str] = set()
+        self._looked_at = float("-inf")
+        self._looks: dict[str, Outlook] = {}
+        self.config = config
+
+    def configure(self, config: Config) -> None:
+        """Take a new configuration."""
+        self.config = config
+        self.signpost.configure(config)
+
+    # ---- the journey ----
+
+    @asynccontextmanager
+    async def begin(self, wish: ChatSpec) -> AsyncIterator[Request]:
+        """A request from its route to its record, whatever happens in between."""
+        request = Request(wish, self.signpost.route(wish))
+        self.keeper.counts.requests += 1
+        outcome, code, message = "answered", None, None
+        try:
+            if wish.deadline is None:
+                yield request
+            else:
+                with anyio.move_on_after(wish.deadline) as scope:
+                    yield request
+                if scope.cancelled_caught:
+                    text = f"no answer within {wish.deadline:g} s"
+                    raise RequestFailed("deadline_exceeded", text, {"partial": True} if request.told else {})
+        except RequestFailed as failure:
+            outcome = "cancelled" if failure.code == "cancelled" else "failed"
+            code, message = failure.code, failure.message
+            raise
+        except BaseException as error:
+            cancelled = isinstance(error, anyio.get_cancelled_exc_class())
+            outcome, code = ("cancelled", "cancelled") if cancelled else ("failed", "internal")
+            message = None if cancelled else f"a fault of innkeepd itself: {described(error)}"
+            raise
+        finally:
+            self._close(request, outcome, code, message)
+
+    async def serve(self, request: Request, work: Work, tell: OnProgress) -> Completion:
+        """Get a lease, do the work, fall back as the table says. Raises ``RequestFailed``."""
+        attempts, wish = request.attempts, request.wish
+        chain = await self._candidates(request)
+        need, turn = 0, 0
+        while chain:
+            turn += 1
+            ticket = ev.Ticket(
+                f"{request.id}.{turn}",
+                tuple(candidate.weights for candidate in chain),
+                wish.priority,
+                wish.session,
+                wish.last or wish.session is None,
+                self._patience(wish),
+                need,
+                wish.insist,
+            )
+            async with self.keeper.line(ticket) as place:
+                grant = await self._wait(request, place, chain, tell)
+                candidate = self._chosen(request, chain, grant)
+                step = await self._attempt(request, place, candidate, grant, work)
+            if step is None and request.result is not None:
+                return request.result
+            match step:
+                case Stop(code, partial):
+                    raise self._failure(request, code, partial=partial)
+                case GrowContext(tokens):
+                    larger = self._larger(candidate, grant, wish, tokens)
+                    if larger is not None:
+                        need, chain = larger, [candidate, *(c for c in chain if c is not candidate)]
+                        continue
+                    step = attempts.next_candidate()
+            above = step.above if isinstance(step, NextCandidate) else 0
+            need = above + 1 if above else 0
+            chain = _rest(chain, candidate, grant)
+            self.keeper.counts.fallbacks += bool(chain)
+        raise self._failure(request, None)
+
+    async def _candidates(self, request: Request) -> list[Candidate]:
+        """Names that exist. A name that is new to us may just have been pulled: look once more before it is refused."""
+        catalog, wish = self.keeper.catalog, request.wish
+        chain = request.direction.candidates
+        is_news = wish.model or not catalog.models or self.keeper.senses.knows_for() > PULLED_EVERY
+        if is_news and any(not catalog.is_known(candidate) for candidate in chain):
+            await self.keeper.senses.ready.wait()
+            reachable = await self.keeper.senses.refresh()
+            chain = tuple(dict.fromkeys(catalog.candidate(candidate.name) for candidate in chain))
+            if not reachable and not any(catalog.is_known(candidate) for candidate in chain):
+                fault = self.keeper.senses.observation.fault if self.keeper.senses.observation else None
+                text = f"Ollama at {self.keeper.backend.url} does not tell what is pulled"
+                raise RequestFailed("backend_unreachable", fault or text)
+        for candidate in chain:
+            if not catalog.is_known(candidate):
+                code = "unknown_model" if wish.model else "model_missing"
+                text = catalog.how_to_get(candidate)
+                request.attempts.passed_over(candidate.name, code, text)
+        known = [candidate for candidate in chain if catalog.is_known(candidate)]
+        able = self._able(request, known)
+        self.keeper.learn_of(able)
+        return able
+
+    def _able(self, request: Request, known: list[Candidate]) -> list[Candidate]:
+        """Those that have the capabilities the request needs; the others are passed over before anything is loaded.
+
+        An engine elsewhere is believed to have them.
+        """
+        find, needs = self.keeper.catalog.find, set(request.wish.needs)
+        if request.wish.kind == "embed" and not self.keeper.backend.dialect.embeds_any:
+            needs.add("embedding")
+        able = []
+        for candidate in known:
+            model = find(candidate.name)
+            if candidate.engine is not None or model is None or model.can(needs):
+                able.append(candidate)
+                continue
+            lacking = ", ".join(sorted(needs - model.capabilities))
+            text = f"{candidate.name} does not support {lacking}{self._who_can(needs)}"
+            request.attempts.passed_over(candidate.name, "unsupported", text)
+        return able
+
+    def _who_can(self, needs: set[str]) -> str:
+        """Names of pulled models that have these capabilities, as the end of a sentence."""
+        names = sorted(n for n, model in self.keeper.catalog.models.items() if model.capabilities and model.can(needs))
+        return f"; models that do: {', '.join(names[:NAMED])}" if names else ", and no pulled model does"
+
+    async def _wait(self, request: Request, place: LeaseHandle, chain: list[Candidate], tell: OnProgress) -> ev.Grant:
+        """Stand in line and tell about it. Raises ``RequestFailed`` where the scheduler refuses."""
+        told: Progress | None = None
+        began = looked = anyio.current_time()
+        swapping: float | None = None
+        while place.settled is None:
+            # In a crowd everybody's news are looked at now and then: each change is one for hundreds of them.
+            is_crowded = len(self.keeper.scheduler.line) > CROWD
+            news = None
+            if told is None or not is_crowded or anyio.current_time() - looked >= TOLD_EVERY * 0.9:
+                looked, news = anyio.current_time(), self.outlook(place)
+            if news is not None:
+                if swapping is None and news.kind == "loading":
+                    swapping = looked
+                    request.evicted += [name for name in news.unloading if name not in request.evicted]
+                if told is None or _is_news(told, news):
+                    await tell(news)
+                    told = news
+                    request.waited_for(news.reason)
+            await place.change(within=TOLD_EVERY)
+        now = anyio.current_time()
+        request.queued += now - began
+        request.swap += now - swapping if swapping is not None else 0.0
+        passed = place.settled.passed
+        for entry in passed:
+            name = next((c.name for c in chain if c.weights == entry.weights), entry.weights)
+            request.attempts.passed_over(name, entry.code, entry.message)
+        if isinstance(place.settled, ev.Refuse):
+            raise self._failure(request, place.settled.code, message=place.settled.message)
+        return place.settled
+
+    def _chosen(self, request: Request, chain: list[Candidate], grant: ev.Grant) -> Candidate:
+        candidate = next(each for each in chain if each.weights == grant.weights)
+        if candidate is not chain[0] or grant.passed:
+            self.keeper.counts.fallbacks += 1
+        request.model = candidate.name
+        return candidate
+
+    async def _attempt(
+        self, request: Request, place: LeaseHandle, candidate: Candidate, grant: ev.Grant, work: Work
+    ) -> NextCandidate | GrowContext | Stop | None:
+        """One candidate's turn, with its quick retries; None where it answered."""
+        remote = candidate.engine is not None
+        here = self.keeper.backend.cloud() if candidate.host else self.keeper.backend
+        number = 0
+        while True:
+            number += 1
+            lease = Assignment(
+                candidate,
+                self._backends[candidate.backend] if candidate.backend else here,
+                None if remote else grant.context,
+                self.keeper.keep_alive(),
+                sum(each.outcome == "failed" for each in request.attempts.tried) + 1,
+                self._pace(request, candidate),
+                _after(request.attempts),
+            )
+            began = anyio.current_time()
+            try:
+                request.result = await self._worked(request, place, lease, work)
+            except Revoked as revoked:
+                request.attempts.failed(candidate.name, "cancelled", revoked.message, told=request.told)
+                raise RequestFailed(revoked.code, revoked.message, {"partial": True} if request.told else {}) from None
+            except RequestFailed as failure:  # the client's own doing: it has stopped reading
+                seconds = anyio.current_time() - began
+                told = request.told
+                request.attempts.failed(candidate.name, failure.code, failure.message, told=told, seconds=seconds)
+                raise
+            except anyio.get_cancelled_exc_class():
+                seconds = anyio.current_time() - began
+                request.attempts.failed(candidate.name, "cancelled", LEFT, told=request.told, seconds=seconds)
+                raise
+            except BackendFault as fault:
+                step = self._failed(request, candidate, grant, fault, anyio.current_time() - began)
+                if isinstance(step, RetrySame):
+                    await anyio.sleep(step.delay)
+                    continue
+                return step
+            self._answered(request, candidate, anyio.current_time() - began)
+            return None
+
+    async def _worked(self, request: Request, place: LeaseHandle, lease: Assignment, work: Work) -> Completion:
+        """The work under the lease. Raises ``BackendFault``, where it is late too; ``Revoked`` where taken back."""
+        pace = lease.pace
+        place.works_in(pace.scope)
+        try:
+            with pace.scope:
+                return await work(lease)
+        finally:
+            request.first_token = pace.first_token
+            request.told = request.told or pace.first_token is not None
+        if place.revoked is not None:
+            raise place.revoked
+        raise pace.fault(lease.candidate.name)
+
+    def _failed(
+        self, request: Request, candidate: Candidate, grant: ev.Grant, fault: BackendFault, seconds: float
+    ) -> NextCandidate | RetrySame | GrowContext | Stop:
+        again = candidate.backend is None or seconds < SLOW_TO_FAIL
+        code = self._code(candidate, fault)
+        step = request.attempts.failed(
+            candidate.name,
+            code,
+            fault.message,
+            told=request.told,
+            seconds=seconds,
+            context=grant.context,
+            again=again,
+        )
+        if candidate.backend is None:
+            self.keeper.senses.watch.hurry()
+            if code == "out_of_memory":
+                self.keeper.distrust(candidate.weights)
+        is_away = candidate.host and code == "backend_unreachable"  # this machine's Ollama, not the host beyond
+        if candidate.engine is not None and not is_away and not request.told and not isinstance(step, RetrySame):
+            # In mid-answer one replica may have died: if the others did too, the next request finds out in time.
+            self.keeper.judge(candidate, code, fault.message)
+        return step
+
+    def _code(self, candidate: Candidate, fault: BackendFault) -> str:
+        """The fault's code, corrected by what the catalogue knows; a text that the table lacks is reported once."""
+        model = self.keeper.catalog.find(candidate.name)
+        chats = model is not None and "completion" in model.capabilities
+        if candidate.engine is None and chats and is_damaged(fault.message):
+            return "load_failed"
+        if candidate.engine is None and fault.code == "backend_error" and not is_known(fault.status, fault.message):
+            self._report(unquoted(fault.message))
+        return fault.code
+
+    def _report(self, words: str) -> None:
+        if words not in self._reported and len(self._reported) < REPORTED:
+            self._reported.add(words)
+            data = {"text": words, "ollama": seen.version if (seen := self.keeper.senses.observation) else None}
+            self.keeper.tell("log", "unknown error text of Ollama, please report it", data)
+
+    def _answered(self, request: Request, candidate: Candidate, seconds: float) -> None:
+        request.attempts.answered(candidate.name, seconds)
+        if candidate.engine is not None and request.wish.kind != "load":
+            self.keeper.judge(candidate)
+        result = request.result
+        if result is None or request.wish.kind != "chat":
+            return
+        figures = {"service": seconds}
+        if result.decode_seconds > 0 and result.completion_tokens > 1:
+            figures["decode"] = result.completion_tokens / result.decode_seconds
+        if result.prefill_seconds > 0 and result.prompt_tokens > 0:
+            figures["prefill"] = result.prompt_tokens / result.prefill_seconds
+        self.keeper.learned_answer(candidate.weights, **figures)
+
+    # ---- looks ----
+
+    def _look(self, ticket: str) -> Outlook | None:
+        """A ticket's place; in a crowd all are looked at together once a second, and who has just come waits for it."""
+        scheduler, now = self.keeper.scheduler, self.keeper.now()
+        if len(scheduler.line) <= CROWD:
+            return scheduler.outlook(ticket, now)
+        if now - self._looked_at >= TOLD_EVERY:
+            self._looked_at, self._looks = now, scheduler.outlooks(now)
+        return self._looks.get(ticket)
+
+    def outlook(self, place: LeaseHandle) -> Progress | None:
+        """What a waiting request waits for, now; None where that is not looked at yet."""
+        keeper, house = self.keeper, self.keeper.scheduler.house
+        look = self._look(place.ticket.id)
+        if look is None:
+            return None
+        model = keeper.name_of(look.weights)
+        moving = house.residents.get(look.weights)
+        leaving = tuple(
+            keeper.name_of(r.weights)
+            for r in house.residents.values()
+            if (r.wanted_by == look.weights and not r.is_resident) or (r is moving and r.state == UNLOADING)
+        )
+        if leaving or (moving is not None and not moving.is_resident):
+            since = keeper.porter.swapping_since(look.weights) or keeper.porter.moving_since(look.weights)
+            elapsed = keeper.now() - since if since is not None else 0.0
+            whole = None if look.expected is None else elapsed + look.expected
+            return Progress("loading", model, unloading=leaving, elapsed=elapsed, expected=whole)
+        until = None if look.until is None else keeper.wall(look.until)
+        resident = tuple(keeper.name_of(weights) for weights in look.resident)
+        return Progress("waiting", model, resident, look.position, look.ahead, look.expected, look.reason, until)
+
+    def _patience(self, wish: ChatSpec) -> float | None:
+        return wish.patience if wish.patience is not None else getattr(self.config.schedule.patience, wish.priority)
+
+    def _pace(self, request: Request, candidate: Candidate) -> ResponseDeadline:
+        timeouts = self.config.timeouts
+        if candidate.backend is not None:
+            said = next(b for b in self.config.backends if b.name == candidate.backend)
+            return ResponseDeadline(said.timeouts.first_token, said.timeouts.stall)
+        speed = self.keeper.catalog.estimates.prefill(candidate.weights)
+        tokens = request.wish.prompt_tokens
+        first = (
+            first_token_limit(timeouts.first_token, tokens, speed)
+            if speed
+            else first_token_limit(timeouts.first_token, tokens)
+        )
+        return ResponseDeadline(first, timeouts.stall)
+
+    def _larger(self, candidate: Candidate, grant: ev.Grant, wish: ChatSpec, counted: int) -> int | None:
+        """The context to reload at; ``counted``: exact tokens of the prompt, 0 where only their estimate is known."""
+        if candidate.engine is not None:
+            return None
+        wanted = counted + ROOM_TO_ANSWER if counted else wish.prompt_tokens
+        larger = self.keeper.catalog.larger_context(candidate.weights, grant.context, wanted)
+        return larger if larger is not None and larger > counted else None
+
+    def _failure(
+        self, request: Request, code: str | None, *, message: str | None = None, partial: bool = False
+    ) -> RequestFailed:
+        verdict = request.attempts.verdict()
+        detail = dict(verdict.detail)
+        if partial:
+            detail["partial"] = True
+        return RequestFailed(code or verdict.code, message or verdict.message, detail)
+
+    # ---- the end ----
+
+    def _close(self, request: Request, outcome: str, code: str | None, message: str | None) -> None:
+        record = decision_record(request, outcome, code, message)
+        self._history.record(record)
+        self._log(record)
+        self.keeper.tell("request", outcome, record)
+
+
+def _after(attempts: Attempts) -> tuple[str, str, str] | None:
+    last = attempts.last_failure
+    return (last.model, last.code or "", last.message or "") if last else None
+
+
+def _rest(chain: list[Candidate], failed: Candidate, grant: ev.Grant) -> list[Candidate]:
+    """What is left to try: all behind the one that failed, and better ones that were only too slow to wait for."""
+    waited_for = {entry.weights for entry in grant.passed if entry.code == "patience"}
+    behind = chain[chain.index(failed) + 1 :]
+    return [candidate for candidate in chain if candidate in behind or candidate.weights in waited_for]
+
+
+def _is_news(told: Progress, news: Progress) -> bool:
+    """A load is told about once a second, waiting on every change; a countdown alone is no change."""
+    if news.kind == "loading":
+        return (
+            told.kind != "loading"
+            or told.unloading != news.unloading
+            or news.elapsed - told.elapsed >= TOLD_EVERY * 0.9
+        )
+    if abs((told.until or 0.0) - (news.until or 0.0)) >= SAME_INSTANT:
+        return True
+    return (told.kind, told.model, told.position, told.ahead, told.resident, told.reason) != (
+        news.kind,
+        news.model,
+        news.position,
+        news.ahead,
+        news.resident,
+        news.reason,
+    )

@@ -1,0 +1,111 @@
+"""The words of a request's journey: what is wished, where it goes, what is leased, told and found out, how it fails."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+from msgspec import Struct
+
+from innkeepd.backends.backend import Backend
+from innkeepd.backends.ollama_count import Counted
+from innkeepd.chat.deadline import ResponseDeadline
+from innkeepd.policy.scheduling import events as ev
+from innkeepd.residency.catalog import Candidate
+
+
+class ChatSpec(Struct, frozen=True, kw_only=True):
+    """What a client wants, whoever the client is. Seconds; ``turns`` are the user's texts, oldest first.
+
+    ``prompt`` is everything the model will read, to judge how long a first token may take. ``needs`` are capabilities,
+    ``tools`` the names of those that were called, oldest first.
+    """
+
+    kind: str = "chat"
+    turns: tuple[str, ...] = ()
+    prompt_tokens: int = 0
+    model: str | None = None
+    fallbacks: tuple[str, ...] = ()
+    role: str | None = None
+    priority: ev.Priority = "interactive"
+    patience: float | None = None
+    deadline: float | None = None
+    session: str | None = None
+    last: bool = False
+    client: str = ""
+    insist: bool = False
+    needs: frozenset[str] = frozenset()
+    tools: tuple[str, ...] = ()
+
+
+class Target(Struct, frozen=True):
+    """Where a wish goes: candidates best first, and why."""
+
+    role: str
+    confidence: float
+    reason: str
+    candidates: tuple[Candidate, ...]
+
+
+class Progress(Struct, frozen=True):
+    """Progress for whoever waits: ``kind`` is ``waiting`` or ``loading``; seconds."""
+
+    kind: str
+    model: str
+    resident: tuple[str, ...] = ()
+    position: int = 0
+    ahead: int = 0
+    expected: float | None = None
+    reason: str = ""
+    until: float | None = None
+    unloading: tuple[str, ...] = ()
+    elapsed: float = 0.0
+
+
+class Assignment(Struct):
+    """What the work gets: the model, the engine that runs it, the context and keep-alive that are ours to set.
+
+    ``counted`` is what the work found where it had the prompt counted first.
+    """
+
+    candidate: Candidate
+    backend: Backend
+    context: int | None
+    keep_alive: float
+    attempt: int
+    pace: ResponseDeadline
+    after: tuple[str, str, str] | None = None
+    counted: Counted | None = None
+
+    @property
+    def model(self) -> str:
+        """The name for the engine."""
+        if self.candidate.backend is None:
+            return self.candidate.name
+        return self.candidate.name.removeprefix(f"{self.candidate.backend}/")
+
+
+class Completion(Struct):
+    """What the work found out about an answer: tokens, seconds, the engine's word for its end.
+
+    ``load_seconds``: the engine's own, some milliseconds for a model that stood there.
+    """
+
+    finish_reason: str = "stop"
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    prefill_seconds: float = 0.0
+    decode_seconds: float = 0.0
+    load_seconds: float = 0.0
+
+
+class RequestFailed(Exception):
+    """A request that failed; ``code`` is the wire code."""
+
+    def __init__(self, code: str, message: str, detail: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.detail = detail or {}
+
+
+OnProgress: TypeAlias = Callable[[Progress], Awaitable[None]]
+Work: TypeAlias = Callable[[Assignment], Awaitable[Completion]]

@@ -1,0 +1,46 @@
+"""What each waiter wants now: the best of its chain that can be had; one that can have nothing is refused.
+
+A candidate that was passed over stays passed over for that ticket, with its reason on record: so each ticket comes to
+an end.
+"""
+
+from innkeepd.policy.scheduling.events import Passed
+from innkeepd.policy.scheduling.ledger import obstacle
+from innkeepd.policy.scheduling.queue import Waiter
+from innkeepd.policy.scheduling.state import SchedulerState
+
+
+def choose_candidates(inn: SchedulerState, waiter: Waiter, now: float) -> Passed | None:
+    """Choose what it wants (``waiter.wants``), note what it can't have. Returns why it must be refused, if it must."""
+    if inn.is_closing:
+        return Passed("", "shutting_down", "innkeepd is stopping")
+    waiter.wants = _best(inn, waiter, now)
+    if not waiter.wants:
+        return waiter.passed[-1] if waiter.passed else Passed("", "unknown_model", "no candidate is known")
+    if not inn.is_held_from(waiter.wants):
+        return None
+    waiter.wants = _elsewhere(inn, waiter, now) or waiter.wants
+    if inn.is_held_from(waiter.wants) and now >= inn.bears_hold_until(waiter):
+        return Passed(waiter.wants, "on_hold", "the memory is on hold; `innkeep resume` ends that")
+    return None
+
+
+def _best(inn: SchedulerState, waiter: Waiter, now: float) -> str:
+    passed = {entry.weights for entry in waiter.passed}
+    for weights in waiter.ticket.chain:
+        if weights in passed:
+            continue
+        cooling = None if waiter.ticket.insist else inn.cooling.get(weights)
+        why = obstacle(inn.house, weights, waiter.ticket.need, cooling, now)
+        if why is None:
+            return weights
+        waiter.passed.append(why)
+        passed.add(weights)
+    return ""
+
+
+def _elsewhere(inn: SchedulerState, waiter: Waiter, now: float) -> str | None:
+    """While the memory is on hold, another machine may serve: the best of the chain that lives on one."""
+    passed = {entry.weights for entry in waiter.passed}
+    remote = [w for w in waiter.ticket.chain if w not in passed and inn.house.is_remote(w)]
+    return next((w for w in remote if inn.is_ready(w, waiter.ticket.need, now)), None)

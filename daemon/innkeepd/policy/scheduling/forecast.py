@@ -1,0 +1,158 @@
+"""When those who wait will be served: a twin of the scheduler, played ahead in time with what was learned of each.
+
+The twin decides exactly as the scheduler will, if nobody comes, leaves or fails meanwhile. A load, unload or answer
+whose length is not learned yet never ends in the play, so whoever depends on it gets no expectation rather than a wrong
+one. Past ``PLAYED`` waiters the play costs too much for one event, and a sum over those ahead stands in for it.
+"""
+
+from heapq import heappop, heappush
+from typing import Protocol
+
+from msgspec import Struct, field
+
+from innkeepd.policy.scheduling import events as ev
+from innkeepd.policy.scheduling.queue import Waiter
+from innkeepd.policy.scheduling.residency import LOADING, UNLOADING
+from innkeepd.policy.scheduling.state import SchedulerState
+
+PLAYED = 32
+"""Waiters that a play can hold: it takes 5 ms on a slow core then, once an event at most, and only if somebody asks."""
+STEPS = 400
+"""Events of one play at most."""
+SILENT = 8
+"""Timers in a row after which nothing more is expected to happen."""
+OVERTIME = 0.25
+"""What already took longer than usual is given this part of the usual time more."""
+
+
+class Steps(Protocol):
+    """What the play needs of a scheduler's twin."""
+
+    inn: SchedulerState
+
+    def step(self, event: ev.Event, now: float) -> list[ev.Action]:
+        """Take an event."""
+        ...
+
+
+class Forecast(Struct, frozen=True):
+    """When each ticket is granted, seconds on the scheduler's clock; tickets that cannot be foretold are missing."""
+
+    grants: dict[str, float] = field(default_factory=dict)
+
+
+def foresee(twin: Steps, now: float) -> Forecast:
+    """Play the twin until everybody who waits is served, or nothing more is known."""
+    if len(twin.inn.line) > PLAYED:
+        return Forecast(_summed(twin.inn, now))
+    return Forecast(_Play(twin, now).run())
+
+
+class _Play:
+    def __init__(self, twin: Steps, now: float) -> None:
+        self._twin = twin
+        self._now = now
+        self._wake: float | None = None
+        self._heap: list[tuple[float, int, ev.Event]] = []
+        self._pushed = 0
+        self._grants: dict[str, float] = {}
+
+    def run(self) -> dict[str, float]:
+        for at, event in _under_way(self._twin.inn, self._now):
+            self._push(at, event)
+        self._step(ev.Woke())
+        steps = silent = 0
+        while len(self._twin.inn.line) and steps < STEPS and silent <= SILENT:
+            steps += 1
+            if self._heap and (self._wake is None or self._heap[0][0] <= self._wake):
+                self._now, _, event = heappop(self._heap)
+                silent = 0
+                self._step(event)
+            elif self._wake is not None:
+                self._now, silent = self._wake, silent + 1
+                self._step(ev.Woke())
+            else:
+                break
+        return self._grants
+
+    def _push(self, at: float | None, event: ev.Event) -> None:
+        if at is not None:
+            self._pushed += 1
+            heappush(self._heap, (at, self._pushed, event))
+
+    def _step(self, event: ev.Event) -> None:
+        self._wake = None
+        specs = self._twin.inn.house.specs
+        for action in self._twin.step(event, self._now):
+            match action:
+                case ev.Load(op, weights):
+                    self._push(_after(self._now, specs[weights].load_s), ev.LoadEnded(op))
+                case ev.Unload(op, weights):
+                    self._push(_after(self._now, _unload_s(self._twin.inn, weights)), ev.UnloadEnded(op))
+                case ev.Grant(ticket, weights):
+                    self._grants[ticket] = self._now
+                    self._push(_after(self._now, _service_s(self._twin.inn, weights)), ev.Released(ticket))
+                case ev.WakeAt(at):
+                    self._wake = at
+                case _:
+                    pass  # a refusal ends a ticket: nothing follows from it
+
+
+def _under_way(inn: SchedulerState, now: float) -> list[tuple[float | None, ev.Event]]:
+    """The ends of what has begun already; None for one whose usual time is unknown."""
+    ends: list[tuple[float | None, ev.Event]] = []
+    for resident in inn.house.residents.values():
+        spec = inn.house.specs.get(resident.weights)
+        if resident.state == LOADING:
+            ends.append((_rest(resident.since, spec.load_s if spec else None, now), ev.LoadEnded(resident.op)))
+        elif resident.state == UNLOADING:
+            ends.append((_rest(resident.since, _unload_s(inn, resident.weights), now), ev.UnloadEnded(resident.op)))
+    answers = ((lease, _rest(lease.granted, _service_s(inn, lease.weights), now)) for lease in inn.leases.all())
+    return ends + [(at, ev.Released(lease.ticket.id)) for lease, at in answers]
+
+
+def _summed(inn: SchedulerState, now: float) -> dict[str, float]:
+    """Model by model in the order of the line: what is under way, then a swap where one is needed, then the answers."""
+    ends = [at for at, _ in _under_way(inn, now)]
+    known = [at for at in ends if at is not None]
+    grants: dict[str, float] = {}
+    if len(known) < len(ends):
+        return grants
+    at = max(known, default=now)
+    unload: float | None = 0.0
+    queues: dict[str, list[Waiter]] = {}
+    for waiter in inn.ordered(now):
+        queues.setdefault(waiter.wants, []).append(waiter)
+    for weights, waiters in queues.items():
+        spec = inn.house.specs.get(weights)
+        if not all(inn.has(waiter) or inn.house.is_coming(weights, waiter.ticket.need) for waiter in waiters):
+            load = spec.load_s if spec else None
+            if load is None or unload is None:
+                break
+            at += unload + load
+        for waiter in waiters:
+            grants[waiter.ticket.id] = at
+            service = _service_s(inn, weights)
+            if service is None:
+                return grants
+            at += service / inn.house.slots(weights)
+        unload = _unload_s(inn, weights)
+    return grants
+
+
+def _rest(since: float, usual: float | None, now: float) -> float | None:
+    return None if usual is None else max(since + usual, now + usual * OVERTIME)
+
+
+def _after(now: float, usual: float | None) -> float | None:
+    return None if usual is None else now + usual
+
+
+def _unload_s(inn: SchedulerState, weights: str) -> float | None:
+    spec = inn.house.specs.get(weights)
+    return spec.unload_s if spec else None
+
+
+def _service_s(inn: SchedulerState, weights: str) -> float | None:
+    spec = inn.house.specs.get(weights)
+    return spec.service_s if spec else None

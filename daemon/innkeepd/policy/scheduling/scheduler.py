@@ -1,0 +1,321 @@
+"""Which model holds the memory, and who is served next: one decision tree for all triggers.
+
+``step(event, now) -> [action]``. What must always stay true, whatever comes in whatever order
+(``tests/daemon/policy/test_scheduler.py`` proves it by random runs): at most ``heavy_limit`` heavy models are resident,
+loading or still unloading by our doing; planned bytes never exceed the budget; a model with a lease is never unloaded;
+each ticket ends exactly once; whoever waits has something under way or a timer; unknown or old ids change nothing; the
+same events give the same actions.
+
+The rooms around it: ``inn`` holds the facts, ``happenings`` takes events into them, ``wishes`` tells what each waiter
+can have, ``admission`` what fits, ``turns`` who gives way, ``housekeeping`` who must go anyway, ``forecast`` plays a
+twin ahead in time. After every event ``_advance`` goes through the same numbered steps: wishes, one change of memory at
+most, grants, the next timer.
+"""
+
+from innkeepd.policy.scheduling import events as ev
+from innkeepd.policy.scheduling import eviction
+from innkeepd.policy.scheduling.candidates import choose_candidates
+from innkeepd.policy.scheduling.forecast import Forecast, foresee
+from innkeepd.policy.scheduling.lease import Lease, Leases
+from innkeepd.policy.scheduling.ledger import MemoryLedger, beside_pinned, fits, victims_for
+from innkeepd.policy.scheduling.patience import smaller_for
+from innkeepd.policy.scheduling.progress import Outlook, look_out, look_out_all
+from innkeepd.policy.scheduling.queue import Queue, Waiter
+from innkeepd.policy.scheduling.residency import Cooling, Residency
+from innkeepd.policy.scheduling.settings import SchedulerSettings
+from innkeepd.policy.scheduling.state import SchedulerState
+from innkeepd.policy.scheduling.timers import next_timer
+from innkeepd.policy.scheduling.transitions import apply
+from innkeepd.policy.scheduling.turns import yields
+
+__all__ = ["Scheduler", "SchedulerSettings"]
+
+
+class Scheduler:
+    """The owner of every fact. Change them through ``step`` only; readers copy what they see."""
+
+    def __init__(self, rules: SchedulerSettings | None = None) -> None:
+        self.inn = SchedulerState(rules or SchedulerSettings())
+        self._ops = 0
+        self._actions: list[ev.Action] = []
+        self._forecast: Forecast | None = None
+        self._is_twin = False
+        self._making_room: set[str] = set()
+        """Residents that start nothing new for the sake of the head of the line."""
+
+    def __repr__(self) -> str:
+        rooms = ", ".join(f"{r.weights} {r.state}" for r in self.house.residents.values())
+        return f"Scheduler([{rooms}], {len(self.line)} waiting, {self.leases!r})"
+
+    # ---- for readers ----
+
+    @property
+    def rules(self) -> SchedulerSettings:
+        """The knobs; new ones hold from the next event on."""
+        return self.inn.rules
+
+    @rules.setter
+    def rules(self, rules: SchedulerSettings) -> None:
+        self.inn.obey(rules)
+
+    @property
+    def house(self) -> MemoryLedger:
+        """What stands in memory, and the bytes there are."""
+        return self.inn.house
+
+    @property
+    def line(self) -> Queue:
+        """Who waits."""
+        return self.inn.line
+
+    @property
+    def leases(self) -> Leases:
+        """Who uses what."""
+        return self.inn.leases
+
+    @property
+    def cooling(self) -> dict[str, Cooling]:
+        """Models that failed to load and are left alone for a while."""
+        return self.inn.cooling
+
+    @property
+    def held_until(self) -> float | None:
+        """The end of the user's hold, if one is on."""
+        return self.inn.held_until
+
+    def expected(self, ticket: str, now: float) -> float | None:
+        """Seconds until this ticket is granted, as far as past loads and replies tell; None until they do."""
+        if self._forecast is None:
+            self._forecast = foresee(self._twin(), now)
+        at = self._forecast.grants.get(ticket)
+        return None if at is None else max(0.0, at - now)
+
+    def outlook(self, ticket: str, now: float) -> Outlook:
+        """What to tell somebody who waits. Raises ``LookupError`` for a ticket that does not."""
+        return look_out(self.inn, ticket, self.expected, now)
+
+    def outlooks(self, now: float) -> dict[str, Outlook]:
+        """What to tell everybody who waits, by ticket."""
+        return look_out_all(self.inn, self.expected, now)
+
+    # ---- the one door ----
+
+    def step(self, event: ev.Event, now: float) -> list[ev.Action]:
+        """Take one event at ``now`` (seconds, never falling) and say what is to be done, in order."""
+        self._actions = []
+        self._forecast = None
+        apply(self.inn, event, now)
+        if isinstance(event, ev.Asked) and len(self.line) > self.rules.queue_limit:
+            limit = self.rules.queue_limit
+            text = f"{limit} requests wait already; try again later, or raise schedule.queue_limit"
+            self._refuse(event.ticket.id, ev.Passed("", "queue_full", text))
+        self._advance(now)
+        self._forecast = None
+        return self._actions
+
+    # ---- the one decision tree ----
+
+    def _advance(self, now: float) -> None:
+        if self.inn.held_until is not None and self.inn.held_until <= now:
+            self.inn.held_until = None
+        self._settle_wishes(now)
+        draining = self._change_memory(now)
+        self._grant_free_slots(draining, now)
+        self._take_smaller(draining, now)
+        self._set_timer(now)
+
+    def _settle_wishes(self, now: float) -> None:
+        """1. Each waiter wants the best of its chain that can be had; one that can have nothing is refused."""
+        for waiter in list(self.line):
+            if (why := choose_candidates(self.inn, waiter, now)) is not None:
+                self._refuse(waiter.ticket.id, why)
+
+    def _change_memory(self, now: float) -> set[str]:
+        """2. At most one change. Returns the residents that start nothing new, because they make room."""
+        self._making_room = set()
+        if self.inn.is_closing:
+            return set()  # what stands in memory stays for the next daemon
+        if self.held_until is not None:
+            self._unload_idle(eviction.held_out(self.inn, now), "hold", now)
+            self._unload_idle(eviction.asked_out(self.inn), "asked", now)  # other tools' models too
+            return set(self.house.residents)
+        leaving = eviction.asked_out(self.inn)
+        self._unload_idle(leaving, "asked", now)
+        draining = {resident.weights for resident in leaving}
+        if (extra := eviction.out_of_order(self.inn, now)) is not None:
+            self._unload_idle([extra], "order", now)
+            draining.add(extra.weights)
+        draining |= self._trim(now)
+        if self.house.is_changing():
+            self._settle_wishes(now)  # whoever counted on what is leaving may want something else
+        self._making_room = self._swap(now) - draining
+        draining |= self._making_room
+        self._bring_back(now)
+        self._unload_idle(eviction.pressed_out(self.inn, now), "pressure", now)
+        self._unload_idle(eviction.idled_out(self.inn, now), "idle", now)
+        return draining
+
+    def _trim(self, now: float) -> set[str]:
+        """Growth over the budget: recycle what has grown at a quiet moment. Returns who starts nothing new for it."""
+        grown = eviction.overgrown(self.inn, now)
+        if not grown:
+            self.inn.over_since = None
+            return set()
+        since = self.inn.over_since = now if self.inn.over_since is None else self.inn.over_since
+        is_overdue = since + eviction.DRAIN_AFTER <= now
+        quiet = [r for r in grown if is_overdue or not self.inn.waiting_for(r)]
+        again = [r for r in quiet if eviction.may_recycle(self.inn, r, now)]
+        self._unload_idle(again, "recycle", now)
+        others = {id(r): r for each in quiet if each not in again and (r := eviction.instead_of(self.inn, each))}
+        self._unload_idle(list(others.values()), "growth", now)
+        return {r.weights for r in quiet} if is_overdue else set()
+
+    def _bring_back(self, now: float) -> None:
+        """Load what was recycled, unless somebody else's load comes first or took the room."""
+        for weights, had in list(self.inn.coming_back.items()):
+            if self.house.is_changing():
+                return
+            del self.inn.coming_back[weights]
+            if weights in self.house.specs:
+                context = max(had, self.inn.context_for(weights))
+                if fits(self.house, weights, context):
+                    self._load(weights, now, context)
+
+    def _swap(self, now: float) -> set[str]:
+        """2a, 2b, 2c: bring in what fits, else make room for the head of the line."""
+        while absent := self._absent(now):
+            if not self.house.is_changing() and (waiter := self._first_that_fits(absent)) is not None:
+                self._load(waiter.wants, now)
+                return set()
+            if self.house.is_loading():
+                return set()
+            head = absent[0]
+            context = self.inn.context_for(head.wants)
+            victims = victims_for(self.house, head.wants, context, lambda r: (self.inn.is_busy(r.weights), r.used))
+            if victims is not None:
+                return self._make_room(victims, head, now)
+            self._pass_over(head.wants, context, now)
+        return set()
+
+    def _absent(self, now: float) -> list[Waiter]:
+        """The waiters whose model is not in memory, in the one order."""
+        ordered = self.inn.ordered(now)
+        return [w for w in (ordered[:1] if self.rules.order == "fifo" else ordered) if not self.inn.has(w)]
+
+    def _first_that_fits(self, absent: list[Waiter]) -> Waiter | None:
+        asked: set[str] = set()
+        for waiter in absent:
+            if waiter.wants not in asked and fits(self.house, waiter.wants, self.inn.context_for(waiter.wants)):
+                return waiter
+            asked.add(waiter.wants)
+        return None
+
+    def _make_room(self, victims: list[Residency], head: Waiter, now: float) -> set[str]:
+        """All of them go, or none: were one unloaded before the others are idle, somebody else would take its room."""
+        due = self.inn.dues(now)[head.wants, head.ticket.priority]
+        if not all(self._gives_way(victim, head, due, now) for victim in victims):
+            return set()
+        if not self.house.is_changing() and not any(self.inn.is_busy(victim.weights) for victim in victims):
+            for victim in victims:
+                self._unload(victim, "eviction", now, head.wants)
+        return {victim.weights for victim in victims}
+
+    def _gives_way(self, victim: Residency, head: Waiter, due: float, now: float) -> bool:
+        if self.rules.order == "fifo":
+            return True
+        waiting, busy = self.inn.waiting_for(victim), self.inn.is_busy(victim.weights)
+        if victim.weights == head.wants and not waiting:
+            return True  # it comes back with a larger context: nobody loses it
+        return yields(victim, waiting, head, busy=busy, head_overdue=due <= now, now=now)
+
+    def _pass_over(self, weights: str, context: int, now: float) -> None:
+        """Only pinned models could make room, and Ollama would throw them out: the most demanding look elsewhere."""
+        pinned = [r for r in self.house.residents.values() if r.weights in self.house.pins and r.weights != weights]
+        for waiter in self.line:
+            if waiter.wants == weights and self.house.context_for(weights, waiter.ticket.need) == context:
+                waiter.passed.append(beside_pinned(self.house, weights, pinned))
+        self._settle_wishes(now)
+
+    def _grant_free_slots(self, draining: set[str], now: float) -> None:
+        """3. Free slots of residents that keep their place, in the one order."""
+        shut = set(draining)
+        for waiter in self.inn.ordered(now):
+            if waiter.wants not in shut and not self.inn.has_slot(waiter.wants):
+                shut.add(waiter.wants)
+            if waiter.wants not in shut and self.inn.has(waiter):
+                self._grant(waiter, waiter.wants, now)
+            elif self.rules.order == "fifo":
+                return
+
+    def _take_smaller(self, draining: set[str], now: float) -> None:
+        """A waiter out of patience starts on a smaller model of its chain that is in memory and free."""
+        if self._is_twin or self.held_until is not None or self.rules.order == "fifo":
+            return  # a twin foretells the wait for the better model
+        for waiter in [waiter for waiter in self.line if waiter.ticket.patience is not None]:
+            is_alone = not any(other.wants == waiter.wants for other in self.line if other is not waiter)
+            # Nobody else wants what the room is made for: who takes another model has no use for the room.
+            smaller = smaller_for(self.inn, waiter, draining - self._making_room if is_alone else draining, now)
+            if smaller is not None and self._is_out_of_patience(waiter.ticket, waiter.asked, now):
+                text = f"patience of {waiter.ticket.patience:g} s would run out"
+                waiter.passed.append(ev.Passed(waiter.wants, "patience", text))
+                self._grant(waiter, smaller, now)
+
+    def _is_out_of_patience(self, ticket: ev.Ticket, asked: float, now: float) -> bool:
+        ahead = self.expected(ticket.id, now)
+        return ticket.patience is not None and now - asked + (ahead or 0.0) >= ticket.patience
+
+    def _set_timer(self, now: float) -> None:
+        """4. The earliest instant at which something may be decided otherwise without an event."""
+        if (at := next_timer(self.inn, now)) is not None:
+            self._actions.append(ev.WakeAt(at))
+
+    # ---- acts ----
+
+    def _load(self, weights: str, now: float, context: int | None = None) -> None:
+        context = self.inn.context_for(weights) if context is None else context
+        heavy, size = self.house.specs[weights].heavy, self.house.bytes_for(weights, context)
+        resident = Residency(weights, context=context, footprint=size, heavy=heavy, op=self._next_op())
+        resident.turn("load", now)
+        self.house.residents[weights] = resident
+        self._actions.append(ev.Load(resident.op, weights, context))
+
+    def _unload_idle(self, residents: list[Residency], reason: str, now: float) -> None:
+        """Take out those that are idle, all at once, unless something is under way."""
+        if not self.house.is_changing():
+            for resident in residents:
+                if not self.inn.is_busy(resident.weights):
+                    self._unload(resident, reason, now)
+
+    def _unload(self, resident: Residency, reason: str, now: float, wanted_by: str | None = None) -> None:
+        resident.op, resident.wanted_by = self._next_op(), wanted_by
+        if reason == "recycle":
+            self.inn.recycled[resident.weights] = now
+            self.inn.coming_back[resident.weights] = resident.context
+        resident.turn("unload", now)
+        self._actions.append(ev.Unload(resident.op, resident.weights, reason, wanted_by))
+
+    def _grant(self, waiter: Waiter, weights: str, now: float) -> None:
+        self.line.leave(waiter.ticket.id)
+        self.leases.grant(Lease(waiter.ticket, weights, now))
+        resident = self.house.residents.get(weights)
+        context = self.house.specs[weights].context if weights in self.house.specs else 0
+        if resident is not None:
+            resident.started += 1
+            resident.used = now
+            context = resident.context
+        self._actions.append(ev.Grant(waiter.ticket.id, weights, context, tuple(waiter.passed)))
+
+    def _refuse(self, ticket: str, why: ev.Passed) -> None:
+        waiter = self.line.leave(ticket)
+        passed = tuple(waiter.passed) if waiter is not None else ()
+        self._actions.append(ev.Refuse(ticket, why.code, why.message, passed))
+
+    def _next_op(self) -> int:
+        self._ops += 1
+        return self._ops
+
+    def _twin(self) -> "Scheduler":
+        """A copy that may be stepped without anything happening."""
+        twin = Scheduler(self.rules)
+        twin.inn, twin._ops, twin._is_twin = self.inn.twin(), self._ops, True
+        return twin

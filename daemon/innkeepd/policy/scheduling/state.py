@@ -1,0 +1,109 @@
+"""Everything the scheduler knows: the house, who holds what, who waits, what is cooling, whether the memory is on hold.
+
+Facts and looks at them; nothing here decides. ``happenings`` changes the facts, ``scheduler`` decides.
+"""
+
+from copy import copy
+
+from innkeepd.policy.scheduling.events import Priority
+from innkeepd.policy.scheduling.lease import Leases
+from innkeepd.policy.scheduling.ledger import MemoryLedger
+from innkeepd.policy.scheduling.queue import Queue, Waiter, in_order
+from innkeepd.policy.scheduling.residency import Cooling, Residency
+from innkeepd.policy.scheduling.settings import SchedulerSettings
+
+
+class SchedulerState:
+    """The facts. Instants are seconds on the scheduler's clock; models are named by weights."""
+
+    def __init__(self, rules: SchedulerSettings) -> None:
+        self.rules = rules
+        self.house = MemoryLedger(heavy_limit=rules.heavy_limit)
+        self.line = Queue(rules.turn, rules.batch_turn)
+        self.leases = Leases()
+        self.cooling: dict[str, Cooling] = {}
+        self.held_until: float | None = None
+        self.held_since = 0.0
+        self.gone: dict[str, float] = {}
+        """When each model left memory by our doing: an older answer of ``/api/ps`` may still show it."""
+        self.is_closing = False
+        self.over_since: float | None = None
+        """Since when the growth of loaded models has been over the budget."""
+        self.recycled: dict[str, float] = {}
+        """When each model was last unloaded to be loaded anew."""
+        self.coming_back: dict[str, int] = {}
+        """Models that are unloaded to be loaded anew, and the context that they had."""
+
+    def obey(self, rules: SchedulerSettings) -> None:
+        """Take new rules."""
+        self.rules = rules
+        self.house.heavy_limit = rules.heavy_limit
+        self.line.obey(rules.turn, rules.batch_turn)
+
+    def twin(self) -> "SchedulerState":
+        """A copy to play with: whatever becomes of it, nothing happens here."""
+        twin = copy(self)
+        twin.house, twin.line, twin.leases = self.house.twin(), self.line.twin(), self.leases.twin()
+        twin.cooling, twin.gone = dict(self.cooling), dict(self.gone)
+        twin.recycled, twin.coming_back = dict(self.recycled), dict(self.coming_back)
+        return twin
+
+    def is_held_from(self, weights: str) -> bool:
+        """Whether the user's hold keeps this model from working; other machines go on."""
+        return self.held_until is not None and not self.house.is_remote(weights)
+
+    def has(self, waiter: Waiter) -> bool:
+        """Whether what it wants can work now."""
+        return self.house.has(waiter.wants, waiter.ticket.need)
+
+    def is_ready(self, weights: str, need: int, now: float) -> bool:
+        """Whether it can work now; a remote model that has just failed is left alone for a while."""
+        cooling = self.cooling.get(weights)
+        is_cooling = self.house.is_remote(weights) and cooling is not None and cooling.until > now
+        return self.house.has(weights, need) and not is_cooling
+
+    def is_busy(self, weights: str) -> bool:
+        """Whether it answers somebody (of ours) now."""
+        return self.leases.count(weights) > 0
+
+    def has_slot(self, weights: str) -> bool:
+        """Whether it may answer one more at once."""
+        return self.answering(weights) < self.house.slots(weights)
+
+    def answering(self, weights: str) -> int:
+        """How many requests it answers now; a remote engine counts all its models together."""
+        engine = self.house.engine(weights)
+        if not engine:
+            return self.leases.count(weights)
+        return sum(self.leases.count(spec.weights) for spec in self.house.specs.values() if spec.engine == engine)
+
+    def waiting_for(self, resident: Residency) -> list[Waiter]:
+        """Who would be served by this resident as it stands."""
+        return [w for w in self.line if w.wants == resident.weights and w.ticket.need <= resident.context]
+
+    def context_for(self, weights: str) -> int:
+        """The context to load with: its own, or what the most demanding waiter needs."""
+        needs = [w.ticket.need for w in self.line if w.wants == weights]
+        return self.house.context_for(weights, max(needs, default=0))
+
+    def idle_at(self, resident: Residency) -> float | None:
+        """When it has been idle for long enough to go, if nobody asks for it meanwhile; None: never."""
+        if self.rules.idle_unload is None or resident.weights in self.house.pins:
+            return None
+        return max(resident.used + self.rules.idle_unload, resident.session_until)
+
+    def bears_hold_until(self, waiter: Waiter) -> float:
+        """Until when it bears the hold that is on: its patience, else the rule's, from the later beginning."""
+        patience = self.rules.hold_wait if waiter.ticket.patience is None else waiter.ticket.patience
+        return max(waiter.asked, self.held_since) + patience
+
+    def dues(self, now: float) -> dict[tuple[str, Priority], float]:
+        """When each queue is due; a queue that is being served ages from now."""
+        serving = {(lease.weights, lease.ticket.priority) for lease in self.leases.all()}
+        return self.line.dues(now, lambda weights, priority: (weights, priority) in serving)
+
+    def ordered(self, now: float) -> list[Waiter]:
+        """The one order."""
+        if self.rules.order == "fifo":
+            return list(self.line)
+        return in_order(list(self.line), self.dues(now), now)

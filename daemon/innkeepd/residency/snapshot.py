@@ -1,0 +1,201 @@
+"""Copies of the house for readers: plain maps in the wire's words. Reading never changes anything."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from innkeepd.backends.ollama_proved import unproved
+from innkeepd.config.schema import Config
+from innkeepd.machine.runners import Runner
+from innkeepd.policy.memory.admission import SizedModel, judge, missing
+from innkeepd.policy.memory.budget import gib
+from innkeepd.policy.memory.context import asks, is_heavy, takes
+from innkeepd.policy.model import Model
+from innkeepd.policy.scheduling import events as ev
+from innkeepd.policy.scheduling.residency import LEAST_GROWTH, LOADING, Residency
+from innkeepd.residency.catalog import mlx_bytes
+from innkeepd.residency.supervisor import Supervisor
+
+MLX = "; MLX: Ollama does not obey num_ctx, and it grows with its conversations (the most seen so far counts)"
+
+
+def status(keeper: Supervisor, *, simulated: bool, selected: str | None) -> dict[str, Any]:
+    """Everything that ``status`` tells but for the daemon's own name, pid and uptime."""
+    house, now = keeper.scheduler.house, keeper.now()
+    seen, reading, counts = keeper.senses.observation, keeper.senses.reading, keeper.counts
+    waiting = [_waiter(keeper, place.ticket, now - place.asked) for place in keeper.places() if place.settled is None]
+    held = keeper.scheduler.held_until
+    return {
+        "backend": {
+            "url": keeper.backend.url,
+            "reachable": bool(seen and seen.reachable),
+            "version": seen.version if seen else None,
+            "simulated": simulated,
+        },
+        "memory": {
+            "total": (reading.total if reading else None) or 0,
+            "budget": house.budget,
+            "available": max(0, house.budget - house.used())
+            if house.free is None
+            else min(house.free, max(0, house.budget - house.used())),
+            "pressure": house.pressure,
+            "source": reading.source if reading else "not read yet",
+        },
+        "resident": [_resident(keeper, r) for r in house.residents.values() if r.is_resident],
+        "changing": [_changing(keeper, r, now) for r in house.residents.values() if not r.is_resident],
+        "waiting": waiting,
+        "oldest_wait": max((each["waited"] for each in waiting), default=None),
+        "selected": selected,
+        "held_until": None if held is None else keeper.wall(held),
+        "counters": {name: getattr(counts, name) for name in counts.__struct_fields__},
+        "awake": keeper.awake.reason,
+    }
+
+
+def _waiter(keeper: Supervisor, ticket: ev.Ticket, waited: float) -> dict[str, Any]:
+    wanted = next((waiter.wants for waiter in keeper.scheduler.line if waiter.ticket.id == ticket.id), ticket.chain[0])
+    return {
+        "id": ticket.id.partition(".")[0],
+        "model": keeper.name_of(wanted),
+        "priority": ticket.priority,
+        "waited": waited,
+    }
+
+
+def _resident(keeper: Supervisor, resident: Residency) -> dict[str, Any]:
+    return {
+        "name": keeper.name_of(resident.weights),
+        "weight": "heavy" if resident.heavy else "light",
+        "footprint": resident.footprint,
+        "process": resident.process,
+        "grown": resident.grown,
+        "on_cpu": resident.on_cpu,
+        "context": resident.context or None,
+        "leases": keeper.scheduler.leases.count(resident.weights),
+        "pinned": resident.weights in keeper.scheduler.house.pins,
+        "owned": resident.owned,
+        "since": keeper.wall(resident.since),
+        "expires": _leaves(keeper, resident),
+    }
+
+
+def _leaves(keeper: Supervisor, resident: Residency) -> float | None:
+    """When it leaves if nobody asks for it, by our idle time or by Ollama's, epoch seconds; None while it works."""
+    if keeper.scheduler.inn.is_busy(resident.weights):
+        return None
+    idle = keeper.scheduler.inn.idle_at(resident)
+    ends = [resident.expires, None if idle is None else keeper.wall(idle)]
+    return min((end for end in ends if end is not None), default=None)
+
+
+def _changing(keeper: Supervisor, resident: Residency, now: float) -> dict[str, Any]:
+    loading = resident.state == LOADING
+    spec = keeper.scheduler.house.specs.get(resident.weights)
+    began = keeper.porter.moving_since(resident.weights)
+    return {
+        "model": keeper.name_of(resident.weights),
+        "what": "loading" if loading else "unloading",
+        "elapsed": 0.0 if began is None else now - began,
+        "expected": None if spec is None else spec.load_s if loading else spec.unload_s,
+    }
+
+
+def models(keeper: Supervisor, config: Config) -> list[dict[str, Any]]:
+    """Every model that is pulled or that a role names, with its verdict now."""
+    pulled = keeper.catalog.models
+    named = dict.fromkeys(name for role in config.roles.values() for name in role.chain)
+    named |= dict.fromkeys(f"{backend.name}/{model}" for backend in config.backends for model in backend.models)
+    names = [*named, *(name for name in pulled if name not in named)]
+    return [_model(keeper, config, name, pulled.get(name)) for name in names]
+
+
+def warnings(keeper: Supervisor) -> list[str]:
+    """What a person should know of Ollama, its runners and the engines elsewhere, a sentence each."""
+    seen = keeper.senses.observation
+    told = [unproved(seen.version if seen else None), keeper.senses.blocked_by()]
+    split = [_split(keeper, r) for r in keeper.scheduler.house.residents.values()]
+    orphans = [left_behind(runner) for runner in keeper.senses.runners.orphans]
+    return [*(text for text in (*told, *split) if text), *orphans, *engines_away(keeper)]
+
+
+def left_behind(runner: Runner) -> str:
+    """A sentence about a runner whose Ollama is gone."""
+    size = "" if runner.total is None else f" and holds {gib(runner.total)}"
+    return f"{runner.name} (pid {runner.pid}) was left behind by an Ollama that was killed{size}: kill {runner.pid}"
+
+
+def _split(keeper: Supervisor, resident: Residency) -> str | None:
+    """A sentence about one of which a part runs on the CPU of a machine that has a GPU."""
+    if (resident.on_cpu or 0) < LEAST_GROWTH:
+        return None
+    name, size = keeper.name_of(resident.weights), gib(resident.on_cpu or 0)
+    return f"{name} runs partly on the CPU ({size} of it did not fit the GPU): it answers slowly"
+
+
+def engines_away(keeper: Supervisor) -> list[str]:
+    """What a person should know of models elsewhere that failed and are left alone for now."""
+    told = [_elsewhere(keeper, name) for name in keeper.scheduler.cooling]
+    return [each["reason"] for each in told if each["fit"] == "missing"]
+
+
+def _elsewhere(keeper: Supervisor, name: str) -> dict[str, str]:
+    cooling, now = keeper.scheduler.cooling.get(name), keeper.now()
+    if cooling is None or cooling.until <= now or not keeper.scheduler.house.is_remote(name):
+        return {"fit": "fits", "reason": "runs elsewhere: takes no memory of this machine"}
+    return {
+        "fit": "missing",
+        "reason": f"{keeper.name_of(name)} is not used for {cooling.until - now:.0f} s: {cooling.message}",
+    }
+
+
+def _roles(config: Config, name: str) -> list[str]:
+    return [role for role, said in config.roles.items() if name in said.chain]
+
+
+def _model(keeper: Supervisor, config: Config, name: str, model: Model | None) -> dict[str, Any]:
+    base = {"name": name, "roles": _roles(config, name), "size": 0, "parameters": 0, "quantization": "", "footprint": 0}
+    if config.backend_of(name) is not None:
+        return base | {"weight": "light"} | _elsewhere(keeper, name)
+    budget, house = keeper.catalog.budget, keeper.scheduler.house
+    if model is not None and model.host:
+        return base | {"parameters": model.parameters, "weight": "light"} | _cloud(keeper, model)
+    if model is None or budget is None:
+        fault = keeper.senses.observation.fault if keeper.senses.observation and not keeper.catalog.models else None
+        reason = f"can't be told: {fault}" if fault else missing(name).reason
+        return base | {"weight": "light", "fit": "missing", "reason": reason}
+    context = keeper.catalog.context_of(model.weights)
+    size = takes(model, context, keeper.catalog.policy, keeper.catalog.estimates.footprints)
+    if model.is_mlx:
+        size = mlx_bytes(model, keeper.catalog.estimates)
+    heavy = is_heavy(model, budget.bytes, keeper.catalog.policy)
+    verdict = judge(
+        SizedModel(name, model.weights, size, heavy, asks(model, context, keeper.catalog.policy)),
+        _guests(keeper, house.residents.values()),
+        budget,
+        keeper.senses.reading.free_now if keeper.senses.reading else None,
+        heavy_limit=house.heavy_limit,
+        most_loaded=house.most_loaded,
+    )
+    return base | {
+        "size": model.size,
+        "parameters": model.parameters,
+        "quantization": model.quantization,
+        "weight": "heavy" if heavy else "light",
+        "footprint": size,
+        "fit": verdict.fit,
+        "reason": verdict.reason + (MLX if model.is_mlx else ""),
+        "context": context,
+        "estimates": keeper.catalog.estimates.view(model.weights),
+    }
+
+
+def _cloud(keeper: Supervisor, model: Model) -> dict[str, str]:
+    found = _elsewhere(keeper, model.weights)
+    if found["fit"] == "missing":
+        return found
+    text = f"a cloud model: prompts go to {model.host}; it takes no memory of this machine and is never loaded here"
+    return {"fit": "fits", "reason": text}
+
+
+def _guests(keeper: Supervisor, residents: Iterable[Residency]) -> list[SizedModel]:
+    by_use = sorted(residents, key=lambda resident: resident.used)
+    return [SizedModel(keeper.name_of(r.weights), r.weights, r.footprint, r.heavy) for r in by_use]

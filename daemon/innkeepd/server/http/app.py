@@ -1,0 +1,279 @@
+"""The ASGI application: which path is answered by whom. What runs a model takes the same journey as the socket's."""
+
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
+
+import anyio
+import msgspec
+
+from innkeepd.backends.backend import BackendFault
+from innkeepd.chat.dispatch import Dispatcher
+from innkeepd.chat.types import Assignment, Completion, Progress, RequestFailed
+from innkeepd.config.schema import HttpConfig
+from innkeepd.policy.model import canonical
+from innkeepd.residency.supervisor import Supervisor
+from innkeepd.server.http.access import AccessGuard
+from innkeepd.server.http.admin import AdminProxy
+from innkeepd.server.http.context_alias import ContextAliases
+from innkeepd.server.http.errors import Api, HttpFault
+from innkeepd.server.http.model_list import ModelList
+from innkeepd.server.http.proxy import Proxy, empty_record, told_fault
+from innkeepd.server.http.request import ENDPOINTS, Endpoint, ModelRequest, read
+from innkeepd.server.http.response import CUT, FULL, ClientStuck, Message, Receive, Response, Send
+from innkeepd.server.http.virtual import VirtualModels
+from innkeepd.server.socket.bulk import FREE, TOO_MANY, is_bulky
+
+BODY_WITHIN = 30.0
+"""Seconds that a client may be silent in the middle of its body."""
+
+_ENCODE = msgspec.json.Encoder().encode
+_PREFLIGHT = [
+    (b"access-control-allow-methods", b"GET, HEAD, POST, DELETE, OPTIONS"),
+    (b"access-control-allow-headers", b"*, authorization, content-type"),
+    (b"access-control-max-age", b"600"),
+]
+
+Headers: TypeAlias = Mapping[bytes, bytes]
+Look: TypeAlias = Callable[[bytes], Awaitable[bytes]]
+
+
+class HttpApp:
+    """Answers HTTP. ``warn`` is told of our own faults."""
+
+    def __init__(
+        self, config: HttpConfig, journey: Dispatcher, keeper: Supervisor, *, warn: Callable[[str], object] = print
+    ) -> None:
+        self._journey = journey
+        self._keeper = keeper
+        self._warn = warn
+        self._max_body = config.max_body
+        self._guard = AccessGuard(config, hostname=socket.gethostname())
+        self._derived = ContextAliases()
+        self.virtual = VirtualModels(journey)
+        self.shelf = ModelList(keeper, self.virtual)
+        self._disk = AdminProxy(keeper, allowed=config.allow_admin)
+        self._looks: dict[str, Callable[[], Awaitable[bytes]]] = {
+            "/api/tags": self.shelf.tags,
+            "/api/ps": self.shelf.ps,
+            "/api/version": self.shelf.version,
+            "/v1/models": self.shelf.models,
+        }
+
+    def __repr__(self) -> str:
+        return f"<App {self._guard!r}>"
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one request; whoever leaves ends the work for it."""
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        path: str = scope["path"].rstrip("/") or "/"  # Ollama redirects from the one to the other
+        api: Api = _api_of(path)
+        origin = headers.get(b"origin")
+        is_ours = origin is not None and self._guard.is_our_origin(origin)
+        extra = (
+            [] if origin is None or not is_ours else [(b"access-control-allow-origin", origin), (b"vary", b"origin")]
+        )
+        extensions = scope.get("extensions") or {}
+        full, cut = extensions.get(FULL, _never), extensions.get(CUT, _never)
+        reply = Response(send, extra=extra, is_full=full, cut=cut, patience=self._journey.config.timeouts.stall)
+        try:
+            _refuse_doubles(scope["headers"], headers)
+            is_1_1 = scope.get("http_version", "1.1") == "1.1"
+            self._guard.check(headers, is_preflight=scope["method"] == "OPTIONS", needs_host=is_1_1)
+            await self._answer(scope["method"], path, headers, receive, reply)
+        except HttpFault as fault:
+            await reply.fault(api, fault)
+        except ClientStuck:
+            return
+        except Exception as error:  # noqa: BLE001 - our own fault: told, and the daemon lives on
+            self._warn(f"a fault of innkeepd itself at {path[:200]}: {error!r}")
+            if not reply.begun:
+                await reply.fault(api, HttpFault(500, f"a fault of innkeepd itself: {error!r}", "internal"))
+
+    async def _answer(self, method: str, path: str, headers: Headers, receive: Receive, reply: Response) -> None:
+        if method == "OPTIONS":
+            await reply.head(204, list(_PREFLIGHT))
+            await reply.end()
+            return
+        endpoint = ENDPOINTS.get(path)
+        if endpoint is not None and method == "POST":
+            await self._run(endpoint, await self._json(headers, receive), headers, receive, reply)
+        elif method in {"GET", "HEAD"} and path == "/":
+            await reply.whole(b"Ollama is running", content_type=b"text/plain; charset=utf-8")
+        elif method in {"GET", "HEAD"} and path in self._looks:
+            await reply.whole(await self._looks[path]())
+        elif method == "POST" and path == "/api/show":
+            await reply.whole(await self.shelf.show(await self._json(headers, receive)))
+        elif method == "GET" and path.startswith("/v1/models/"):
+            await reply.whole(await self.shelf.model(path.removeprefix("/v1/models/")))
+        elif self._disk.serves(method, path):
+            self._disk.refuse_unless_allowed(path)
+            await self._passed_through(method, path, await self._body(headers, receive), receive, reply)
+        elif endpoint is not None or path in self._looks or path == "/api/show":
+            raise HttpFault(405, "method not allowed")
+        else:
+            raise HttpFault(404, f"innkeep does not serve {path}")
+
+    # ---- running a model ----
+
+    async def _run(self, endpoint: Endpoint, data: bytes, headers: Headers, receive: Receive, reply: Response) -> None:
+        asked = read(endpoint, data)
+        known = self.virtual.find(asked.name)
+        if known is not None:
+            asked.is_virtual = True
+            asked.role = None if known == "auto" else known
+            if endpoint.kind == "embed":
+                raise HttpFault(400, f'"{asked.name}" does not support embeddings; name a model', "unsupported")
+        passing = Proxy(asked, reply, self._journey, self._derived)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_leave_with, receive, tasks.cancel_scope, passing)
+            if asked.is_promptless:
+                await self._bring(asked, headers, reply)
+            else:
+                if asked.stream:
+                    tasks.start_soon(_hold, passing, tasks.cancel_scope)
+                await self._pass(asked, passing, headers, reply)
+            tasks.cancel_scope.cancel()
+
+    async def _pass(self, asked: ModelRequest, passing: Proxy, headers: Headers, reply: Response) -> None:
+        try:
+            async with self._journey.begin(asked.wish(headers)) as request:
+                reply.identity = request.id
+                passing.request = request
+                await self._journey.serve(request, passing.work, passing.tell)
+                await passing.finish()
+        except ClientStuck:
+            return
+        except RecursionError:
+            await reply.fault(asked.api, HttpFault(400, "the body is nested too deeply", "bad_request"))
+        except RequestFailed as failure:
+            await passing.fail(failure)
+        except HttpFault as fault:
+            await reply.fault(asked.api, fault)
+        except Exception as error:  # noqa: BLE001 - our own fault: told, and the daemon lives on
+            self._warn(f"a fault of innkeepd itself at {asked.endpoint.path}: {error!r}")
+            await passing.fail(RequestFailed("internal", f"a fault of innkeepd itself: {error!r}"))
+
+    async def _bring(self, asked: ModelRequest, headers: Headers, reply: Response) -> None:
+        """A request without a prompt wants the model in memory, or out of it."""
+        try:
+            if asked.wants_it_out:
+                await self._take_out(asked)
+            else:
+                wish = msgspec.structs.replace(asked.wish(headers), kind="load", insist=not asked.is_virtual)
+                async with self._journey.begin(wish) as request:
+                    reply.identity = request.id
+                    await self._journey.serve(request, _nothing, _nobody)
+        except RequestFailed as failure:
+            await reply.fault(asked.api, told_fault(failure, asked))
+            return
+        except HttpFault as fault:
+            await reply.fault(asked.api, fault)
+            return
+        ended = {"done": True, "done_reason": "unload" if asked.wants_it_out else "load"}
+        await reply.whole(_ENCODE(empty_record(asked, asked.name) | ended))
+
+    async def _take_out(self, asked: ModelRequest) -> None:
+        if asked.is_virtual:
+            raise HttpFault(400, f"{asked.name} stands for several models; name the one to unload", "bad_request")
+        catalog = self._keeper.catalog
+        await self._keeper.senses.ready.wait()
+        if catalog.find(asked.name) is None:
+            await self._keeper.senses.refresh()
+        if catalog.find(asked.name) is None:
+            raise HttpFault(404, f"model '{asked.name}' not found", "unknown_model")
+        try:
+            await self._keeper.take_out((self._keeper.weights_of(canonical(asked.name)),))
+        except BackendFault as fault:
+            raise HttpFault(500, fault.message, fault.code) from None
+
+    # ---- passing through without a lease ----
+
+    async def _passed_through(self, method: str, path: str, body: bytes, receive: Receive, reply: Response) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_leave_with, receive, tasks.cancel_scope)
+            try:
+                await self._disk.pass_through(method, path, body, reply)
+            except HttpFault as fault:
+                await reply.fault("native", fault)
+            tasks.cancel_scope.cancel()
+
+    # ---- in ----
+
+    async def _json(self, headers: Headers, receive: Receive) -> bytes:
+        """A body that is to be decoded. Raises ``HttpFault`` 400 where that would hold everybody else up."""
+        data = await self._body(headers, receive)
+        if len(data) > FREE and await anyio.to_thread.run_sync(is_bulky, data, "json"):
+            raise HttpFault(400, TOO_MANY, "bad_request")
+        return data
+
+    async def _body(self, headers: Headers, receive: Receive) -> bytes:
+        """The whole body. Raises ``HttpFault`` 413 before it is read, where its length is told."""
+        length = headers.get(b"content-length", b"0").lstrip(b"0")
+        # 20 digits are more than any size has; int() itself refuses 4,300 of them.
+        if length.isdigit() and (len(length) > 20 or int(length) > self._max_body):
+            raise _too_large(self._max_body)
+        parts: list[bytes] = []
+        size, more = 0, True
+        while more:
+            try:
+                with anyio.fail_after(BODY_WITHIN):
+                    message = await receive()
+            except TimeoutError:
+                raise HttpFault(408, f"the body stopped for {BODY_WITHIN:g} s", "bad_request") from None
+            if message["type"] == "http.disconnect":
+                raise HttpFault(400, "the client left", "cancelled")
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > self._max_body:
+                raise _too_large(self._max_body)
+            more = message.get("more_body", False)
+        return b"".join(parts)
+
+
+async def _hold(passing: Proxy, scope: anyio.CancelScope) -> None:
+    """Give signs of life; a client that reads none of them has gone."""
+    try:
+        await passing.hold()
+    except ClientStuck:
+        scope.cancel()
+
+
+def _refuse_doubles(pairs: list[tuple[bytes, bytes]], headers: Headers) -> None:
+    """A request is judged by one ``Host``, one ``Origin`` and one token. Raises ``HttpFault`` 400 for two of one."""
+    if len(headers) < len(pairs):
+        names = [name for name, _ in pairs]
+        for name in (b"host", b"origin", b"authorization", b"x-api-key", b"sec-fetch-site"):
+            if names.count(name) > 1:
+                raise HttpFault(400, f"two {name.decode()} headers; one is the most", "bad_request")
+
+
+async def _leave_with(receive: Receive, scope: anyio.CancelScope, passing: Proxy | None = None) -> None:
+    """End the work when its client has gone; what is done behind a whole answer goes on."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    if passing is None or not passing.is_ended:
+        scope.cancel()
+
+
+async def _nothing(_lease: Assignment) -> Completion:
+    return Completion()
+
+
+async def _nobody(_told: Progress) -> None:
+    """A load is not told about: it streams nothing."""
+
+
+def _never() -> bool:
+    return False
+
+
+def _too_large(limit: int) -> HttpFault:
+    return HttpFault(413, f"the body is larger than {limit} bytes, see [http] max_body", "bad_request")
+
+
+def _api_of(path: str) -> Api:
+    endpoint = ENDPOINTS.get(path)
+    if endpoint is not None:
+        return endpoint.api
+    return "openai" if path.startswith("/v1/") else "native"

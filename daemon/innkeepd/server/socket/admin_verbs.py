@@ -1,0 +1,270 @@
+"""The verbs that look at the house or change it: a method each; ``verbs`` tells which is which."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+from msgspec import convert
+
+from innkeep import wire
+from innkeepd import __version__
+from innkeepd.backends.backend import BackendFault
+from innkeepd.chat.dispatch import Dispatcher
+from innkeepd.chat.types import Assignment, ChatSpec, Completion, RequestFailed
+from innkeepd.config.schema import Config
+from innkeepd.policy.scheduling import events as ev
+from innkeepd.residency import snapshot
+from innkeepd.residency.supervisor import Supervisor
+from innkeepd.server.socket.chat_verbs import ChatVerbs, teller
+from innkeepd.server.socket.demand import bounded
+from innkeepd.server.socket.session import Session, Verb
+from innkeepd.store.settings import State
+
+MOST_UNTOLD = 4 * 2**20
+"""Bytes that a connection may leave unread before its watches end."""
+MOST_RECORDS = 1000
+"""Decision records in one answer."""
+
+
+class AdminVerbs:
+    """Everything but ``chat`` and ``embed``. ``stop`` is called with the drain's seconds."""
+
+    def __init__(
+        self, keeper: Supervisor, journey: Dispatcher, state: State, *, simulated: bool, stop: Callable[[float], None]
+    ) -> None:
+        self._keeper = keeper
+        self._journey = journey
+        self._state = state
+        self._simulated = simulated
+        self._stop = stop
+        self._began = keeper.now()
+        self._talk = ChatVerbs(journey)
+        self.notes: list[str] = []
+        """What a person should know for as long as this daemon lives."""
+
+    @property
+    def _config(self) -> Config:
+        return self._journey.config
+
+    # ---- looks ----
+
+    async def hello(self, session: Session, asked: wire.Hello) -> None:
+        """Introductions."""
+        if asked.protocol > wire.PROTOCOL:
+            text = f"this innkeepd speaks protocol {wire.PROTOCOL}, not {asked.protocol}; update innkeep's daemon"
+            raise RequestFailed("unsupported_protocol", text, {"protocol": wire.PROTOCOL})
+        session.client = bounded(asked.client)
+        session.send(wire.Welcome(id=asked.id, protocol=wire.PROTOCOL, daemon=__version__, pid=os.getpid()))
+
+    async def status(self, session: Session, asked: wire.StatusAsk) -> None:
+        """One snapshot."""
+        session.send(self._status(asked.id))
+
+    def _status(self, identity: int) -> wire.Status:
+        found = snapshot.status(self._keeper, simulated=self._simulated, selected=self._journey.signpost.selected)
+        found |= {
+            "type": "status",
+            "id": identity,
+            "protocol": wire.PROTOCOL,
+            "daemon": __version__,
+            "pid": os.getpid(),
+        }
+        found |= {"uptime": self._keeper.now() - self._began, "warnings": self._warnings()}
+        return convert(found, wire.Status)
+
+    def _warnings(self) -> list[str]:
+        return [*self.notes, *self._state.warnings(), *snapshot.warnings(self._keeper)]
+
+    async def watch(self, session: Session, asked: wire.Watch) -> None:
+        """A snapshot, then every event, until it is cancelled or its peer has left too much unread."""
+        scope = anyio.CancelScope()
+
+        def hear(kind: str, what: str, data: dict[str, Any]) -> None:
+            if scope.cancel_called:
+                return
+            if session.untold > MOST_UNTOLD:
+                scope.cancel()
+            elif asked.kinds is None or kind in asked.kinds:
+                at = self._keeper.wall(self._keeper.now())
+                session.send(
+                    convert(
+                        {"type": "event", "id": asked.id, "kind": kind, "at": at, "what": what, "data": data},
+                        wire.Event,
+                    )
+                )
+
+        session.send(self._status(asked.id))
+        self._keeper.on_event.append(hear)
+        try:
+            with scope:
+                await anyio.sleep_forever()
+        finally:
+            self._keeper.on_event.remove(hear)
+        raise RequestFailed("queue_full", f"more than {MOST_UNTOLD:,} bytes of events were left unread; watch again")
+
+    async def models(self, session: Session, asked: wire.ModelsAsk) -> None:
+        """Every model, after a fresh look at what is pulled."""
+        await self._keeper.senses.refresh()
+        await self._keeper.senses.ready.wait()
+        found = convert(snapshot.models(self._keeper, self._config), list[wire.ModelState])
+        session.send(wire.Models(id=asked.id, models=found, selected=self._journey.signpost.selected))
+
+    async def route(self, session: Session, asked: wire.RouteAsk) -> None:
+        """Where a prompt would go; nothing is loaded."""
+        turns = [message.content for message in asked.messages or [] if message.role == "user"]
+        wish = ChatSpec(turns=tuple(turns) if asked.text is None else (asked.text,), session=asked.session)
+        way = self._journey.signpost.route(wish, remember=False)
+        names = [candidate.name for candidate in way.candidates]
+        session.send(
+            wire.RouteReply(
+                id=asked.id,
+                role=way.role,
+                confidence=way.confidence,
+                model=self._journey.signpost.would_take(way),
+                candidates=names,
+                reason=way.reason,
+            )
+        )
+
+    async def history(self, session: Session, asked: wire.HistoryAsk) -> None:
+        """Decision records."""
+        # Looked up only once there is room: a thousand unread answers must not wait in memory.
+        async with session.looking_up:
+            await session.room()
+            limit = min(asked.limit, MOST_RECORDS)
+            found = await (self._state.find(asked.request[:256]) if asked.request else self._state.recent(limit))
+        session.send(wire.History(id=asked.id, records=found))
+
+    # ---- changes ----
+
+    async def cancel(self, session: Session, asked: wire.Cancel) -> None:
+        """End an open request of the same connection."""
+        session.send(wire.Cancelled(id=asked.id, target=asked.target, found=session.cancel(asked.target)))
+
+    async def select(self, session: Session, asked: wire.Select) -> None:
+        """Send chats to one model, or no longer."""
+        name = None if asked.model is None else await self._known(asked.model)
+        self._journey.signpost.select(name, asked.role)
+        self._state.put_selection(self._journey.signpost.selected, self._journey.signpost.selected_roles)
+        warning = await self._state.written()
+        session.send(wire.Selected(id=asked.id, model=name, role=asked.role, warning=warning))
+
+    async def load(self, session: Session, asked: wire.Load) -> None:
+        """A lease that is given back at once."""
+        began = anyio.current_time()
+        wish = ChatSpec(kind="load", model=bounded(asked.model), client=session.client, insist=True)
+        async with self._journey.begin(wish) as request:
+
+            async def nothing(lease: Assignment) -> Completion:
+                if lease.candidate.engine is None:
+                    await self._keeper.senses.insist()
+                return Completion()
+
+            await self._journey.serve(request, nothing, teller(session, asked.id, waiting=False))
+            session.send(
+                wire.Loaded(id=asked.id, model=request.model or asked.model, took=anyio.current_time() - began)
+            )
+
+    async def unload(self, session: Session, asked: wire.Unload) -> None:
+        """Once its answers have ended; proved."""
+        keeper, began = self._keeper, anyio.current_time()
+        if asked.all:
+            leaving, name = tuple(keeper.scheduler.house.residents), None
+        else:
+            name = await self._known(asked.model or "")
+            leaving = (keeper.weights_of(name),)
+        await keeper.take_out(leaving)
+        session.send(wire.Unloaded(id=asked.id, model=name, took=anyio.current_time() - began))
+
+    async def pin(self, session: Session, asked: wire.Pin) -> None:
+        """Keep a model in memory."""
+        name = await self._known(asked.model)
+        self._keeper.pin(name)
+        self._state.put_pins(self._keeper.pins)
+        warning = await self._state.written()
+        session.send(wire.Pinned(id=asked.id, model=name, warning=warning))
+
+    async def unpin(self, session: Session, asked: wire.Unpin) -> None:
+        """No longer. A pinned model that is not pulled any more can be unpinned; a name that is neither is a slip."""
+        candidate = self._keeper.catalog.candidate(bounded(asked.model))
+        name = candidate.name
+        known = name in self._keeper.pins or self._keeper.catalog.is_known(candidate)
+        if not known and await self._keeper.senses.refresh():
+            name = await self._known(name)
+        self._keeper.pin(name, pinned=False)
+        self._state.put_pins(self._keeper.pins)
+        warning = await self._state.written()
+        session.send(wire.Unpinned(id=asked.id, model=name, warning=warning))
+
+    async def hold(self, session: Session, asked: wire.Hold) -> None:
+        """Give the memory back for a while."""
+        until = await self._keeper.hold(asked.seconds, drain=self._config.timeouts.drain)
+        session.send(wire.Held(id=asked.id, until=self._keeper.wall(until)))
+
+    async def resume(self, session: Session, asked: wire.Resume) -> None:
+        """End a hold."""
+        self._keeper.post(ev.HoldEnded())
+        session.send(wire.Resumed(id=asked.id))
+
+    async def feedback(self, session: Session, asked: wire.Feedback) -> None:
+        """Keep what the role should have been."""
+        found = await self._state.find(asked.request)
+        if not found:
+            raise RequestFailed("bad_request", f"no request {asked.request} is in the history", {"field": "request"})
+        self._state.put_feedback(found[0]["id"], asked.role)
+        warning = await self._state.written()
+        session.send(wire.Noted(id=asked.id, request=found[0]["id"], warning=warning))
+
+    async def shutdown(self, session: Session, asked: wire.Shutdown) -> None:
+        """Drain and leave."""
+        drain = self._config.timeouts.drain if asked.drain is None else asked.drain
+        session.send(wire.Stopping(id=asked.id, drain=drain))
+        # With nothing to drain the daemon is gone before the next turn of the event loop; a cancel comes too late.
+        with anyio.move_on_after(1.0, shield=True):
+            await session.told()
+        self._stop(drain)
+
+    async def _known(self, name: str) -> str:
+        """The canonical name of a model that is pulled or lives elsewhere; looks once more before it refuses."""
+        candidate = self._keeper.catalog.candidate(bounded(name))
+        if not self._keeper.catalog.is_known(candidate) and not await self._keeper.senses.refresh():
+            raise RequestFailed("backend_unreachable", f"Ollama does not answer at {self._keeper.backend.url}")
+        if not self._keeper.catalog.is_known(candidate):
+            raise RequestFailed("unknown_model", self._keeper.catalog.how_to_get(candidate))
+        return candidate.name
+
+    def verbs(self) -> dict[type, Verb]:
+        """Which method answers which request."""
+        return {
+            wire.Hello: self._verb(self.hello),
+            wire.Chat: self._verb(self._talk.chat),
+            wire.Embed: self._verb(self._talk.embed),
+            wire.RouteAsk: self._verb(self.route),
+            wire.Cancel: self._verb(self.cancel),
+            wire.StatusAsk: self._verb(self.status),
+            wire.Watch: self._verb(self.watch),
+            wire.ModelsAsk: self._verb(self.models),
+            wire.Select: self._verb(self.select),
+            wire.Load: self._verb(self.load),
+            wire.Unload: self._verb(self.unload),
+            wire.Pin: self._verb(self.pin),
+            wire.Unpin: self._verb(self.unpin),
+            wire.Hold: self._verb(self.hold),
+            wire.Resume: self._verb(self.resume),
+            wire.HistoryAsk: self._verb(self.history),
+            wire.Feedback: self._verb(self.feedback),
+            wire.Shutdown: self._verb(self.shutdown),
+        }
+
+    @staticmethod
+    def _verb(method: Any) -> Verb:
+        """A backend's fault outside a chat is told like any other failure."""
+
+        async def verb(session: Session, asked: Any) -> None:
+            try:
+                await method(session, asked)
+            except BackendFault as fault:
+                raise RequestFailed(fault.code, fault.message) from None
+
+        return verb

@@ -1,0 +1,211 @@
+"""The verbs that run a model, as the socket speaks them: ``chat`` and ``embed``."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from msgspec import to_builtins
+
+from innkeep import wire
+from innkeepd.backends.backend import Ask, BackendFault, Finish, Piece
+from innkeepd.chat.dispatch import Dispatcher
+from innkeepd.chat.request import Request
+from innkeepd.chat.types import Assignment, ChatSpec, Completion, OnProgress, Progress
+from innkeepd.policy.fallback import estimate_tokens
+from innkeepd.server.socket.demand import bounded, needs_of, turns_of
+from innkeepd.server.socket.session import Session
+
+
+def spec_of(chat: wire.Chat, client: str) -> ChatSpec:
+    """A chat as the journey takes it."""
+    return ChatSpec(
+        turns=turns_of((message.role, message.content) for message in chat.messages),
+        prompt_tokens=estimate_tokens("".join(message.content for message in chat.messages)),
+        model=None if chat.model is None else bounded(chat.model),
+        fallbacks=tuple(map(bounded, chat.fallbacks or ())),
+        role=chat.role,
+        priority=chat.priority,
+        patience=chat.patience,
+        deadline=chat.deadline,
+        session=None if chat.session is None else bounded(chat.session),
+        last=chat.last,
+        client=client,
+        needs=needs_of(tools=chat.tools, think=chat.think, images=any(message.images for message in chat.messages)),
+        tools=tuple(_called(chat.messages)),
+    )
+
+
+def _called(messages: Iterable[wire.Message]) -> Iterator[str]:
+    """The names of the tools that the assistant called."""
+    for message in messages:
+        for call in message.tool_calls or ():
+            function = call.get("function")
+            name = function.get("name") if isinstance(function, dict) else None
+            if isinstance(name, str):
+                yield name
+
+
+class ChatVerbs:
+    """Answers chats and embeddings on a session."""
+
+    def __init__(self, journey: Dispatcher) -> None:
+        self._journey = journey
+
+    async def chat(self, session: Session, chat: wire.Chat) -> None:
+        """One chat's journey, told as ``routed``, ``waiting``, ``loading``, ``started``, ``delta`` and ``done``."""
+        async with self._journey.begin(spec_of(chat, session.client)) as request:
+            way = request.direction
+            session.send(
+                wire.Routed(
+                    id=chat.id,
+                    request=request.id,
+                    role=way.role,
+                    confidence=way.confidence,
+                    model=self._journey.signpost.would_take(way),
+                    candidates=[candidate.name for candidate in way.candidates],
+                    reason=way.reason,
+                ),
+                soon=False,
+            )
+            answer = _Answer(session, chat, request)
+            result = await self._journey.serve(request, answer.work, teller(session, chat.id))
+            session.send(answer.done(result))
+
+    async def embed(self, session: Session, embed: wire.Embed) -> None:
+        """Vectors, by the same journey."""
+        texts = [embed.input] if isinstance(embed.input, str) else embed.input
+        tokens = sum(estimate_tokens(text) for text in texts)
+        wish = ChatSpec(kind="embed", model=bounded(embed.model), client=session.client, prompt_tokens=tokens)
+        async with self._journey.begin(wish) as request:
+            found: list[list[float]] = []
+
+            async def work(lease: Assignment) -> Completion:
+                found[:] = await lease.backend.embed(
+                    lease.model, texts, context=lease.context, keep_alive=lease.keep_alive
+                )
+                lease.pace.went_on()
+                return Completion(prompt_tokens=tokens)
+
+            await self._journey.serve(request, work, say_nothing)
+            session.send(wire.Embeddings(id=embed.id, model=request.model or embed.model, embeddings=found))
+
+
+async def say_nothing(_told: Progress) -> None:
+    """For requests whose protocol knows no progress."""
+
+
+def teller(session: Session, identity: int, *, waiting: bool = True) -> OnProgress:
+    """Tells a waiting request's news on the socket; without ``waiting`` only of loads, as ``load`` wants it."""
+
+    async def tell(told: Progress) -> None:
+        if told.kind == "loading":
+            session.send(
+                wire.Loading(
+                    id=identity,
+                    model=told.model,
+                    unloading=list(told.unloading),
+                    elapsed=round(told.elapsed, 3),
+                    expected=told.expected,
+                )
+            )
+        elif waiting:
+            session.send(
+                wire.Waiting(
+                    id=identity,
+                    model=told.model,
+                    position=told.position,
+                    ahead=told.ahead,
+                    resident=list(told.resident),
+                    expected=told.expected,
+                    reason=told.reason,
+                    until=told.until,
+                )
+            )
+
+    return tell
+
+
+class _Answer:
+    """One chat's answer: pieces out as deltas, or kept where the client wants it whole."""
+
+    def __init__(self, session: Session, chat: wire.Chat, request: Request) -> None:
+        self._session = session
+        self._chat = chat
+        self._request = request
+        self._text: list[str] = []
+        self._thinking: list[str] = []
+        self._calls: list[dict[str, Any]] = []
+
+    async def work(self, lease: Assignment) -> Completion:
+        """Stream from the engine; raises ``BackendFault`` for whatever goes wrong there."""
+        chat, session, pace = self._chat, self._session, lease.pace
+        after = wire.Failed(*lease.after) if lease.after else None
+        session.send(
+            wire.Started(id=chat.id, model=lease.candidate.name, attempt=lease.attempt, after=after), soon=False
+        )
+        extra = {"tools": chat.tools, "format": chat.format, "think": chat.think}
+        ask = Ask(
+            lease.model,
+            [to_builtins(message) for message in chat.messages],
+            lease.context,
+            lease.keep_alive,
+            chat.options,
+            {key: value for key, value in extra.items() if value is not None},
+        )
+        async with lease.backend.chat(ask) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, Finish):
+                    return _result(piece)
+                is_first = pace.first_token is None
+                pace.went_on()
+                if chat.stream:
+                    session.send(
+                        wire.Delta(id=chat.id, text=piece.text, thinking=piece.thinking, tool_calls=piece.tool_calls)
+                    )
+                    if is_first:
+                        session.flush()
+                    elif session.is_full:
+                        pace.pause()
+                        await session.room()
+                        pace.went_on()
+                else:
+                    self._keep(piece)
+        raise BackendFault("backend_error", "the answer ended without its end")
+
+    def _keep(self, piece: Piece) -> None:
+        if piece.text is not None:
+            self._text.append(piece.text)
+        if piece.thinking is not None:
+            self._thinking.append(piece.thinking)
+        self._calls += piece.tool_calls or []
+
+    def done(self, result: Completion) -> wire.Done:
+        """The last message."""
+        request, chat = self._request, self._chat
+        whole = not chat.stream
+        return wire.Done(
+            id=chat.id,
+            model=request.model or "",
+            role=request.direction.role,
+            finish_reason=result.finish_reason,
+            usage=wire.Usage(result.prompt_tokens, result.completion_tokens),
+            timings=wire.Timings(
+                queued=request.queued,
+                swap=request.swap,
+                first_token=request.first_token,
+                total=request.total,
+                tokens_per_second=request.tokens_per_second,
+            ),
+            attempts=[
+                wire.AttemptRecord(each.model, each.outcome, each.code, each.seconds, each.message)
+                for each in request.attempts.tried
+            ],
+            text="".join(self._text) if whole else None,
+            thinking="".join(self._thinking) or None if whole else None,
+            tool_calls=self._calls or None if whole else None,
+        )
+
+
+def _result(finish: Finish) -> Completion:
+    return Completion(
+        finish.reason, finish.prompt_tokens, finish.completion_tokens, finish.prefill_seconds, finish.decode_seconds
+    )

@@ -1,0 +1,200 @@
+"""One connection on the control socket: bytes in, requests started, replies out in the peer's dialect.
+
+Each request is a task; leaving the connection cancels them all. Replies are put into the ``Writer`` at once and without
+waiting; only who produces much (an answer's pieces) waits for room: a slow reader stops its own model and nobody else.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Literal, TypeAlias
+
+import anyio
+from anyio.abc import ByteStream, TaskGroup
+
+from innkeep import wire
+from innkeep.errors import InnkeepError, from_code
+from innkeep.framing import Dialect, Framer, decode_request, encode, ends_connection, error_reply
+from innkeepd.chat.types import RequestFailed
+from innkeepd.server.socket.bulk import FREE, TOO_MANY, is_bulky
+from innkeepd.server.socket.reader import Reader
+from innkeepd.server.socket.writer import Writer
+
+MOST_OPEN = 1024
+"""Requests that may be open on one connection."""
+MID_FRAME = 30.0
+"""Seconds that a peer may be silent in the middle of a frame."""
+STUCK = 60.0
+"""Seconds that a peer may leave what it is told unread."""
+DESERTED_EVERY = 0.25
+"""Seconds between two looks whether a peer that asks no more is still there for its answers."""
+
+Verb: TypeAlias = Callable[["Session", Any], Awaitable[None]]
+
+
+class Session:
+    """A connection and its open requests."""
+
+    def __init__(self, stream: ByteStream, verbs: Mapping[type, Verb], *, stuck: float = STUCK) -> None:
+        self.client = ""
+        self.looking_up = anyio.Lock()
+        """For verbs whose answers are large: one at a time."""
+        self._stream = stream
+        self._verbs = verbs
+        self._framer = Framer()
+        self._open: dict[int, anyio.CancelScope] = {}
+        self._ended = anyio.Event()
+        self._ear = Reader(stream)
+        self._outbox = Writer(stream, stuck=stuck)
+
+    def __repr__(self) -> str:
+        return f"<Session {self.client or 'unnamed'}, {len(self._open)} open>"
+
+    @property
+    def dialect(self) -> Dialect:
+        """How we answer; lines until the peer has said anything that we understand."""
+        return self._framer.dialect or "lines"
+
+    async def run(self) -> None:
+        """Serve until the peer leaves; its open requests are cancelled then, but for answers to a half-closed peer."""
+        try:
+            async with anyio.create_task_group() as tasks:
+                self._outbox.start(tasks, tasks.cancel_scope)
+                try:
+                    await self._read(tasks)
+                    await self._finish_answers()
+                    await self._outbox.drained()
+                finally:
+                    await self._outbox.finish()
+                tasks.cancel_scope.cancel()
+        finally:
+            self._ear.close()
+            await self._outbox.aclose()
+
+    async def _read(self, tasks: TaskGroup) -> None:
+        """Take requests until the peer asks no more; broken framing or a peer that is gone ends what is open."""
+        try:
+            while (data := await self._receive()) is not None:
+                for body in self._framer.feed(data):
+                    await self._take(body, tasks)
+            for body in self._framer.end():
+                await self._take(body, tasks)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            self._leave()
+        except TimeoutError:
+            self._refuse(from_code("bad_message", f"silent for {MID_FRAME:g} s in the middle of a message"))
+            self._leave()
+        except InnkeepError as fault:
+            self._refuse(fault)
+            self._leave()
+
+    async def _receive(self) -> bytes | None:
+        """The next bytes; None at the end of input. Raises ``TimeoutError`` in the middle of a frame."""
+        await self._outbox.ebb()
+        try:
+            if not self._framer.mid_frame:
+                return await self._ear.hear()
+            with anyio.fail_after(MID_FRAME):
+                return await self._ear.hear()
+        except anyio.EndOfStream:
+            return None
+
+    async def _take(self, body: bytes, tasks: TaskGroup) -> None:
+        if len(body) > FREE:
+            form: Literal["json", "msgpack"] = "msgpack" if self.dialect == "frames" else "json"
+            if await anyio.to_thread.run_sync(is_bulky, body, form):
+                raise from_code("bad_message", TOO_MANY)
+        try:
+            request = decode_request(body, self.dialect)
+        except InnkeepError as fault:
+            if ends_connection(fault):
+                raise
+            self._refuse(fault)
+            return
+        if request.id in self._open:
+            text = f"id {request.id} is still open on this connection; choose another"
+            self.send(wire.Error(id=request.id, code="bad_request", message=text, detail={"field": "id"}))
+            return
+        if len(self._open) >= MOST_OPEN:
+            text = f"{MOST_OPEN} requests are open on this connection; wait for some of them to end"
+            self.send(wire.Error(id=request.id, code="queue_full", message=text, retryable=True))
+            return
+        self._open[request.id] = anyio.CancelScope()
+        tasks.start_soon(self._serve, request)
+
+    async def _serve(self, request: wire.Request) -> None:
+        scope = self._open[request.id]
+        with scope:
+            try:
+                await self._verbs[type(request)](self, request)
+            except RequestFailed as failure:
+                error = from_code(failure.code, failure.message, failure.detail)
+                self.send(
+                    wire.Error(
+                        id=request.id,
+                        code=failure.code,
+                        message=failure.message,
+                        retryable=error.retryable,
+                        detail=failure.detail,
+                    )
+                )
+            except Exception as error:  # noqa: BLE001
+                self.send(wire.Error(id=request.id, code="internal", message=f"a fault of innkeepd itself: {error!r}"))
+        if scope.cancelled_caught:
+            self.send(wire.Error(id=request.id, code="cancelled", message="the request was cancelled"))
+        self._open.pop(request.id, None)
+        self._ended.set()
+
+    def cancel(self, target: int) -> bool:
+        """End an open request of this connection; whether there was one."""
+        scope = self._open.get(target)
+        if scope is not None:
+            scope.cancel()
+        return scope is not None
+
+    # ---- out ----
+
+    def send(self, reply: wire.Reply, *, soon: bool = True) -> None:
+        """Tell, without waiting; news of no hurry may be told with what comes next."""
+        try:
+            self._outbox.put(encode(reply, self.dialect), soon=soon)
+        except InnkeepError as fault:
+            self._outbox.put(encode(error_reply(fault), self.dialect))
+
+    def flush(self) -> None:
+        """Let what was told go out before anything else is done."""
+        self._outbox.flush()
+
+    async def room(self) -> None:
+        """Wait until the peer has read enough of what it was told."""
+        await self._outbox.room()
+
+    async def told(self) -> None:
+        """Wait until everything is on its way, or the peer is gone."""
+        await self._outbox.drained()
+
+    @property
+    def untold(self) -> int:
+        """Bytes that the peer has yet to read."""
+        return self._outbox.kept
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the peer has much left to read."""
+        return self._outbox.is_full
+
+    def _refuse(self, fault: InnkeepError) -> None:
+        self.send(error_reply(fault))
+
+    # ---- the end ----
+
+    def _leave(self) -> None:
+        for scope in list(self._open.values()):
+            scope.cancel()
+
+    async def _finish_answers(self) -> None:
+        """Half-closing is no cancel: what was asked is still answered, unless the peer has left altogether."""
+        while self._open:
+            if self._outbox.is_deserted():
+                self._leave()
+            self._ended = anyio.Event()
+            with anyio.move_on_after(DESERTED_EVERY):
+                await self._ended.wait()

@@ -1,0 +1,42 @@
+"""Where wishes are pointed to."""
+
+import anyio
+import pytest
+
+from innkeepd.chat.target import SESSIONS
+from innkeepd.chat.types import ChatSpec
+from support.house import DEEPSEEK, LLAMA8, LLAMA70, QWEN, mock_clock, open_house
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend():
+    return mock_clock()
+
+
+async def test_the_way_of_a_wish():
+    async with open_house() as house:
+        await anyio.sleep(1)
+        journey = house.rooms.journey
+        named = journey.signpost.route(ChatSpec(model="deepseek-r1:32b", fallbacks=("llama3.1:8b", "deepseek-r1:32b")))
+        assert [each.name for each in named.candidates] == [DEEPSEEK, LLAMA8]
+        assert (named.role, named.confidence) == ("reasoning", 1.0)
+        assert journey.signpost.route(ChatSpec(model=LLAMA8)).role == "general"
+        assert journey.signpost.route(ChatSpec(role="coding", turns=("why?",))).reason == "the request names the role"
+        journey.signpost.select(LLAMA8)
+        selected = journey.signpost.route(ChatSpec(turns=("debug this function",)))
+        assert [each.name for each in selected.candidates] == [LLAMA8, QWEN, DEEPSEEK, LLAMA70]
+        assert f"{LLAMA8} is selected" in selected.reason
+
+
+async def test_the_roles_of_few_sessions_are_remembered():
+    async with open_house() as house:
+        journey = house.rooms.journey
+        journey.signpost.route(ChatSpec(turns=("debug this function",), session="first"))
+        for number in range(SESSIONS):
+            journey.signpost.route(ChatSpec(turns=("hi",), session=str(number)))
+        assert len(journey.signpost._sessions) == SESSIONS
+        assert "first" not in journey.signpost._sessions
+        journey.signpost.route(ChatSpec(turns=("hi",), session="asked only"), remember=False)
+        assert "asked only" not in journey.signpost._sessions

@@ -1,0 +1,30 @@
+from innkeepd.config.command import main
+from innkeepd.config.load import load
+
+
+def test_check_path_and_show(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("INNKEEP_HOME", str(tmp_path))
+    monkeypatch.delenv("INNKEEP_CONFIG", raising=False)
+    file = tmp_path / "config.toml"
+    file.write_text("[timeouts]\nstall = 7\n")
+    assert main(["path"]) == 0
+    assert capsys.readouterr().out == f"{file}\n"
+    assert main(["show"]) == 0
+    shown = capsys.readouterr().out
+    assert "stall" in shown
+    assert main(["check"]) == 0
+    assert str(file) in capsys.readouterr().out
+    again = tmp_path / "again.toml"
+    again.write_text(shown)
+    assert load(again, {}).timeouts.stall == 7.0
+
+
+def test_a_wrong_file_is_one_line_and_78(tmp_path, capsys):
+    file = tmp_path / "config.toml"
+    file.write_text("[timeouts]\nstal = 7\n")
+    for verb in ("check", "show"):
+        assert main([verb, "--config", str(file)]) == 78
+        told = capsys.readouterr()
+        assert told.out == ""
+        assert len(told.err.splitlines()) == 1
+        assert "timeouts.stal" in told.err

@@ -1,0 +1,232 @@
+from contextlib import asynccontextmanager
+from itertools import pairwise
+
+import anyio
+import pytest
+from trio.testing import MockClock
+
+from innkeepd.backends.backend import Running
+from innkeepd.backends.http import Unreachable
+from innkeepd.backends.ollama import OllamaBackend
+from innkeepd.residency.watch import ALIVE_WITHIN, ANSWER_WITHIN, AWAKE, IDLE, QUICK, VERSION_EVERY, Observation, Watch
+from support.scripted import ScriptedTransport
+
+pytestmark = pytest.mark.anyio
+
+GONE = Unreachable("connection refused")
+
+
+@pytest.fixture
+def anyio_backend():
+    return "trio", {"clock": MockClock(autojump_threshold=0)}
+
+
+class House:
+    """A watch on a scripted Ollama, with what it reported and when."""
+
+    def __init__(self, ps="ps_after_unload", version="version"):
+        self.transport = ScriptedTransport({"/api/ps": ps, "/api/version": version})
+        self.reports = []
+        self.watch = Watch(OllamaBackend(self.transport), self.reports.append)
+
+    def says(self, ps):
+        self.transport._script["/api/ps"] = ps
+
+    @property
+    def asked(self):
+        return sum(path == "/api/ps" for _, path, _ in self.transport.asked)
+
+    async def run(self, seconds):
+        with anyio.move_on_after(seconds):
+            await self.watch.run()
+
+
+def told(house):
+    start = house.reports[0].sent
+    return [(round(each.sent - start, 3), each.reachable) for each in house.reports]
+
+
+async def test_an_idle_house_wakes_every_thirty_seconds():
+    house = House()
+    await house.run(3600)
+    assert house.asked == 3600 / IDLE
+    assert house.reports[0].running == []
+    assert house.reports[0].version == "0.0.0"
+    assert [path for _, path, _ in house.transport.asked].count("/api/version") == house.asked
+
+
+async def test_something_loaded_or_somebody_connected_is_looked_at_every_ten_seconds():
+    house = House(ps="ps_mid")
+    await house.run(100)
+    assert house.asked == 100 / AWAKE
+    assert house.reports[0].running[0] == Running(
+        "mid:latest", 96774144, 4096, pytest.approx(1795431515.998), house.reports[0].running[0].digest, 0
+    )
+    house = House()
+    house.watch.attend(clients=1)
+    await house.run(100)
+    assert house.asked == 100 / AWAKE
+
+
+async def test_open_requests_are_looked_after_every_two_seconds_and_wake_a_sleeping_watch():
+    house = House()
+    async with anyio.create_task_group() as group:
+        group.start_soon(house.run, 25)
+        await anyio.sleep(1)
+        house.watch.attend(clients=1, requests=1)  # asked a second ago: not asked again for each request
+        await anyio.sleep(8)
+        house.watch.attend(clients=0)
+        await anyio.sleep(11)
+        house.watch.attend(clients=1, requests=1)  # asked long ago: asked at once
+    assert [at for at, _ in told(house)] == [0, 2, 4, 6, 8, 10, 20, 22, 24]
+
+
+async def test_a_hurry_asks_at_once_then_quickly_then_calms_down():
+    house = House()
+    async with anyio.create_task_group() as group:
+        group.start_soon(house.run, 60)
+        await anyio.sleep(5)
+        house.watch.hurry(3)
+    times = [at for at, _ in told(house)]
+    gaps = [later - earlier for earlier, later in pairwise(times[1:])]
+    assert times[1] == 5
+    assert gaps == pytest.approx([QUICK[0], 0.375, 0.562, 0.844, QUICK[1], IDLE], abs=0.002)
+
+
+async def test_calm_ends_a_hurry():
+    house = House()
+    async with anyio.create_task_group() as group:
+        group.start_soon(house.run, 29)
+        house.watch.hurry(600)
+        await anyio.sleep(0.1)
+        house.watch.calm()
+    assert house.asked == 2
+
+
+async def test_a_silent_ollama_is_told_once_and_again_when_it_is_back_with_its_version():
+    house = House()
+    async with anyio.create_task_group() as group:
+        group.start_soon(house.run, 100)
+        await anyio.sleep(40)
+        house.says(GONE)
+        await anyio.sleep(35)
+        house.says("ps_mid")
+        house.transport._script["/api/version"] = (200, b'{"version":"9.9"}')
+    assert told(house)[:4] == [(0, True), (30, True), (60, False), (80, True)]
+    down = "Ollama does not answer: connection refused. Start it with `ollama serve` or the Ollama app"
+    assert house.reports[2] == Observation(house.reports[2].sent, None, "0.0.0", down)
+    assert house.reports[3].version == "9.9"
+    assert house.asked == 6
+
+
+async def test_an_answer_that_does_not_come_counts_as_none():
+    house = House()
+
+    async def never():
+        await anyio.sleep_forever()
+
+    house.watch._backend.running = house.watch._backend.version = never
+    seen = await house.watch.observe_now()
+    assert seen == Observation(house.reports[0].sent, None, None, "no answer in 5 s")
+    assert (seen.reachable, anyio.current_time()) == (False, ANSWER_WITHIN + ALIVE_WITHIN)
+
+
+async def test_an_ollama_that_tells_its_version_lives_though_ps_is_blocked():
+    house = House(ps="ps_mid")
+    await house.watch.observe_now()
+
+    async def never():
+        await anyio.sleep_forever()
+
+    running, house.watch._backend.running = house.watch._backend.running, never
+    for _ in range(3):
+        await house.watch.observe_now()
+    house.watch._backend.running = running
+    await house.watch.observe_now()
+    assert [(each.reachable, each.is_blocked) for each in house.reports] == [(True, False), (True, True), (True, False)]
+
+
+async def test_another_version_is_noticed_at_the_next_look():
+    """Ollama's app replaces itself; so does a downgrade."""
+    house = House()
+    said = ["0.17.4"]
+
+    async def version():
+        return said[-1]
+
+    house.watch._backend.version = version
+    await house.watch.observe_now()
+    said.append("0.33.0")
+    await anyio.sleep(VERSION_EVERY / 2)
+    assert (await house.watch.observe_now()).version == "0.17.4"
+    await anyio.sleep(VERSION_EVERY / 2)
+    assert (await house.watch.observe_now()).version == "0.33.0"
+
+
+async def test_a_failed_answer_or_a_model_that_left_has_the_version_read_at_once():
+    house = House(ps="ps_mid")
+
+    def asked():
+        return [path for _, path, _ in house.transport.asked].count("/api/version")
+
+    await house.watch.observe_now()
+    await house.watch.observe_now()
+    assert asked() == 1
+    house.watch.hurry()
+    await house.watch.observe_now()
+    assert asked() == 2
+    house.says("ps_after_unload")
+    await house.watch.observe_now()
+    assert asked() == 3
+    house.says(GONE)
+    await house.watch.observe_now()
+    house.says("ps_after_unload")
+    await house.watch.observe_now()
+    assert asked() == 4
+
+
+async def test_its_repr_shows_pace_and_last_answer():
+    house = House()
+    assert repr(house.watch) == "<Watch every 30 s, last None>"
+
+
+def delayed(request, seconds):
+    """A transport's ``request`` whose answers of ``/api/ps`` take so long."""
+
+    @asynccontextmanager
+    async def late(method, path, body=None, headers=None):
+        async with request(method, path, body, headers) as answer:
+            await anyio.sleep(seconds if path == "/api/ps" else 0)
+            yield answer
+
+    return late
+
+
+async def test_a_burst_asks_once_and_shares_the_answer():
+    house = House()
+    house.transport.request = delayed(house.transport.request, 3.0)
+    async with anyio.create_task_group() as group:
+        for _ in range(200):
+            group.start_soon(house.watch.observe_now)
+    assert house.asked == 1
+    assert len(house.reports) == 1
+
+
+async def test_where_whoever_asked_leaves_the_next_one_asks():
+    house = House()
+    house.transport.request = delayed(house.transport.request, 3.0)
+    seen = []
+
+    async def hasty():
+        with anyio.move_on_after(1):
+            await house.watch.observe_now()
+
+    async def patient():
+        seen.append(await house.watch.observe_now())
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(hasty)
+        await anyio.sleep(0.5)
+        group.start_soon(patient)
+        group.start_soon(patient)
+    assert (len(seen), seen[0].running, house.asked) == (2, [], 2)
