@@ -403,6 +403,7 @@ class Counters(Struct, frozen=True):
     refusals: int = 0
     foreign_loads: int = 0
     recycles: int = 0
+    reloads: int = 0
 
 
 class Status(_Reply, frozen=True, tag="status"):

@@ -27,6 +27,7 @@ _TOLD = {
         "model",
     ),
     *("outcome", "code", "message", "attempts", "timings", "waits", "evicted", "prompt_tokens", "completion_tokens"),
+    "warnings",
 }
 
 
@@ -66,6 +67,7 @@ def explain_text(record: Record, paint: Paint = plain) -> str:
         ("outcome", _outcome(record, in_full=True)),
         ("tokens", _tokens(record)),
         ("times", _times(record)),
+        ("warnings", "; ".join(str(warning) for warning in record.get("warnings") or ())),
         *((str(key), _value(value)) for key, value in record.items() if key not in _TOLD),
     ]
     lines = [f"{paint('dim', f'{head:<12}')}  {text}" for head, text in facts if text]

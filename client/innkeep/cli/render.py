@@ -52,6 +52,7 @@ def _counters_line(counters: wire.Counters) -> str:
         (counters.refusals, "refusal"),
         (counters.foreign_loads, "foreign load"),
     ]
+    named += [(counters.reloads, "reload")] if counters.reloads else []  # by Ollama itself, in the midst of requests
     return "since start: " + ", ".join(counted(number, noun) for number, noun in named)
 
 

@@ -20,7 +20,7 @@ from innkeepd.backends.answer import AnswerStream, ForwardedAnswer, unreachable
 from innkeepd.backends.backend import Ask, BackendFault, Finish, Piece, Running
 from innkeepd.backends.decoding import Undecodable, count, decode
 from innkeepd.backends.http import Answer, Transport, Unreachable
-from innkeepd.backends.ollama_count import count_prompt
+from innkeepd.backends.ollama_count import Counted, count_prompt
 from innkeepd.backends.ollama_dialect import NEWEST, OllamaDialect, dialect_by_tags, dialect_of
 from innkeepd.backends.ollama_wire import (
     AnswerLines,
@@ -140,10 +140,12 @@ class OllamaBackend:
     @asynccontextmanager
     async def chat(self, ask: Ask) -> AsyncGenerator[AsyncIterator[Piece | Finish]]:
         """Stream an answer. Ollama sends the head with the first piece, so entering already waits for the prompt."""
-        body = self._owned("/api/chat", await self._limited(ask), ask.context, ask.keep_alive)
+        limited, counted = await self._limited(ask)
+        body = self._owned("/api/chat", limited, ask.context, ask.keep_alive)
         async with self.forward("POST", "/api/chat", _ENCODE(body), _JSON) as answer:
             await _refuse_errors(answer)
-            yield AnswerStream(answer.chunks(), AnswerLines())
+            lines = AnswerLines(prefill=counted.prefill_seconds, load=counted.load_seconds)
+            yield AnswerStream(answer.chunks(), lines)
 
     async def embed(self, name: str, texts: list[str], *, context: int | None, keep_alive: float) -> list[list[float]]:
         """One vector for each text; a text over the context is refused, not cut."""
@@ -165,17 +167,17 @@ class OllamaBackend:
         """Close kept connections."""
         await self._transport.aclose()
 
-    async def _limited(self, ask: Ask) -> dict[str, Any]:
-        """The body of ``/api/chat`` with a limit of its answer, where the context would shift under it."""
-        body = _chat_body(ask)
+    async def _limited(self, ask: Ask) -> tuple[dict[str, Any], Counted]:
+        """The body of ``/api/chat`` with a limit of its answer where the context would shift, and its count."""
+        body, counted = _chat_body(ask), Counted()
         if self._elsewhere or self.dialect.shifts_by_request or ask.context is None:
-            return body
+            return body, counted
         asked = asked_for((ask.options or {}).get("num_predict"))
         limit = certain_limit(ask.context, len(_ENCODE(body)), asked)
         if limit is None:
             counted = await count_prompt(self, "/api/chat", body, context=ask.context, keep_alive=ask.keep_alive)
-            limit = counted_limit(ask.context, counted.prompt_eval_count, asked)
-        return body | {"options": {**(ask.options or {}), "num_predict": limit}}
+            limit = counted_limit(ask.context, counted.tokens, asked)
+        return body | {"options": {**(ask.options or {}), "num_predict": limit}}, counted
 
     def _owned(self, path: str, body: Mapping[str, Any], context: int | None, keep_alive: float) -> dict[str, Any]:
         owned = self.dialect.own(path, body, context=context, keep_alive=keep_alive)

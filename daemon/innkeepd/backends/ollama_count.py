@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from innkeepd.backends.backend import Backend, BackendFault
 from innkeepd.backends.decoding import Undecodable, count, decode
-from innkeepd.backends.ollama_wire import error_text
+from innkeepd.backends.ollama_wire import error_text, seconds
 from innkeepd.policy.error_texts import classify
 
 _HOW_TO_ANSWER = frozenset({"format", "logprobs", "top_logprobs"})
@@ -21,15 +21,21 @@ _JSON = {"content-type": "application/json"}
 
 
 class Counted(Struct, frozen=True):
-    """A prompt of ``prompt_eval_count`` tokens, those in the cache too; read in nanoseconds, 0 where not told."""
+    """A prompt of so many tokens, those in the cache too; seconds to read the others, and to load; 0 where not told."""
 
+    tokens: int = 0
+    prefill_seconds: float = 0.0
+    load_seconds: float = 0.0
+
+
+class _Told(Struct, frozen=True):
     prompt_eval_count: int = 0
     prompt_eval_duration: int = 0
     load_duration: int = 0
     done: bool = False
 
 
-_COUNTED = msgspec.json.Decoder(Counted)
+_TOLD = msgspec.json.Decoder(_Told)
 
 
 async def count_prompt(
@@ -48,11 +54,11 @@ async def count_prompt(
         text = error_text(told)
         raise BackendFault(classify(answer.status, text), text, status=answer.status)
     try:
-        counted = decode(told, _COUNTED)
+        counted = decode(told, _TOLD)
     except Undecodable as error:
         raise BackendFault("backend_error", f"{path} did not answer as Ollama does: {error}") from None
     if not counted.done and path != "/api/embed":
         raise BackendFault("backend_error", "the answer broke off while its prompt was counted")
     return Counted(
-        count(counted.prompt_eval_count), count(counted.prompt_eval_duration), count(counted.load_duration), done=True
+        count(counted.prompt_eval_count), seconds(counted.prompt_eval_duration), seconds(counted.load_duration)
     )

@@ -110,6 +110,7 @@ class _Line(Struct, frozen=True, gc=False):
     eval_count: int = 0
     prompt_eval_duration: int = 0
     eval_duration: int = 0
+    load_duration: int = 0
     error: Any = None
 
 
@@ -121,10 +122,13 @@ class AnswerLines:
     """The newline-delimited answer of ``/api/chat``, fed as it comes, cut anywhere.
 
     A fault is handed out in its place among the pieces, so that text which came before it in the same chunk is not
-    lost. After the ``Finish`` or a fault nothing more comes.
+    lost. After the ``Finish`` or a fault nothing more comes. ``prefill`` and ``load``: seconds that a count before it
+    took to read the prompt and to load; the answer then only finds what that has done.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, prefill: float = 0.0, load: float = 0.0) -> None:
+        self._prefill = prefill
+        self._load = load
         self._rest = b""
         self.over = False
 
@@ -194,8 +198,18 @@ class AnswerLines:
             if message.tool_calls:
                 out.append(Piece(tool_calls=message.tool_calls))
         if line.done:
-            self._end(out, _finish(line))
+            self._end(out, self._finish(line))
         return line.done
+
+    def _finish(self, line: _Line) -> Finish:
+        return Finish(
+            line.done_reason or "stop",
+            count(line.prompt_eval_count),
+            count(line.eval_count),
+            self._prefill or seconds(line.prompt_eval_duration),
+            seconds(line.eval_duration),
+            max(self._load, seconds(line.load_duration)),
+        )
 
     def _end(self, out: list[Piece | Finish | BackendFault], last: Finish | BackendFault) -> None:
         self.over = True
@@ -203,17 +217,8 @@ class AnswerLines:
         out.append(last)
 
 
-def _finish(line: _Line) -> Finish:
-    return Finish(
-        line.done_reason or "stop",
-        count(line.prompt_eval_count),
-        count(line.eval_count),
-        _seconds(line.prompt_eval_duration),
-        _seconds(line.eval_duration),
-    )
-
-
-def _seconds(nanoseconds: int) -> float:
+def seconds(nanoseconds: int) -> float:
+    """Ollama's nanoseconds in seconds; 0 for what cannot be."""
     return nanoseconds * _NANOSECONDS if 0 <= nanoseconds < 2**63 else 0.0
 
 

@@ -16,6 +16,7 @@ from innkeepd.chat.request import Request, decision_record
 from innkeepd.chat.target import TargetSelector
 from innkeepd.chat.types import Assignment, ChatSpec, Completion, OnProgress, Progress, RequestFailed, Work
 from innkeepd.config.schema import Config
+from innkeepd.policy.answer_limit import is_shifted
 from innkeepd.policy.error_texts import is_damaged, is_known, unquoted
 from innkeepd.policy.fallback import Attempts, GrowContext, NextCandidate, RetrySame, Stop, first_token_limit
 from innkeepd.policy.scheduling import events as ev
@@ -36,6 +37,8 @@ SAME_INSTANT = 1.0
 """Seconds that an instant may jump when it is told by the clock on the wall, which is corrected all the time."""
 TOLD_EVERY = 1.0
 """Seconds between two words to whoever waits."""
+RELOADED = 0.1
+"""Seconds of ``load_duration`` above which a model that stood there was loaded anew; 1.5 to 8 ms is usual."""
 ROOM_TO_ANSWER = 512
 """Tokens for the answer when a context grows for a prompt whose tokens are counted, where a context with them fits."""
 REPORTED = 32
@@ -242,6 +245,7 @@ class Dispatcher:
                 _after(request.attempts),
             )
             began = anyio.current_time()
+            is_first = not remote and self.keeper.catalog.estimates.is_first_prompt(candidate.weights)
             try:
                 request.result = await self._worked(request, place, lease, work)
             except Revoked as revoked:
@@ -262,7 +266,7 @@ class Dispatcher:
                     await anyio.sleep(step.delay)
                     continue
                 return step
-            self._answered(request, candidate, anyio.current_time() - began)
+            self._answered(request, candidate, grant, anyio.current_time() - began, is_first=is_first)
             return None
 
     async def _worked(self, request: Request, place: LeaseHandle, lease: Assignment, work: Work) -> Completion:
@@ -319,19 +323,43 @@ class Dispatcher:
             data = {"text": words, "ollama": seen.version if (seen := self.keeper.senses.observation) else None}
             self.keeper.tell("log", "unknown error text of Ollama, please report it", data)
 
-    def _answered(self, request: Request, candidate: Candidate, seconds: float) -> None:
+    def _answered(
+        self, request: Request, candidate: Candidate, grant: ev.Grant, seconds: float, *, is_first: bool
+    ) -> None:
         request.attempts.answered(candidate.name, seconds)
         if candidate.engine is not None and request.wish.kind != "load":
             self.keeper.judge(candidate)
         result = request.result
         if result is None or request.wish.kind != "chat":
             return
+        if candidate.engine is None:
+            self._check(request, candidate, grant, result)
+            self.keeper.catalog.estimates.learned_prefill(
+                candidate.weights, result.prompt_tokens, result.prefill_seconds, is_first=is_first
+            )
         figures = {"service": seconds}
         if result.decode_seconds > 0 and result.completion_tokens > 1:
             figures["decode"] = result.completion_tokens / result.decode_seconds
-        if result.prefill_seconds > 0 and result.prompt_tokens > 0:
-            figures["prefill"] = result.prompt_tokens / result.prefill_seconds
         self.keeper.learned_answer(candidate.weights, **figures)
+
+    def _check(self, request: Request, candidate: Candidate, grant: ev.Grant, result: Completion) -> None:
+        """Notice what Ollama does not tell: a reload, a shifted context. Each is named once a model and door."""
+        if result.load_seconds > RELOADED:
+            self.keeper.counts.reloads += 1
+            self._warn(request, candidate, f"Ollama reloaded the model for this request ({result.load_seconds:.1f} s)")
+        if is_shifted(grant.context, result.prompt_tokens, result.completion_tokens):
+            both = result.prompt_tokens + result.completion_tokens
+            text = f"prompt and answer have {both} tokens, the context {grant.context}: Ollama left out its beginning"
+            self._warn(request, candidate, text)
+
+    def _warn(self, request: Request, candidate: Candidate, text: str) -> None:
+        request.warnings.append(text)
+        door = request.wish.door
+        kind = f"{candidate.name} {door} {text[:20]}"
+        if kind not in self._reported and len(self._reported) < REPORTED:
+            self._reported.add(kind)
+            data = {"model": candidate.name, "door": door, "request": request.id, "text": text}
+            self.keeper.tell("log", "Ollama did what was not asked for", data)
 
     # ---- looks ----
 

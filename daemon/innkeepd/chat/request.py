@@ -31,6 +31,7 @@ class Request:
         self.told = False
         self.evicted: list[str] = []
         self.waits: list[str] = []
+        self.warnings: list[str] = []
 
     def waited_for(self, reason: str) -> None:
         """Keep a reason for the record, the first few of them."""
@@ -82,4 +83,5 @@ def decision_record(request: Request, outcome: str, code: str | None, message: s
         "timings": timings,
         "prompt_tokens": result.prompt_tokens,
         "completion_tokens": result.completion_tokens,
+        "warnings": request.warnings,
     }

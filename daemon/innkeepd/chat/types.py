@@ -34,6 +34,7 @@ class ChatSpec(Struct, frozen=True, kw_only=True):
     insist: bool = False
     needs: frozenset[str] = frozenset()
     tools: tuple[str, ...] = ()
+    door: str = "socket"
 
 
 class Target(Struct, frozen=True):

@@ -67,6 +67,7 @@ class Counters(Struct):
     refusals: int = 0
     foreign_loads: int = 0
     recycles: int = 0
+    reloads: int = 0
 
 
 class Supervisor:

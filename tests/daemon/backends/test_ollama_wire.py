@@ -40,7 +40,9 @@ def whole(data):
 def test_a_recorded_answer_becomes_its_pieces_and_a_finish():
     *pieces, finish = whole(STREAM)
     assert "".join(piece.text for piece in pieces) == ">6*A\t"
-    assert finish == Finish("stop", 6, 21, pytest.approx(0.072231624), pytest.approx(1.624333828))
+    assert finish == Finish(
+        "stop", 6, 21, pytest.approx(0.072231624), pytest.approx(1.624333828), pytest.approx(0.002788353)
+    )
 
 
 @given(st.lists(st.integers(0, len(STREAM)), max_size=12))

@@ -47,11 +47,12 @@ async def answer_limit(asked: ModelRequest, lease: Assignment) -> int | None:
         if native or fault.code in _OURS_TO_TELL:
             raise
         return None
+    lease.counted = counted
     if not is_chat:
         return None
-    tokens = counted.prompt_eval_count + (0 if native else SLACK)
+    tokens = counted.tokens + (0 if native else SLACK)
     if not native and tokens > context:
-        text = f"the prompt has {counted.prompt_eval_count} tokens, {lease.model} is loaded with {context}"
+        text = f"the prompt has {counted.tokens} tokens, {lease.model} is loaded with {context}"
         raise BackendFault("context_overflow", text)
     return counted_limit(context, tokens, asked.asks_for)
 

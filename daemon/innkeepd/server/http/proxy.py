@@ -132,7 +132,11 @@ class Proxy:
             await self._in_one_piece(answer, lease, renamed, scanner)
         await self._begin(answer, renamed)
         lease.pace.went_on()
-        return scanner.result()
+        result = scanner.result()
+        if lease.counted is not None:  # which has read the prompt, and loaded the model if that was needed
+            result.prefill_seconds = lease.counted.prefill_seconds
+            result.load_seconds = max(result.load_seconds, lease.counted.load_seconds)
+        return result
 
     async def _stream(self, answer: Answer, lease: Assignment, renamed: Renamed | None, scanner: Scanner) -> None:
         errors = Errors(self._asked.api)

@@ -100,6 +100,7 @@ class ModelRequest(Struct):
             client=_client(headers),
             needs=self._needs(),
             tools=tuple(_called(self.body)),
+            door=self.endpoint.path,
         )
 
     def _needs(self) -> frozenset[str]:

@@ -207,5 +207,10 @@ class _Answer:
 
 def _result(finish: Finish) -> Completion:
     return Completion(
-        finish.reason, finish.prompt_tokens, finish.completion_tokens, finish.prefill_seconds, finish.decode_seconds
+        finish.reason,
+        finish.prompt_tokens,
+        finish.completion_tokens,
+        finish.prefill_seconds,
+        finish.decode_seconds,
+        finish.load_seconds,
     )

@@ -1,9 +1,10 @@
 import json
 import math
+from pathlib import Path
 
 import pytest
 
-from innkeepd.policy.memory.estimate import Average, Estimates
+from innkeepd.policy.memory.estimate import SHORT_PROMPT, Average, Estimates
 
 
 def test_the_first_observations_count_alike_and_later_ones_decay():
@@ -75,3 +76,42 @@ def test_estimates_survive_a_restart_through_json_and_forget_what_cannot_be_read
 )
 def test_an_average_that_no_observation_can_have_made_is_forgotten(known):
     assert Estimates.from_dict({"w": known}).to_dict() == {}
+
+
+@pytest.mark.parametrize("folder", ["ollama", "ollama-0.33"])
+def test_no_speed_is_learned_from_a_prompt_that_was_cached(folder):
+    """Recorded: 376 tokens in 126 ms, then the same in 3 ms; before 0.30 cached tokens are counted alike."""
+    first, again = {"ollama": ((376, 0.126), (376, 0.003)), "ollama-0.33": recorded_prefixes()}[folder]
+    estimates = Estimates()
+    estimates.learned_load("a", 1.0)
+    assert estimates.is_first_prompt("a")
+    estimates.learned_prefill("a", *first, is_first=True)
+    true = estimates.prefill("a")
+    assert true == pytest.approx(first[0] / first[1])
+    for _ in range(5):
+        assert not estimates.is_first_prompt("a")
+        estimates.learned_prefill("a", *again, is_first=False)
+    assert estimates.prefill("a") == true
+
+
+def recorded_prefixes():
+    data = Path(__file__).parents[3] / "data" / "ollama-0.33"
+    for number in (1, 2):
+        last = json.loads(
+            json.loads((data / f"generate_cached_prefix_{number}.json").read_text())["response"]["lines"][-1][1]
+        )
+        yield last["prompt_eval_count"], last["prompt_eval_duration"] / 1e9
+
+
+def test_a_prompt_that_may_be_cached_teaches_only_that_it_is_slower():
+    estimates = Estimates()
+    estimates.learned_prefill("a", 1000, 1.0, is_first=False)
+    assert estimates.prefill("a") is None
+    estimates.learned_prefill("a", 1000, 1.0, is_first=True)
+    estimates.learned_prefill("a", 1000, 0.01, is_first=False)
+    assert estimates.prefill("a") == 1000
+    estimates.learned_prefill("a", 1000, 2.0, is_first=False)
+    assert estimates.prefill("a") == 750
+    estimates.learned_prefill("a", SHORT_PROMPT - 1, 100.0, is_first=True)
+    estimates.learned_prefill("a", 1000, 0.0, is_first=True)
+    assert estimates.prefill("a") == 750
