@@ -252,7 +252,7 @@ def test_a_sleep_is_told_from_a_turn_of_the_loop(text, module):
     assert module == _sleeps(call)
 
 
-# --- reading the sources ------------------------------------------------------------------------------------------------
+# --- reading the sources ----------------------------------------------------------------------------------------------
 @cache
 def _modules(package: str) -> dict[str, Path]:
     """Dotted name -> file, of one package."""

@@ -147,7 +147,7 @@ class App:
         """The port for existing tools, where it is wanted: tried again where another program has it for now."""
         if not (self.config.http.enabled and find_spec("innkeepd.server.http")):
             return
-        from innkeepd.server.http.server import must_stay_closed, serve_http
+        from innkeepd.server.http.server import must_stay_closed, serve_http  # noqa: PLC0415
 
         notes, noted = self._control.notes, ""
 
