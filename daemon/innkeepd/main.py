@@ -16,7 +16,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "run": ("innkeepd.run", "be the daemon, in the foreground"),
     "memory": ("innkeepd.service.memory", "what the memory holds, the budget, and which models fit"),
     "simulate": ("innkeepd.simulate.command", "play a trace of requests against the scheduler, in virtual time"),
-    "classify": ("innkeepd.classify", "which role each prompt of a file is for; no daemon needed"),
+    "classify": ("innkeepd.simulate.classify", "which role each prompt of a file is for; no daemon needed"),
     "config": ("innkeepd.config.command", "check the configuration, show it, or tell where it is"),
     "service": ("innkeepd.service.cli", "install and steer the LaunchAgent (or the systemd user unit)"),
     "doctor": ("innkeepd.service.doctor", "what is wrong, why it matters, and the command that mends it"),

@@ -2,12 +2,12 @@
 
 from collections import OrderedDict
 
+from innkeepd.chat.router import router_of
 from innkeepd.chat.types import ChatSpec, Target
 from innkeepd.config.schema import Config
 from innkeepd.policy.routing.router import Route, Router
 from innkeepd.policy.scheduling.ledger import obstacle
 from innkeepd.residency.supervisor import Supervisor
-from innkeepd.routing import router_of
 
 SESSIONS = 256
 """How many sessions' roles are remembered, so that "and now in Rust" stays with the coder."""

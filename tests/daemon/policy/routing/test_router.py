@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from innkeepd.chat.router import read_classifier
 from innkeepd.config.schema import CODING, REASONING
 from innkeepd.policy.routing.router import ROLES, Router
-from innkeepd.routing import read_classifier
 
 DATA = Path(__file__).parents[3] / "data" / "routing"
 ROUTER = Router({"coding": CODING, "reasoning": REASONING})

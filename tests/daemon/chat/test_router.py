@@ -1,6 +1,6 @@
 import pytest
 
-from innkeepd import routing
+from innkeepd.chat import router as routing
 from innkeepd.config.schema import Config
 
 

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from innkeepd.classify import main
+from innkeepd.simulate.classify import main
 
 
 @pytest.fixture(autouse=True)

@@ -12,10 +12,10 @@ import msgspec
 from msgspec import Struct
 
 from innkeepd.arguments import Parser
+from innkeepd.chat.router import router_of
 from innkeepd.config.load import load
 from innkeepd.errors import EX_CONFIG, ConfigError
 from innkeepd.policy.routing.router import Router
-from innkeepd.routing import router_of
 
 EXAMPLES = """examples:
   innkeepd classify prompts.jsonl > roles.jsonl
