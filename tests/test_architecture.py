@@ -38,7 +38,7 @@ ENTRY = {"main", "run", "app", "log"}
 CONTRACT = ("innkeep.wire", "innkeep.framing", "innkeep.errors")
 """What the daemon's folders may use of the client package: the contract, never its faces."""
 
-PROTOCOL_ONLY = {"residency": {"backend", "ollama_dialect", "ollama_proved"}, "chat": {"backend"}}
+PROTOCOL_ONLY = {"residency": {"backend", "ollama_dialect", "ollama_proved"}, "chat": {"backend", "ollama_count"}}
 """Of ``backends`` these folders know the Protocol and pure data; ``app`` hands the engines in."""
 
 REAL_SLEEPS: dict[str, str] = {
