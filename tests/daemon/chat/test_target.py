@@ -3,6 +3,7 @@
 import anyio
 import pytest
 
+from innkeep import wire
 from innkeepd.chat.target import SESSIONS
 from innkeepd.chat.types import ChatSpec
 from support.house import DEEPSEEK, LLAMA8, LLAMA70, QWEN, mock_clock, open_house
@@ -40,3 +41,18 @@ async def test_the_roles_of_few_sessions_are_remembered():
         assert "first" not in journey.signpost._sessions
         journey.signpost.route(ChatSpec(turns=("hi",), session="asked only"), remember=False)
         assert "asked only" not in journey.signpost._sessions
+
+
+async def test_a_doubtful_prompt_stays_with_who_is_in_memory_and_a_clear_one_does_not():
+    async with open_house() as house:
+        guest, signpost = house.connect(), house.rooms.journey.signpost
+        await guest.answer(wire.Load(id=0, model=DEEPSEEK))
+        errand = signpost.route(ChatSpec(turns=("### Task:\nGenerate 1-3 tags",), session="s"))
+        assert (errand.role, signpost._sessions) == ("reasoning", {})
+        assert "is in memory" in errand.reason
+        assert signpost.swap_of(errand) == ([], 0.0)
+        clear = signpost.route(ChatSpec(turns=("Write a Python function that parses JSON",)))
+        leaves, seconds = signpost.swap_of(clear)
+        assert (clear.role, leaves) == ("coding", [DEEPSEEK])
+        assert 2 < seconds < 60
+        assert "python" in signpost.explain("Write a Python function", "coding")

@@ -9,7 +9,7 @@ classifier (its weights are read by the caller: nothing here reads files) the ru
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from innkeepd.policy.routing.classifier import ROLES, Classifier
 from innkeepd.policy.routing.conversation import is_errand, own_words, tool_role
@@ -49,6 +49,7 @@ FAINT = 1.0
 class Route(Struct, frozen=True):
     """The answer: ``confidence`` from 0 to 1, ``reason`` one line that names the evidence, ``scores`` by role.
 
+    ``shares``: the confidence of each role.
     ``is_errand``: the client asks it for itself, so it says nothing of its session.
     """
 
@@ -57,6 +58,7 @@ class Route(Struct, frozen=True):
     reason: str
     scores: dict[str, float]
     is_errand: bool = False
+    shares: dict[str, float] = field(default_factory=dict)
 
 
 class Router:
@@ -116,7 +118,8 @@ class Router:
         role = max(ROLES, key=lambda name: (told[name], name == "general"))
         leaned = scores[role] < max(scores.values())
         reason = f"calls {tools[-1]}" if leaned and tool == role else self._reason(role, found, leaned=leaned)
-        return Route(role, self._confidence(told, role), reason, told)
+        shares = self._shares(told)
+        return Route(role, shares[role], reason, told, shares=shares)
 
     def _scores(self, text: str, found: list[Evidence], evidence: Mapping[str, float]) -> dict[str, float]:
         if self._classifier is None or not text.strip():
@@ -132,12 +135,17 @@ class Router:
         """The classifier alone, for speed; the rules where there is none."""
         return self._classifier.scores(text) if self._classifier else added_up(self._rules.evidence(text))
 
-    def _confidence(self, scores: Mapping[str, float], role: str) -> float:
-        """The role's share after a softmax: 1/3 where nothing tells, near 1 where everything speaks for one."""
+    def explain(self, text: str, role: str) -> list[str]:
+        """The words of ``text`` that speak loudest for ``role`` to the classifier."""
+        words = own_words(text)
+        return self._classifier.decisive(words, role) if self._classifier else []
+
+    def _shares(self, scores: Mapping[str, float]) -> dict[str, float]:
+        """A softmax: 1/3 each where nothing tells, near 1 where everything speaks for one."""
         by = self._classifier.header.temperature if self._classifier else 1.0
         most = max(scores.values())
         powers = {name: math.exp((score - most) / by) for name, score in scores.items()}
-        return round(powers[role] / sum(powers.values()), 3)
+        return {name: round(power / sum(powers.values()), 3) for name, power in powers.items()}
 
     def _reason(self, role: str, found: list[Evidence], *, leaned: bool) -> str:
         seen = [one.label for one in sorted(found, key=lambda one: -one.weight) if one.role == role][:4]

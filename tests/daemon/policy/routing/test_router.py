@@ -261,3 +261,8 @@ def test_conversations_go_where_their_last_turn_wants():
     for row in rows("conversations.jsonl"):
         route = LEARNED.route(row["turns"], previous=row.get("previous"), tools=row.get("tools", ()))
         assert (row["turns"][-1], row["role"]) == (row["turns"][-1], route.role)
+
+
+def test_the_words_that_decided_can_be_asked_for():
+    assert "haiku" in LEARNED.explain("<context>x</context>Write a haiku", "general")
+    assert ROUTER.explain("Write a haiku", "general") == []
