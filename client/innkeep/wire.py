@@ -317,14 +317,31 @@ class Embeddings(_Reply, frozen=True, tag="embeddings"):
     embeddings: list[list[float]]
 
 
+class RouteOption(Struct, frozen=True):
+    """A candidate and whether it fits now, with ``reason`` in words."""
+
+    name: str
+    fit: str
+    reason: str
+
+
 class RouteReply(_Reply, frozen=True, tag="route"):
-    """Where a prompt would go."""
+    """Where a prompt would go; nothing is loaded.
+
+    ``words`` spoke loudest for the role to the trained classifier, ``shares`` are the confidences of all roles.
+    ``leaves``: the models that would be unloaded first; ``expected``: seconds until ``model`` is in memory.
+    """
 
     role: str
     confidence: float
     model: str
     candidates: list[str]
     reason: str
+    words: list[str] = field(default_factory=list)
+    shares: dict[str, float] = field(default_factory=dict)
+    options: list[RouteOption] = field(default_factory=list)
+    leaves: list[str] = field(default_factory=list)
+    expected: float | None = None
 
 
 class Cancelled(_Reply, frozen=True, tag="cancelled"):

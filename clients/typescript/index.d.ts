@@ -67,8 +67,14 @@ export interface Route {
   model: string;
   candidates: string[];
   reason: string;
+  words?: string[];
+  shares?: Record<string, number>;
+  options?: { name: string; fit: string; reason: string }[];
+  leaves?: string[];
+  /** Seconds until the model is in memory. */
+  expected?: number | null;
 }
-export interface Routed extends Omit<Route, "type"> {
+export interface Routed extends Omit<Route, "type" | "words" | "shares" | "options" | "leaves" | "expected"> {
   type: "routed";
   /** Names the decision record: `innkeep explain REQUEST`. */
   request: string;

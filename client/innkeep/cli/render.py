@@ -165,7 +165,14 @@ def route_text(route: wire.RouteReply, paint: Paint = plain) -> str:
         f"{paint('bold', route.model)} as {route.role} (confidence {route.confidence:.2f})",
         f"because {route.reason}",
     ]
-    return "\n".join(lines + ([f"then {', '.join(rest)}"] if rest else []))
+    lines += [f"then {', '.join(rest)}"] if rest else []
+    if route.shares:
+        lines.append("roles: " + ", ".join(f"{role} {share:.2f}" for role, share in route.shares.items()))
+    lines += [f"words: {', '.join(route.words)}"] if route.words else []
+    lines += [f"  {option.name}: {option.fit}, {option.reason}" for option in route.options]
+    lines += [f"would unload {', '.join(route.leaves)} first"] if route.leaves else []
+    lines += [f"in memory in about {seconds(route.expected)}"] if route.expected else []
+    return "\n".join(lines)
 
 
 # ---- one request under way -----------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from collections import OrderedDict
 
+from msgspec import structs
+
 from innkeepd.chat.router import router_of
 from innkeepd.chat.types import ChatSpec, Target
 from innkeepd.config.schema import Config
@@ -50,7 +52,8 @@ class TargetSelector:
         if self.selected is not None:
             reason = f"{self.selected} is selected; {found.role} otherwise ({found.reason})"
             return self._direct(found.role, 1.0, reason, (self.selected, *self.chain(found.role)))
-        return self._direct(found.role, found.confidence, found.reason, self.chain(found.role))
+        way = self._direct(found.role, found.confidence, found.reason, self.chain(found.role))
+        return structs.replace(way, shares=found.shares)
 
     def select(self, model: str | None, role: str | None = None) -> None:
         """What every chat that names no model goes to, or one role's primary; None: automatic again."""

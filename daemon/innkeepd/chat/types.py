@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from innkeepd.backends.backend import Backend
 from innkeepd.backends.ollama_count import Counted
@@ -44,6 +44,7 @@ class Target(Struct, frozen=True):
     confidence: float
     reason: str
     candidates: tuple[Candidate, ...]
+    shares: dict[str, float] = field(default_factory=dict)
 
 
 class Progress(Struct, frozen=True):

@@ -111,6 +111,30 @@ def test_a_route_tells_who_why_and_who_is_next():
     assert render.route_text(route) == f"{QWEN} as coding (confidence 0.90)\nbecause the word 코드\nthen {DEEPSEEK}"
 
 
+def test_a_route_tells_words_options_and_the_price():
+    route = wire.RouteReply(
+        id=0,
+        role="coding",
+        confidence=0.9,
+        model=QWEN,
+        candidates=[QWEN],
+        reason="code",
+        words=["python"],
+        shares={"coding": 0.9, "general": 0.1},
+        options=[wire.RouteOption(QWEN, "after_eviction", "fits when it leaves")],
+        leaves=[DEEPSEEK],
+        expected=21.0,
+    )
+    told = render.route_text(route).splitlines()[2:]
+    assert told == [
+        "roles: coding 0.90, general 0.10",
+        "words: python",
+        f"  {QWEN}: after_eviction, fits when it leaves",
+        f"would unload {DEEPSEEK} first",
+        "in memory in about 21 s",
+    ]
+
+
 def a_wait(**changes):
     fields = {
         "model": QWEN,

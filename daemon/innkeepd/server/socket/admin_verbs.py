@@ -114,16 +114,26 @@ class AdminVerbs:
         """Where a prompt would go; nothing is loaded."""
         turns = [message.content for message in asked.messages or [] if message.role == "user"]
         wish = ChatSpec(turns=tuple(turns) if asked.text is None else (asked.text,), session=asked.session)
-        way = self._journey.signpost.route(wish, remember=False)
+        signpost = self._journey.signpost
+        way = signpost.route(wish, remember=False)
         names = [candidate.name for candidate in way.candidates]
+        known = {each["name"]: each for each in snapshot.models(self._keeper, self._config)}
+        leaves, seconds = signpost.swap_of(way)
         session.send(
             wire.RouteReply(
                 id=asked.id,
                 role=way.role,
                 confidence=way.confidence,
-                model=self._journey.signpost.would_take(way),
+                model=signpost.would_take(way),
                 candidates=names,
                 reason=way.reason,
+                words=signpost.explain(wish.turns[-1] if wish.turns else "", way.role),
+                shares=way.shares,
+                options=[
+                    wire.RouteOption(name, known[name]["fit"], known[name]["reason"]) for name in names if name in known
+                ],
+                leaves=leaves,
+                expected=round(seconds, 1),
             )
         )
 
