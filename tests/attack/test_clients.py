@@ -6,6 +6,7 @@ import statistics
 import threading
 import time
 from contextlib import ExitStack, suppress
+from typing import Any
 
 import pytest
 
@@ -58,18 +59,10 @@ def _flood(port: int, first: bytes, again: bytes, most: int, seconds: float) -> 
     return taken
 
 
-_F5 = pytest.mark.xfail(strict=False, reason="F5 is being mended: what was read in vain is kept")
 _IN_SHORT = ("half a head", "endless trailers", "endless requests")
 
 
-@pytest.mark.parametrize(
-    "what",
-    [
-        pytest.param(what, marks=_F5 if "tra" in what or "req" in what else ())
-        for what in SAYS
-        if LONG or what in _IN_SHORT
-    ],
-)
+@pytest.mark.parametrize("what", SAYS if LONG else _IN_SHORT)
 def test_strangers_without_a_token_take_little_memory_and_give_it_back(attack, ollama, what):
     seconds = 4.0 if LONG else 1.0
     first, again = SAYS[what]
@@ -219,8 +212,14 @@ def _ping(lines: Lines) -> float:
 _SHORT_BOMBS = ("a list of numbers to route", "a line of 16 MB of options")
 
 
-@pytest.mark.xfail(strict=False, reason="F16 is being mended: large messages are decoded in the event loop")
-@pytest.mark.parametrize("what", [*BOMBS, *HTTP_BOMBS] if LONG else _SHORT_BOMBS)
+_F16 = pytest.mark.xfail(strict=False, reason="F16: routing's pattern of lists of numbers is quadratic, as yet")
+
+
+def _marked(what: str) -> Any:
+    return pytest.param(what, marks=_F16 if what == "a list of numbers to route" else ())
+
+
+@pytest.mark.parametrize("what", [_marked(what) for what in ([*BOMBS, *HTTP_BOMBS] if LONG else _SHORT_BOMBS)])
 def test_no_message_holds_the_event_loop(attack, target, what):
     tries = 4 if LONG else 2
     bomb, http = (BOMBS[what], False) if what in BOMBS else (HTTP_BOMBS[what], True)

@@ -107,7 +107,6 @@ def _integrity(home: Path) -> list[str]:
     return found
 
 
-@pytest.mark.xfail(strict=False, reason="F22 is being mended: done is told up to 0.2 s before the record is kept")
 def test_nothing_that_was_acknowledged_is_lost_when_the_daemon_is_killed(attack):
     facts: list[str] = []
     records: list[str] = []
@@ -133,7 +132,8 @@ def test_nothing_that_was_acknowledged_is_lost_when_the_daemon_is_killed(attack)
     attack.figure("records of answers told as done lost", f"{len(records)} of {attack.counts['answers']}")
     attack.figure("start after a kill, median", f"{sorted(starts)[len(starts) // 2]:.2f} s")
     assert facts == []
-    assert records == []
+    if records:
+        pytest.xfail("F22: done is told up to 0.2 s before its record is kept, so that a kill may lose the record")
 
 
 def test_an_ollama_that_is_killed_under_load_is_used_again_and_holds_no_two_heavy_models(attack):
@@ -189,7 +189,6 @@ def _try_chat(inn: Inn, model: str) -> bool:
     return True
 
 
-@pytest.mark.xfail(strict=False, reason="F13 is being mended: nothing keeps two daemons from one Ollama")
 def test_two_daemons_on_one_ollama_never_hold_two_heavy_models(attack):
     with SimulatedOllama(speed=60.0) as ollama, Target(ollama.url, config=CONFIG) as first:
         second = Target(ollama.url, config=CONFIG)

@@ -15,4 +15,5 @@ def test_every_planted_bug_has_exactly_one_place_in_the_sources(tmp_path):
         shutil.copytree(check.ROOT / folder, tmp_path / folder)
     assert len(check.BUGS) >= 5
     for bug in check.BUGS:
-        check.plant(bug, tmp_path)
+        planted = check.plant(bug, tmp_path)
+        compile(planted.read_text(), planted, "exec")

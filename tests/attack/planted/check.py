@@ -40,8 +40,8 @@ BUGS = (
     ),
     Bug(
         "a pin, a selection and a feedback are told before they are kept",
-        r"written\.wait\([\d.]+\)",
-        "written.wait(0.0)",
+        r"self\._hurry\.set\(\)\n\s+return written\.wait\([\d.]+\)",
+        "return True",
     ),
     Bug(
         "a second heavy model may stand beside the first",
@@ -85,7 +85,7 @@ def attack(root: Path) -> str:
     environ = os.environ | {"PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(command, cwd=root, env=environ, capture_output=True, text=True, timeout=600, check=False)
     fell = re.findall(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
-    if done.returncode not in {0, 1} and not fell:
+    if done.returncode not in {0, 1} or (done.returncode == 1 and not fell):  # 2: a test could not be imported
         raise RuntimeError(f"the attack could not run:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     return fell[0].replace("tests/attack/", "") if fell else ""
 
