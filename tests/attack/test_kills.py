@@ -192,6 +192,7 @@ def _try_chat(inn: Inn, model: str) -> bool:
 def test_two_daemons_on_one_ollama_never_hold_two_heavy_models(attack):
     with SimulatedOllama(speed=60.0) as ollama, Target(ollama.url, config=CONFIG) as first:
         second = Target(ollama.url, config=CONFIG)
+        second.user_home = first.user_home  # one user, two homes of innkeep
         second.launch()
         try:
             second.until(lambda: not second.is_alive or second.is_well())

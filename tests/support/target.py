@@ -31,7 +31,7 @@ PAUSE = threading.Event()
 class Target:
     """``innkeepd run`` in a home of its own. ``limits`` are shell words in front of it, such as ``ulimit -n 64``.
 
-    ``http``: TOML of the table ``[http]``; ``config``: tables behind it.
+    ``http``: TOML of the table ``[http]``; ``config``: tables behind it. ``user_home`` is ``$HOME``.
     """
 
     def __init__(self, ollama: str, *, http: str = "", config: str = "", limits: str = ":", home: Path | None = None):
@@ -40,6 +40,7 @@ class Target:
         self._is_ours = home is None
         self._said = Path(tempfile.mkstemp(prefix="ik")[1])
         self._limits = limits
+        self.user_home = self.home
         text = f'[ollama]\nurl = "{ollama}"\n[http]\nport = {self.port}\n{http}\n{config}'
         (self.home / "config.toml").write_text(text)
         self.process: subprocess.Popen[bytes] | None = None
@@ -60,7 +61,7 @@ class Target:
         """Start it without waiting."""
         paths = os.pathsep.join([str(ROOT / "client"), str(ROOT / "daemon")])
         environ = {name: value for name, value in os.environ.items() if not name.startswith(("INNKEEP_", "OLLAMA_"))}
-        environ |= {"INNKEEP_HOME": str(self.home), "HOME": str(self.home), "PYTHONPATH": paths, "NO_COLOR": "1"}
+        environ |= {"INNKEEP_HOME": str(self.home), "HOME": str(self.user_home), "PYTHONPATH": paths, "NO_COLOR": "1"}
         shell = ["sh", "-c", f'{self._limits}; exec "$@"', "sh", sys.executable, "-m", "innkeepd.main", "run"]
         with self._said.open("ab") as said:
             self.process = subprocess.Popen(shell, env=environ, stdout=said, stderr=said)
@@ -239,7 +240,8 @@ class RecordingOllama:
             return {"capabilities": ["completion"], "model_info": {}}
         if path in {"/api/generate", "/api/chat"}:
             self.loaded = body.get("keep_alive") != 0
-            return {"model": "tiny:latest", "message": {"role": "assistant", "content": "x"}, "done": True}
+            return {"model": "tiny:latest", "message": {"role": "assistant", "content": "x"}, "done": True,
+                    "done_reason": "stop"}  # fmt: skip
         return None
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
