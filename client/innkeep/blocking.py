@@ -16,7 +16,10 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from innkeep import wire
-from innkeep.asking import (
+from innkeep.conversation import Conversation
+from innkeep.errors import ConnectionLost
+from innkeep.paths import socket_name
+from innkeep.requests import (
     AnswerSoFar,
     Prompt,
     chat_request,
@@ -26,9 +29,6 @@ from innkeep.asking import (
     route_request,
     unreachable,
 )
-from innkeep.conversation import Conversation
-from innkeep.errors import ConnectionLost
-from innkeep.paths import socket_name
 
 if TYPE_CHECKING:
     import os

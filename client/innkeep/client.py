@@ -18,7 +18,10 @@ import anyio
 from anyio.abc import SocketStream
 
 from innkeep import wire
-from innkeep.asking import (
+from innkeep.conversation import Conversation
+from innkeep.errors import ConnectionLost
+from innkeep.paths import socket_name
+from innkeep.requests import (
     AnswerSoFar,
     Prompt,
     chat_request,
@@ -28,9 +31,6 @@ from innkeep.asking import (
     route_request,
     unreachable,
 )
-from innkeep.conversation import Conversation
-from innkeep.errors import ConnectionLost
-from innkeep.paths import socket_name
 
 __all__ = ["AsyncAnswer", "AsyncClient"]
 

@@ -34,10 +34,10 @@ _CHAT: Table = {
         wire.Waiting: "routed",
         wire.Loading: "routed",
         wire.Started: "started",
-        wire.Delta: "telling",
+        wire.Delta: "streaming",
         wire.Done: ENDED,
     },
-    "telling": {wire.Delta: "telling", wire.Done: ENDED},
+    "streaming": {wire.Delta: "streaming", wire.Done: ENDED},
 }
 
 ORDER: Mapping[type[wire.Request], Table] = {

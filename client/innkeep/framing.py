@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, get_args, g
 import msgspec
 
 from innkeep import wire
-from innkeep.contradictions import contradiction
 from innkeep.errors import (
     BadDialect,
     BadMessage,
@@ -26,6 +25,7 @@ from innkeep.errors import (
     ProtocolViolation,
     UnknownType,
 )
+from innkeep.validation import invalid_field
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -224,7 +224,7 @@ def decode_request(body: bytes, dialect: Dialect) -> wire.Request:
         request: wire.Request = _decoder("request", dialect).decode(body)
     except _UNDECODABLE as fault:
         raise _reason(body, dialect, str(fault)) from None
-    if found := contradiction(request):
+    if found := invalid_field(request):
         raise _refusal(request.id, name_of(request), *found)
     return request
 

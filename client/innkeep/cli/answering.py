@@ -12,7 +12,7 @@ from innkeep.cli.terminal import Terminal
 from innkeep.cli.units import whole_seconds
 
 
-class Telling:
+class AnswerPrinter:
     """What has been told of an answer so far; feed it every reply in order.
 
     ``shows_thinking`` prints thinking to standard error; otherwise it is only counted on the progress line.
@@ -27,9 +27,9 @@ class Telling:
         self._waiting: wire.Waiting | None = None
         self._loading: wire.Loading | None = None
         self._thought_since: float | None = None
-        self._murmured = False
+        self._thinking_shown = False
 
-    def tell(self, replies: Iterable[wire.Reply]) -> None:
+    def print_all(self, replies: Iterable[wire.Reply]) -> None:
         """Tell every reply; what the iterator raises goes on, after the screen is in order."""
         try:
             for reply in replies:
@@ -64,7 +64,7 @@ class Telling:
         self._waiting = self._loading = None
         if line := failed_over_line(started):
             self.progress.clear()
-            self.terminal.complain(line)
+            self.terminal.print_error(line)
         self.progress.show(f"{started.model} reads the prompt", topic=f"start {started.attempt}")
 
     def _take_delta(self, delta: wire.Delta) -> None:
@@ -74,13 +74,13 @@ class Telling:
             self._speak(delta.text)
         if delta.tool_calls:
             self.progress.clear()
-            self.terminal.complain(f"the model asks for {len(delta.tool_calls)} tool calls; --json shows them")
+            self.terminal.print_error(f"the model asks for {len(delta.tool_calls)} tool calls; --json shows them")
 
     def _think(self, thinking: str) -> None:
         if self.shows_thinking:
             self.progress.clear()
-            self.terminal.murmur(thinking)
-            self._murmured = True
+            self.terminal.print_dim(thinking)
+            self._thinking_shown = True
             return
         now = monotonic()
         self._thought_since = self._thought_since or now
@@ -90,33 +90,33 @@ class Telling:
     def _speak(self, text: str) -> None:
         if not self.text:
             self.progress.clear()
-            if self._murmured:
-                self.terminal.murmur("\n\n")
+            if self._thinking_shown:
+                self.terminal.print_dim("\n\n")
         self.text.append(text)
-        self.terminal.piece(text)
+        self.terminal.write(text)
 
     def _take_end(self, done: wire.Done) -> None:
         self.done = done
-        if done.thinking and not self._murmured and self.shows_thinking:
+        if done.thinking and not self._thinking_shown and self.shows_thinking:
             self._think(done.thinking)
         if done.text and not self.text:
             self._speak(done.text)
 
     def _end_line(self) -> None:
         if self.text and not self.text[-1].endswith("\n"):
-            self.terminal.piece("\n")
+            self.terminal.write("\n")
 
-    def afterwards(self) -> None:
+    def print_summary(self) -> None:
         """Say what a person should know of a finished answer: that it was cut, and on a terminal what it took."""
         if self.done is None:
             return
         if self.done.finish_reason == "length":
-            self.terminal.complain(
+            self.terminal.print_error(
                 "the answer was cut at the model's limit of tokens; ask it to go on, or ask for less"
             )
         if self.terminal.shows_err and self.terminal.shows_out:
             line = done_line(self.done)
-            self.terminal.murmur(f"{line}\n")
+            self.terminal.print_dim(f"{line}\n")
 
 
 def chat_settings(args: Namespace) -> dict[str, Any]:

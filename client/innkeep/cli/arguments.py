@@ -3,29 +3,17 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
-from innkeep.cli.door import load_verb
+from innkeep.cli.lazy import load_verb
 from innkeep.cli.outcome import USAGE
 from innkeep.cli.overview import exit_statuses
-from innkeep.cli.terminal import Terminal, terminal_width
+from innkeep.cli.terminal import terminal_width
 from innkeep.cli.units import duration
 from innkeep.cli.verbs import VERBS
 
 SOCKET_HELP = "the daemon's socket"
 JSON_HELP = "print JSON, one object a line"
-
-
-class Verb(Protocol):
-    """What a verb's module has."""
-
-    EXAMPLES: tuple[str, ...]
-
-    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Add the verb's own arguments."""
-
-    def run(self, args: argparse.Namespace, terminal: Terminal) -> int:
-        """Do it and give the exit status; raises ``InnkeepError`` and ``UsageError``."""
 
 
 class Formatter(argparse.RawDescriptionHelpFormatter):

@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, Namespace
 
 from innkeep.cli.chat_arguments import add_chat_arguments
-from innkeep.cli.door import open_client
+from innkeep.cli.lazy import open_client
 from innkeep.cli.outcome import OK, UsageError
 from innkeep.cli.terminal import Terminal
 
@@ -41,7 +41,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace, terminal: Terminal) -> int:
     """Ask and print the answer as it comes; ``--json``: every reply, with ``--no-stream`` the last."""
-    from innkeep.cli.answering import Telling, chat_settings  # bring msgspec: not for --help
+    from innkeep.cli.answering import AnswerPrinter, chat_settings  # bring msgspec: not for --help
     from innkeep.cli.progress import Progress
     from innkeep.cli.prompt import images_of, prompt_text
     from innkeep.wire import Done, Message
@@ -55,10 +55,10 @@ def run(args: Namespace, terminal: Terminal) -> int:
         if args.json:
             for reply in answer.replies():
                 if args.stream or isinstance(reply, Done):
-                    terminal.tell_json(reply)
+                    terminal.print_json(reply)
             return OK
         with Progress(terminal) as progress:
-            telling = Telling(terminal, progress, shows_thinking=args.think is True)
-            telling.tell(answer.replies())
-            telling.afterwards()
+            printer = AnswerPrinter(terminal, progress, shows_thinking=args.think is True)
+            printer.print_all(answer.replies())
+            printer.print_summary()
     return OK

@@ -8,14 +8,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from innkeep.cli.chat_arguments import add_chat_arguments
-from innkeep.cli.door import open_client
+from innkeep.cli.lazy import open_client
 from innkeep.cli.outcome import OK, UsageError, error_line
 from innkeep.cli.terminal import Terminal
 from innkeep.errors import InnkeepError
 
 if TYPE_CHECKING:
     from innkeep.blocking import Client
-    from innkeep.cli.answering import Telling
+    from innkeep.cli.answering import AnswerPrinter
     from innkeep.cli.conversation_commands import Talk
     from innkeep.wire import Reply
 
@@ -80,7 +80,7 @@ def _turn(client: "Client", talk: "Talk", line: str, args: Namespace, terminal: 
 
     An error is told and the conversation ``goes_on``, or it is raised.
     """
-    from innkeep.cli.answering import Telling, chat_settings
+    from innkeep.cli.answering import AnswerPrinter, chat_settings
     from innkeep.cli.progress import Progress
     from innkeep.wire import Message
 
@@ -89,33 +89,33 @@ def _turn(client: "Client", talk: "Talk", line: str, args: Namespace, terminal: 
     if talk.model != args.model:
         settings["fallbacks"] = None
     with Progress(terminal, silent=args.json) as progress:
-        telling = Telling(terminal, progress, shows_thinking=args.think is True)
+        printer = AnswerPrinter(terminal, progress, shows_thinking=args.think is True)
         try:
             with client.chat(talk.spoken(), **settings) as answer:
                 if args.json:
-                    _tell_json(answer.replies(), telling, terminal)
+                    _print_json(answer.replies(), printer, terminal)
                 else:
-                    telling.tell(answer.replies())
-                    telling.afterwards()
+                    printer.print_all(answer.replies())
+                    printer.print_summary()
         except KeyboardInterrupt:
             terminal.note("stopped")
         except InnkeepError as error:
             if not goes_on:
                 raise
-            terminal.complain(error_line(error))
-    if telling.text:
-        talk.messages.append(Message("assistant", "".join(telling.text)))
+            terminal.print_error(error_line(error))
+    if printer.text:
+        talk.messages.append(Message("assistant", "".join(printer.text)))
     else:
         talk.messages.pop()
 
 
-def _tell_json(replies: "Iterable[Reply]", telling: "Telling", terminal: Terminal) -> None:
+def _print_json(replies: "Iterable[Reply]", printer: "AnswerPrinter", terminal: Terminal) -> None:
     from innkeep.wire import Delta
 
     for reply in replies:
-        terminal.tell_json(reply)
+        terminal.print_json(reply)
         if isinstance(reply, Delta) and reply.text:
-            telling.text.append(reply.text)
+            printer.text.append(reply.text)
 
 
 def _terminal_reader() -> Callable[[str], str]:

@@ -3,13 +3,12 @@
 import os
 import sys
 from collections.abc import Sequence
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from innkeep.cli.door import import_msgspec, load_verb
+from innkeep.cli.lazy import load_verb
 from innkeep.cli.outcome import INTERRUPTED, OK, PIPE_CLOSED, USAGE, UsageError, error_line, error_object, exit_status
 from innkeep.cli.terminal import Terminal
-from innkeep.cli.verbs import DELEGATED, GLOBAL_VALUES, PLAIN, VERBS
+from innkeep.cli.verbs import DELEGATED, GLOBAL_VALUES, VERBS
 from innkeep.errors import InnkeepError
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ def run(argv: Sequence[str] | None = None, terminal: Terminal | None = None) -> 
     except BrokenPipeError:
         return _leave_the_pipe(terminal)
     except UsageError as fault:
-        terminal.complain(str(fault))
+        terminal.print_error(str(fault))
         return USAGE
 
 
@@ -78,30 +77,14 @@ def _unknown(verb: str) -> str:
 
 
 def _run_verb(verb: str, words: list[str], terminal: Terminal) -> int:
-    args = _plain_arguments(verb, words) or _parsed_arguments(verb, words)
-    import_msgspec()
+    args = _parsed_arguments(verb, words)
     try:
         return load_verb(verb).run(args, terminal)
     except InnkeepError as error:
         if args.json:
-            terminal.tell_json(error_object(error))
-        terminal.complain(error_line(error))
+            terminal.print_json(error_object(error))
+        terminal.print_error(error_line(error))
         return exit_status(error)
-
-
-def _plain_arguments(verb: str, words: list[str]) -> "Namespace | None":
-    """What argparse would say of a verb without arguments of its own; None where argparse has to say it.
-
-    It costs a tenth of the start of ``innkeep status``, which prompts and status bars run all the time.
-    """
-    socket, left = None, list(words)
-    if "--socket" in left[:-1]:
-        at = left.index("--socket")
-        socket = left[at + 1]
-        del left[at : at + 2]
-    if verb not in PLAIN or set(left) - {"--json"} or (socket or "").startswith("-"):
-        return None
-    return cast("Namespace", SimpleNamespace(socket=socket, json="--json" in left))
 
 
 def _parsed_arguments(verb: str, words: list[str]) -> "Namespace":

@@ -26,7 +26,7 @@ def run(args: Namespace, terminal: Terminal) -> int:
 
     text = script(args.shell, tuple(commands()))
     if args.json:
-        terminal.tell_json({"shell": args.shell, "script": text})
+        terminal.print_json({"shell": args.shell, "script": text})
     else:
         terminal.out.write(text)
     return OK

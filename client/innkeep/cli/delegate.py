@@ -24,7 +24,8 @@ def delegate(verb: str, before: Sequence[str], after: Sequence[str], terminal: T
     """
     innkeepd = find_innkeepd(terminal.environ)
     if innkeepd is None:
-        terminal.complain(f'`innkeep {verb}` needs the daemon, which is not installed; pip install "innkeep[daemon]"')
+        what = f"`innkeep {verb}` needs the daemon, which is not installed"
+        terminal.print_error(f'{what}; pip install "innkeep[daemon]"')
         return FAILURE
     socket, passed_on = _take_socket(before)
     environ = dict(terminal.environ) | ({"INNKEEP_SOCKET": socket} if socket else {})
@@ -32,7 +33,7 @@ def delegate(verb: str, before: Sequence[str], after: Sequence[str], terminal: T
     try:
         os.execve(innkeepd, [str(innkeepd), verb, *after, *passed_on], environ)  # noqa: S606  # no shell is wanted
     except OSError as error:
-        terminal.complain(f"{innkeepd} can't be started: {error.strerror}; install innkeep again")
+        terminal.print_error(f"{innkeepd} can't be started: {error.strerror}; install innkeep again")
     return FAILURE
 
 

@@ -2,7 +2,7 @@
 
 from argparse import ArgumentParser, Namespace
 
-from innkeep.cli.door import open_client
+from innkeep.cli.lazy import open_client
 from innkeep.cli.outcome import FAILURE, OK
 from innkeep.cli.terminal import Terminal
 
@@ -27,10 +27,10 @@ def run(args: Namespace, terminal: Terminal) -> int:
         records = client.history(limit=1, request=wanted).records
     if not records:
         what = "no request has been answered yet" if wanted is None else f"no request {wanted!r} is known"
-        terminal.complain(f"{what}; `innkeep history` lists them")
+        terminal.print_error(f"{what}; `innkeep history` lists them")
         return FAILURE
     if args.json:
-        terminal.tell_json(records[0])
+        terminal.print_json(records[0])
     else:
         from innkeep.cli.record import explain_text  # not for --json
 

@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, Namespace
 
 from innkeep.cli.arguments import ROLES
-from innkeep.cli.door import open_client
+from innkeep.cli.lazy import open_client
 from innkeep.cli.outcome import FAILURE, OK
 from innkeep.cli.terminal import Terminal
 
@@ -26,14 +26,14 @@ def run(args: Namespace, terminal: Terminal) -> int:
         if request == "last":
             records = client.history(limit=1).records
             if not records:
-                terminal.complain("no request has been answered yet; `innkeep ask` makes one")
+                terminal.print_error("no request has been answered yet; `innkeep ask` makes one")
                 return FAILURE
             request = str(records[0]["id"])
         noted = client.feedback(request, args.role)
     if args.json:
-        terminal.tell_json(noted)
+        terminal.print_json(noted)
     else:
         terminal.say(f"noted: {noted.request} should have been {args.role}")
     if noted.warning:
-        terminal.complain(noted.warning)
+        terminal.print_error(noted.warning)
     return OK

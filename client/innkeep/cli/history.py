@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, Namespace
 
 from innkeep.cli.arguments import positive_number
-from innkeep.cli.door import open_client
+from innkeep.cli.lazy import open_client
 from innkeep.cli.outcome import OK
 from innkeep.cli.terminal import Terminal
 
@@ -35,7 +35,7 @@ def run(args: Namespace, terminal: Terminal) -> int:
         records = trace_of(records)
     if args.trace or args.json:
         for record in records:
-            terminal.tell_json(record)
+            terminal.print_json(record)
     else:
         from innkeep.cli.record import history_text  # not for --json
 

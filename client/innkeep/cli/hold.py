@@ -4,7 +4,7 @@ import time
 from argparse import ArgumentParser, Namespace
 
 from innkeep.cli.arguments import duration_argument
-from innkeep.cli.door import open_client
+from innkeep.cli.lazy import open_client
 from innkeep.cli.outcome import OK
 from innkeep.cli.progress import Progress
 from innkeep.cli.terminal import Terminal
@@ -29,7 +29,7 @@ def run(args: Namespace, terminal: Terminal) -> int:
         progress.show("waiting for running answers, unloading everything")
         held = client.hold(args.seconds, why=args.why)
     if args.json:
-        terminal.tell_json(held)
+        terminal.print_json(held)
     else:
         left = seconds(max(0.0, held.until - time.time()))
         terminal.say(f"nothing is loaded until {clock(held.until)}, {left}; `innkeep resume` ends it early")

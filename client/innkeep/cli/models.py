@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, Namespace
 
 from innkeep.cli.arguments import add_role, model_name
-from innkeep.cli.door import open_client
+from innkeep.cli.lazy import open_client
 from innkeep.cli.outcome import OK, UsageError
 from innkeep.cli.terminal import Terminal
 
@@ -37,7 +37,7 @@ def run(args: Namespace, terminal: Terminal) -> int:
     with open_client(args) as client:
         models = client.models()
     if args.json:
-        terminal.tell_json(models)
+        terminal.print_json(models)
     elif args.names:
         for model in models.models:
             terminal.say(model.name)
@@ -54,11 +54,11 @@ def _choose(args: Namespace, terminal: Terminal) -> int:
     with open_client(args) as client:
         selected = client.select(None if args.name == "auto" else args.name, role=args.role)
     if args.json:
-        terminal.tell_json(selected)
+        terminal.print_json(selected)
     else:
         from innkeep.cli.render import selected_text  # not for --json
 
         terminal.say(selected_text(selected))
     if selected.warning:
-        terminal.complain(selected.warning)
+        terminal.print_error(selected.warning)
     return OK

@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, Namespace
 
 from innkeep.cli.arguments import model_name
-from innkeep.cli.door import open_client
+from innkeep.cli.lazy import open_client
 from innkeep.cli.outcome import OK
 from innkeep.cli.terminal import Terminal
 
@@ -22,9 +22,9 @@ def run(args: Namespace, terminal: Terminal) -> int:
     with open_client(args) as client:
         pinned = client.pin(args.model)
     if args.json:
-        terminal.tell_json(pinned)
+        terminal.print_json(pinned)
     else:
         terminal.say(f"{pinned.model} is pinned; `innkeep unpin {pinned.model}` takes that back")
     if pinned.warning:
-        terminal.complain(pinned.warning)
+        terminal.print_error(pinned.warning)
     return OK

@@ -3,7 +3,7 @@
 import time
 from typing import TYPE_CHECKING
 
-from innkeep.cli.door import open_client
+from innkeep.cli.lazy import open_client
 from innkeep.cli.outcome import OK
 from innkeep.cli.terminal import Terminal
 
@@ -28,7 +28,7 @@ def run(args: "Namespace", terminal: Terminal) -> int:
         welcome = client.ping()
     took = time.perf_counter() - start
     if args.json:
-        terminal.tell_json(
+        terminal.print_json(
             {
                 "type": "welcome",
                 "protocol": welcome.protocol,

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from innkeep.cli.door import open_client
+from innkeep.cli.lazy import open_client
 from innkeep.cli.outcome import OK
 from innkeep.cli.terminal import Terminal
 
@@ -21,7 +21,7 @@ def run(args: "Namespace", terminal: Terminal) -> int:
     with open_client(args) as client:
         resumed = client.resume()
     if args.json:
-        terminal.tell_json(resumed)
+        terminal.print_json(resumed)
     else:
         terminal.say("models are loaded again when they are asked")
     return OK

@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, Namespace
 
 from innkeep.cli.arguments import joined
-from innkeep.cli.door import open_client
+from innkeep.cli.lazy import open_client
 from innkeep.cli.outcome import OK, UsageError
 from innkeep.cli.terminal import Terminal
 
@@ -28,7 +28,7 @@ def run(args: Namespace, terminal: Terminal) -> int:
     with open_client(args) as client:
         route = client.route(text, session=args.session)
     if args.json:
-        terminal.tell_json(route)
+        terminal.print_json(route)
     else:
         from innkeep.cli.render import route_text  # not for --json
 

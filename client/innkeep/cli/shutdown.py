@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, Namespace
 
 from innkeep.cli.arguments import duration_argument
-from innkeep.cli.door import open_client
+from innkeep.cli.lazy import open_client
 from innkeep.cli.outcome import OK
 from innkeep.cli.terminal import Terminal
 from innkeep.cli.units import seconds
@@ -29,7 +29,7 @@ def run(args: Namespace, terminal: Terminal) -> int:
     with open_client(args) as client:
         stopping = client.shutdown(drain=args.drain)
     if args.json:
-        terminal.tell_json(stopping)
+        terminal.print_json(stopping)
     else:
         terminal.say(f"innkeepd stops; running answers have at most {seconds(stopping.drain)}")
     return OK

@@ -3,7 +3,7 @@
 import time
 from typing import TYPE_CHECKING
 
-from innkeep.cli.door import open_client
+from innkeep.cli.lazy import open_client
 from innkeep.cli.outcome import OK
 from innkeep.cli.terminal import Terminal
 
@@ -25,7 +25,7 @@ def run(args: "Namespace", terminal: Terminal) -> int:
     with open_client(args) as client:
         status = client.status()
     if args.json:
-        terminal.tell_json(status)
+        terminal.print_json(status)
     else:
         from innkeep.cli.render import status_text  # not for --json
 

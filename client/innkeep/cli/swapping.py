@@ -3,7 +3,7 @@
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from innkeep.cli.door import open_client
+from innkeep.cli.lazy import open_client
 from innkeep.cli.progress import Progress
 from innkeep.cli.terminal import Terminal
 
@@ -20,7 +20,7 @@ def follow_swap(request: "wire.Load | wire.Unload", args: Namespace, terminal: T
     with open_client(args) as client, Progress(terminal, silent=args.json) as progress:
         for reply in client.stream(request):
             if args.json:
-                terminal.tell_json(reply)
+                terminal.print_json(reply)
             if isinstance(reply, Loading):
                 progress.show(progress_line(None, reply), topic=reply.model)
             else:

@@ -53,12 +53,12 @@ class Terminal:
         self.out.write(text + "\n")
         self.out.flush()
 
-    def piece(self, text: str) -> None:
+    def write(self, text: str) -> None:
         """Print a piece of an answer; on a terminal without control characters, in a pipe as it is."""
         self.out.write(text.translate(_UNPRINTABLE) if self.shows_out else text)
         self.out.flush()
 
-    def tell_json(self, message: Any) -> None:
+    def print_json(self, message: Any) -> None:
         """Print a Struct or a plain object as one line of JSON."""
         import msgspec  # most of a cold start; an error line without --json goes without it
 
@@ -69,13 +69,13 @@ class Terminal:
         self.err.write(text.translate(_UNPRINTABLE) + "\n")
         self.err.flush()
 
-    def murmur(self, text: str) -> None:
+    def print_dim(self, text: str) -> None:
         """Print a piece of thinking to standard error, dimmed."""
         clean = text.translate(_UNPRINTABLE)
         self.err.write(f"\x1b[{STYLES['dim']}m{clean}\x1b[0m" if self.live else clean)
         self.err.flush()
 
-    def complain(self, line: str) -> None:
+    def print_error(self, line: str) -> None:
         """Print ``innkeep: what; what to do``."""
         self.note(f"innkeep: {line}")
 

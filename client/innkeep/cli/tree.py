@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from innkeep.cli.arguments import JSON_HELP, SOCKET_HELP, parser_of
-from innkeep.cli.door import load_verb
+from innkeep.cli.lazy import load_verb
 from innkeep.cli.verbs import DELEGATED, VERBS
 
 

@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, Namespace
 
 from innkeep.cli.arguments import model_name
-from innkeep.cli.door import open_client
+from innkeep.cli.lazy import open_client
 from innkeep.cli.outcome import OK
 from innkeep.cli.terminal import Terminal
 
@@ -20,9 +20,9 @@ def run(args: Namespace, terminal: Terminal) -> int:
     with open_client(args) as client:
         unpinned = client.unpin(args.model)
     if args.json:
-        terminal.tell_json(unpinned)
+        terminal.print_json(unpinned)
     else:
         terminal.say(f"{unpinned.model} is no longer pinned")
     if unpinned.warning:
-        terminal.complain(unpinned.warning)
+        terminal.print_error(unpinned.warning)
     return OK

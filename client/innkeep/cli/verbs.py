@@ -45,8 +45,5 @@ DELEGATED: dict[str, tuple[str, ...]] = {
 }
 """Verbs of the daemon package and the words that may follow, for completion: they live beside what they configure."""
 
-PLAIN: frozenset[str] = frozenset({"status", "ping", "resume"})
-"""Verbs that take ``--socket`` and ``--json`` and nothing else."""
-
 GLOBAL_VALUES: tuple[str, ...] = ("--socket",)
 """Options that may stand before the verb and take a value."""

@@ -3,7 +3,7 @@
 import time
 from argparse import ArgumentParser, Namespace
 
-from innkeep.cli.door import open_client
+from innkeep.cli.lazy import open_client
 from innkeep.cli.outcome import OK
 from innkeep.cli.terminal import Terminal
 
@@ -31,7 +31,7 @@ def run(args: Namespace, terminal: Terminal) -> int:
     with open_client(args) as client:
         for reply in client.watch(args.kinds):
             if args.json:
-                terminal.tell_json(reply)
+                terminal.print_json(reply)
             elif isinstance(reply, Status):
                 terminal.say(status_text(reply, time.time(), terminal.paint) + "\n")
             elif isinstance(reply, Event):

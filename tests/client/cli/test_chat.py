@@ -66,14 +66,14 @@ def test_commands_change_who_answers_the_next_turn(daemon, talk):
 
 def test_ctrl_c_stops_the_answer_and_not_the_conversation(daemon, talk, monkeypatch):
     daemon.script[wire.Chat] = half_an_answer("on and on", UNTIL_CANCELLED)
-    spoken = Terminal.piece
+    spoken = Terminal.write
 
     def interrupted(terminal, text):
         spoken(terminal, text)
         if text == "on and on":
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Terminal, "piece", interrupted)
+    monkeypatch.setattr(Terminal, "write", interrupted)
     terminal = talk("hello", "/reset", KeyboardInterrupt)
     assert terminal.out.getvalue() == "on and on\n"
     assert "stopped\nforgotten\n" in terminal.err.getvalue()

@@ -17,19 +17,6 @@ def test_options_may_stand_before_the_verb_or_behind_it(daemon, innkeep):
     assert before.out.startswith('{"type":"status"')
 
 
-@pytest.mark.parametrize("words", [["--json"], ["--socket", "/s"], ["--json", "--socket", "/s", "--json"], []])
-def test_the_short_way_past_argparse_says_what_argparse_says(words):
-    assert vars(command._plain_arguments("status", words)) == vars(command._parsed_arguments("status", words))
-
-
-@pytest.mark.parametrize(
-    "words", [["--nope"], ["--socket"], ["--socket", "--json"], ["x"], ["--help"], ["--socket=/s"]]
-)
-def test_whatever_is_unusual_goes_to_argparse(words):
-    assert command._plain_arguments("status", words) is None
-    assert command._plain_arguments("ask", ["--json"]) is None
-
-
 def test_an_absent_daemon_is_status_three_and_says_how_to_start_it(innkeep, tmp_path):
     ended = innkeep("--socket", str(tmp_path / "no.sock"), "status")
     assert (ended.status, ended.out, ended.err.count("\n")) == (3, "", 1)
@@ -105,7 +92,7 @@ before = set(sys.modules)  # what a coverage run has brought
 from innkeep.cli import main
 main(["--socket", "/nonexistent/innkeepd.sock", "status"])
 heavy = {"anyio", "httpx", "psutil", "structlog", "rich", "asyncio", "innkeepd"}
-heavy |= {"dataclasses", "argparse", "typing_extensions", "inspect", "shutil", "subprocess"}
+heavy |= {"dataclasses", "shutil", "subprocess"}
 verbs = {"innkeep.cli.ask", "innkeep.cli.chat", "innkeep.cli.render", "innkeep.cli.delegate"}
 print(sorted((heavy | verbs) & (set(sys.modules) - before)))
 """

@@ -28,27 +28,27 @@ def test_an_empty_no_color_means_nothing():
 def test_a_models_text_cannot_steer_the_terminal_but_a_pipe_gets_it_as_it_is():
     shown, piped = a_terminal(), a_terminal(tty=False)
     for terminal in (shown, piped):
-        terminal.piece("a\x1b[2Jb\tc\n\x07")
+        terminal.write("a\x1b[2Jb\tc\n\x07")
     assert shown.out.getvalue() == "a[2Jb\tc\n"
     assert piped.out.getvalue() == "a\x1b[2Jb\tc\n\x07"
 
 
 def test_json_is_one_line_and_korean_stays_readable():
     terminal = a_terminal(tty=False)
-    terminal.tell_json({"text": "하늘\n"})
+    terminal.print_json({"text": "하늘\n"})
     assert terminal.out.getvalue() == '{"text":"하늘\\n"}\n'
 
 
 def test_thinking_is_dimmed_on_a_terminal_only():
     shown, piped = a_terminal(), a_terminal(tty=False)
     for terminal in (shown, piped):
-        terminal.murmur("hm")
+        terminal.print_dim("hm")
     assert (shown.err.getvalue(), piped.err.getvalue()) == ("\x1b[2mhm\x1b[0m", "hm")
 
 
 def test_complaints_name_the_command():
     terminal = a_terminal()
-    terminal.complain("no")
+    terminal.print_error("no")
     assert terminal.err.getvalue() == "innkeep: no\n"
 
 

@@ -3,8 +3,8 @@ from importlib import import_module
 import pytest
 
 from innkeep import wire
-from innkeep.cli.arguments import PRIORITIES, ROLES, parser_of
-from innkeep.cli.verbs import DELEGATED, PLAIN, VERBS
+from innkeep.cli.arguments import PRIORITIES, ROLES
+from innkeep.cli.verbs import DELEGATED, VERBS
 from innkeep.cli.watch import KINDS
 
 
@@ -18,11 +18,6 @@ def test_every_verb_has_a_module_with_arguments_examples_and_a_run(verb):
 
 def test_delegated_verbs_are_listed_with_the_others():
     assert set(DELEGATED) <= set(VERBS)
-
-
-def test_plain_verbs_are_those_without_arguments_of_their_own():
-    own = {verb: len(parser_of(verb)._actions) > 3 for verb in VERBS if verb not in DELEGATED}
-    assert {verb for verb, has_own in own.items() if not has_own} == PLAIN
 
 
 def test_words_written_out_for_a_fast_start_are_those_of_the_wire():

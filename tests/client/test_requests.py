@@ -3,7 +3,7 @@
 import pytest
 
 from innkeep import errors, wire
-from innkeep.asking import AnswerSoFar, chat_request, error_of, greeting, route_request, unreachable
+from innkeep.requests import AnswerSoFar, chat_request, error_of, greeting, route_request, unreachable
 from support.messages import REPLIES
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from innkeep import wire
-from innkeep.contradictions import contradiction
+from innkeep.validation import invalid_field
 from support.messages import REQUESTS
 
 HI = [wire.Message("user", "hi")]
@@ -13,7 +13,7 @@ NAN, INF = float("nan"), float("inf")
 
 
 def test_every_example_makes_sense():
-    assert [one for one in REQUESTS if contradiction(one)] == []
+    assert [one for one in REQUESTS if invalid_field(one)] == []
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_every_example_makes_sense():
     ],
 )
 def test_the_field_that_makes_no_sense_is_named(request_, field):
-    assert field == (contradiction(request_) or ("nothing",))[0]
+    assert field == (invalid_field(request_) or ("nothing",))[0]
 
 
 def test_zero_is_a_duration_and_a_limit():
@@ -56,7 +56,7 @@ def test_zero_is_a_duration_and_a_limit():
         wire.Shutdown(id=1, drain=0),
         wire.HistoryAsk(id=1, limit=0),
     ):
-        assert contradiction(one) is None
+        assert invalid_field(one) is None
 
 
 @pytest.mark.parametrize("depth", [300, 900])
@@ -64,13 +64,13 @@ def test_what_is_nested_too_deeply_is_told_by_its_field(depth):
     deep = []
     for _ in range(depth):
         deep = [deep]
-    field, why = contradiction(wire.Chat(id=1, messages=[wire.Message("user", "a")], options={"a": deep}))
+    field, why = invalid_field(wire.Chat(id=1, messages=[wire.Message("user", "a")], options={"a": deep}))
     assert field == "options"
     assert "nested too deeply; the most is 200 levels" in why
     calls = [wire.Message("user", "a", tool_calls=[{"a": deep}])]
-    assert contradiction(wire.Chat(id=1, messages=calls))[0] == "messages"
+    assert invalid_field(wire.Chat(id=1, messages=calls))[0] == "messages"
 
 
 def test_a_hold_ends_within_a_year():
-    assert contradiction(wire.Hold(id=1, seconds=31_536_000.0)) is None
-    assert contradiction(wire.Hold(id=1, seconds=1e308)) == ("seconds", "the most is 31,536,000, a year")
+    assert invalid_field(wire.Hold(id=1, seconds=31_536_000.0)) is None
+    assert invalid_field(wire.Hold(id=1, seconds=1e308)) == ("seconds", "the most is 31,536,000, a year")

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from innkeep import wire
 
-__all__ = ["contradiction"]
+__all__ = ["invalid_field"]
 
 Complaint: TypeAlias = tuple[str, str]
 """Field, what is wrong with it."""
@@ -19,7 +19,7 @@ _NO_DURATION = "a number of seconds, 0 or more, is needed"
 _NO_JSON = "only what JSON can say has a place here: no bytes, dates, NaN or keys that are no strings"
 
 
-def contradiction(request: wire.Request) -> Complaint | None:
+def invalid_field(request: wire.Request) -> Complaint | None:
     """The first field that makes no sense, with the reason; None where all is well."""
     return next(_complaints(request), None)
 
