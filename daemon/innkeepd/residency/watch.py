@@ -32,7 +32,7 @@ hangs (since 0.32.4), and through the whole load of an MLX model (since 0.32.5).
 ALIVE_WITHIN = 2.0
 """Seconds that ``/api/version``, which takes no lock, then has to prove that Ollama lives."""
 
-VERSION_EVERY = 10.0
+VERSION_EVERY = 2.0
 """Seconds after which the version is read again: Ollama's app replaces itself while we run."""
 
 
