@@ -15,7 +15,7 @@ def ollama_version():
     return VERSIONS[0]
 
 
-@pytest.mark.xfail(strict=False, reason="issue 9: a version that changed within 10 s is spoken to in the old dialect")
+@pytest.mark.since_0_30("starts both versions by itself: once is enough")
 @pytest.mark.parametrize("versions", DIRECTIONS, ids=["updated", "downgraded"])
 def test_another_version_of_ollama_is_noticed_and_served_without_a_restart(ollama, open_inn, versions):
     binaries = ollama_binaries()

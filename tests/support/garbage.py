@@ -110,6 +110,7 @@ class GarbageTransport:
 
     def __init__(self, inner: Any, kind: Kind, strikes: Callable[[str, bytes], bool]) -> None:
         self.url = inner.url
+        self.losses = 0
         self.struck = 0
         self.is_well = False
         self._inner = inner

@@ -78,6 +78,7 @@ class RemoteEngine:
 
     def __init__(self, url: str = "http://cluster.test:8000") -> None:
         self.url = url
+        self.losses = 0
         self.down: float | None = None
         self.status = 200
         self.headers = STREAM

@@ -55,6 +55,7 @@ class ScriptedTransport:
     """
 
     url = "http://ollama.test:11434"
+    losses = 0
 
     def __init__(self, script):
         self._script = script

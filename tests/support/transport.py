@@ -34,6 +34,7 @@ class MemoryTransport:
     def __init__(self, simulator: Simulator) -> None:
         self.simulator = simulator
         self.open = 0
+        self.losses = 0
         self.closed = False
 
     @asynccontextmanager

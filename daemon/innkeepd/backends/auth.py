@@ -24,6 +24,11 @@ class BearerTransport:
         """The server's address without a trailing slash."""
         return self._transport.url
 
+    @property
+    def losses(self) -> int:
+        """How many kept connections the server has closed: one that ends or is replaced closes all of them."""
+        return self._transport.losses
+
     def request(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> AbstractAsyncContextManager[Answer]:

@@ -83,6 +83,11 @@ class Backend(Protocol):
         """How bodies of Ollama's own API are built for it."""
         ...
 
+    @property
+    def losses(self) -> int:
+        """How many kept connections the server has closed: one that ends or is replaced closes all of them."""
+        ...
+
     async def version(self) -> str:
         """Its version, any text."""
         ...

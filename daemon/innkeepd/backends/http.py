@@ -50,6 +50,11 @@ class Transport(Protocol):
         """The server's address without a trailing slash."""
         ...
 
+    @property
+    def losses(self) -> int:
+        """How many kept connections the server has closed: one that ends or is replaced closes all of them."""
+        ...
+
     def request(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> AbstractAsyncContextManager[Answer]:

@@ -48,6 +48,7 @@ class HttpTransport:
         self._connect_timeout = connect_timeout
         self._trust: ssl.SSLContext | None = None
         self._free: list[Connection] = []
+        self._lost = 0
         self._timer: asyncio.TimerHandle | None = None
         self._all: WeakSet[Connection] = WeakSet()
 
@@ -58,6 +59,11 @@ class HttpTransport:
     def url(self) -> str:
         """The server's address without a trailing slash."""
         return self._url
+
+    @property
+    def losses(self) -> int:
+        """How many kept connections the server has closed: one that ends or is replaced closes all of them."""
+        return self._lost + sum(connection.is_lost for connection in self._free)
 
     def request(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
@@ -97,8 +103,12 @@ class HttpTransport:
             connection = self._free.pop()
             if connection.is_reusable and connection.free_since > oldest_use:
                 return connection
-            connection.close()
+            self._drop(connection)
         return None
+
+    def _drop(self, connection: Connection) -> None:
+        self._lost += connection.is_lost
+        connection.close()
 
     def keep(self, connection: Connection) -> None:
         """Keep it for the next request; those that wait too long for one are closed, by a timer at the latest.
@@ -108,14 +118,14 @@ class HttpTransport:
         connection.free_since = this_instant().wall
         self._free.append(connection)
         if len(self._free) > MOST_KEPT:
-            self._free.pop(0).close()
+            self._drop(self._free.pop(0))
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(KEPT_FOR, self._close_old)
 
     def _close_old(self) -> None:
         oldest_use = this_instant().wall - KEPT_FOR
         while self._free and self._free[0].free_since <= oldest_use:
-            self._free.pop(0).close()
+            self._drop(self._free.pop(0))
         self._timer = None
         if self._free:
             rest = max(self._free[0].free_since - oldest_use, 0.1)

@@ -84,6 +84,11 @@ class OllamaBackend:
         """Its address."""
         return self._transport.url
 
+    @property
+    def losses(self) -> int:
+        """How many kept connections the server has closed: one that ends or is replaced closes all of them."""
+        return self._transport.losses
+
     async def version(self) -> str:
         """Its version, any text; ``0.0.0`` for a build from source. Sets ``dialect`` where it tells one."""
         version = (await self._ask("GET", "/api/version", None, Version)).version

@@ -49,6 +49,11 @@ class OpenAIBackend:
         """Its address."""
         return self._transport.url
 
+    @property
+    def losses(self) -> int:
+        """How many kept connections the server has closed: one that ends or is replaced closes all of them."""
+        return self._transport.losses
+
     async def version(self) -> str:
         """Nothing in the API tells one."""
         return ""

@@ -262,7 +262,7 @@ class Supervisor:
         if seen is not None and seen.is_blocked:
             return  # the watch goes on asking: nobody waits 7 s behind somebody else's runner
         since = max(self.now() - FRESH, self._distrusted_at)
-        if seen is None or not seen.reachable or self.senses.seen_at < since:
+        if seen is None or not seen.reachable or self.senses.seen_at < since or self.senses.watch.is_stale:
             if self.now() - self.senses.measured_at > MEASURED_ANEW:
                 self.senses.measure()
             await self.senses.watch.observe_now()

@@ -73,6 +73,7 @@ class Watch:
         self._question: _Question | None = None
         self._version: str | None = None
         self._version_at = float("-inf")
+        self._losses = 0
         self._hurry_until = float("-inf")
         self._step = QUICK[0]
         self._at_once = False
@@ -150,7 +151,7 @@ class Watch:
         try:
             with anyio.fail_after(ANSWER_WITHIN):
                 running = await self._backend.running()
-                if self._has_lost(running) or sent - self._version_at >= VERSION_EVERY:
+                if self._has_lost(running) or self.is_stale or sent - self._version_at >= VERSION_EVERY:
                     await self._read_version()
         except TimeoutError:
             text = f"no answer in {ANSWER_WITHIN:g} s"
@@ -165,8 +166,15 @@ class Watch:
         before = self._last.running if self._last is not None and self._last.running is not None else []
         return bool({line.name for line in before} - {line.name for line in running})
 
+    @property
+    def is_stale(self) -> bool:
+        """Whether Ollama has closed connections since its version was read: another one may have taken its place."""
+        return self._backend.losses != self._losses
+
     async def _read_version(self) -> None:
+        losses = self._backend.losses
         self._version, self._version_at = await self._backend.version(), anyio.current_time()
+        self._losses = losses
 
     async def _is_alive(self) -> bool:
         try:

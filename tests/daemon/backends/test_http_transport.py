@@ -476,3 +476,21 @@ async def test_a_closed_transport_closes_connections_too_whose_answer_still_goes
         await transport.aclose()
         with anyio.fail_after(2):
             await server.left.wait()
+
+
+async def test_a_kept_connection_that_the_server_closes_is_counted_once():
+    async def talk(server, stream):
+        await server.request(stream)
+        await stream.send(answer(b"hi"))
+        await server.request(stream)
+        await stream.send(answer(b"hi"))
+
+    async with serving(talk) as (_, transport):
+        await fetch(transport, "GET", "/")
+        assert transport.losses == 0
+        await fetch(transport, "GET", "/")
+        with anyio.fail_after(5):
+            while transport.losses == 0:
+                await anyio.lowlevel.checkpoint()
+        await fetch(transport, "GET", "/")
+        assert transport.losses == 1

@@ -230,3 +230,18 @@ async def test_where_whoever_asked_leaves_the_next_one_asks():
         group.start_soon(patient)
         group.start_soon(patient)
     assert (len(seen), seen[0].running, house.asked) == (2, [], 2)
+
+
+async def test_a_connection_that_ollama_closed_has_the_version_read_at_once():
+    """Another version may have taken its place between two looks."""
+    house = House()
+
+    def asked():
+        return [path for _, path, _ in house.transport.asked].count("/api/version")
+
+    await house.watch.observe_now()
+    house.transport.losses += 1
+    assert house.watch.is_stale
+    await house.watch.observe_now()
+    assert asked() == 2
+    assert not house.watch.is_stale
