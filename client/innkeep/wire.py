@@ -176,10 +176,6 @@ class Shutdown(_Request, frozen=True, tag="shutdown"):
     drain: float | None = None
 
 
-class StatsAsk(_Request, frozen=True, tag="stats"):
-    """Ask what shadow routing counted."""
-
-
 Request: TypeAlias = (
     Hello
     | Chat
@@ -199,7 +195,6 @@ Request: TypeAlias = (
     | HistoryAsk
     | Feedback
     | Shutdown
-    | StatsAsk
 )
 
 
@@ -299,6 +294,41 @@ class AttemptRecord(Struct, frozen=True):
     code: str | None = None
     seconds: float = 0.0
     message: str | None = None
+
+
+class DecisionRecord(Struct, frozen=True):
+    """What was decided for one request and why, and how it went; holds none of its text.
+
+    ``asked_at`` is seconds since the epoch, ``kind`` ``chat``, ``embed`` or ``load``, ``outcome`` ``answered``,
+    ``failed`` or ``cancelled``, ``waits`` the reasons of its waiting, ``evicted`` the models unloaded for it, ``door``
+    the HTTP path it came by or ``socket``, ``feedback`` the role that the user says it should have had. Every field has
+    a default: records of any version are read.
+    """
+
+    id: str = ""
+    asked_at: float = 0.0
+    kind: str = "chat"
+    priority: str = "interactive"
+    client: str = ""
+    session: str | None = None
+    last: bool = False
+    role: str | None = None
+    confidence: float | None = None
+    reason: str = ""
+    chain: list[str] = field(default_factory=list)
+    model: str | None = None
+    outcome: str = ""
+    code: str | None = None
+    message: str | None = None
+    attempts: list[AttemptRecord] = field(default_factory=list)
+    waits: list[str] = field(default_factory=list)
+    evicted: list[str] = field(default_factory=list)
+    timings: Timings = Timings()
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    warnings: list[str] = field(default_factory=list)
+    door: str = ""
+    feedback: str | None = None
 
 
 class Done(_Reply, frozen=True, tag="done"):
@@ -551,7 +581,7 @@ class Resumed(_Reply, frozen=True, tag="resumed"):
 class History(_Reply, frozen=True, tag="history"):
     """Decision records, newest first."""
 
-    records: list[dict[str, Any]]
+    records: list[DecisionRecord]
 
 
 class Noted(_Reply, frozen=True, tag="noted"):
@@ -575,22 +605,6 @@ class Error(Struct, frozen=True, kw_only=True, tag_field="type", tag="error"):
     message: str
     retryable: bool = False
     detail: dict[str, Any] = field(default_factory=dict)
-
-
-class ShadowCount(Struct, frozen=True):
-    """Chats that named ``model`` and that the router would have called ``role`` and given to ``would``."""
-
-    model: str
-    role: str
-    would: str
-    chats: int
-
-
-class Stats(_Reply, frozen=True, tag="stats"):
-    """Counts since the daemon's start; ``shadow``: whether it counts now."""
-
-    shadow: bool
-    routing: list[ShadowCount]
 
 
 Reply: TypeAlias = (
@@ -618,7 +632,6 @@ Reply: TypeAlias = (
     | Noted
     | Stopping
     | Error
-    | Stats
 )
 
 PROGRESS: tuple[type[Reply], ...] = (Routed, Waiting, Loading, Started, Delta, Event)

@@ -12,7 +12,7 @@ import anyio
 import msgspec
 from anyio.abc import TaskGroup
 
-from innkeep import paths
+from innkeep import paths, wire
 from innkeepd import log
 from innkeepd.backends.auth import BearerTransport
 from innkeepd.backends.backend import Backend
@@ -62,7 +62,7 @@ class App:
         sleep_watch: SleepWatch | None = None,
         runners: RunnersDoor | None = None,
         journal: Callable[[float, Any, list[Any]], None] | None = None,
-        log_request: Callable[[dict[str, Any]], None] = lambda _record: None,
+        log_request: Callable[[wire.DecisionRecord], None] = lambda _record: None,
     ) -> None:
         self.config = config
         self.state = State(records)
@@ -182,20 +182,20 @@ class App:
         return late
 
 
-def log_request(record: dict[str, Any]) -> None:
-    """The canonical line of a request, from its decision record."""
-    timings = record["timings"]
+def log_request(record: wire.DecisionRecord) -> None:
+    """Log the canonical line of a request, from its decision record."""
+    timings = record.timings
     log.request_line(
-        id=record["id"],
-        role=record["role"],
-        model=record["model"],
-        outcome=record["code"] or record["outcome"],
-        waited=timings["queued"],
-        swap=timings["swap"],
-        first_token=timings["first_token"],
-        seconds=timings["total"],
-        tokens=record["completion_tokens"],
-        client=record["client"],
+        id=record.id,
+        role=record.role,
+        model=record.model,
+        outcome=record.code or record.outcome,
+        waited=timings.queued,
+        swap=timings.swap,
+        first_token=timings.first_token,
+        seconds=timings.total,
+        tokens=record.completion_tokens,
+        client=record.client,
     )
 
 

@@ -1,6 +1,7 @@
 import anyio
 import pytest
 
+from innkeep import wire
 from innkeepd import app
 from innkeepd.store.records import MemoryHistory
 from support.house import LLAMA8, config, mock_clock, open_house
@@ -90,7 +91,7 @@ async def test_a_port_that_may_not_open_is_not_tried_again():
 def test_the_canonical_line_is_made_of_the_record(monkeypatch):
     told = {}
     monkeypatch.setattr(app.log, "request_line", lambda **fields: told.update(fields))
-    timings = {"queued": 1.0, "swap": 0.5, "first_token": None, "total": 2.0}
-    record = {"id": "x", "role": "coding", "model": "m", "code": "stalled", "outcome": "failed", "timings": timings}
-    app.log_request(record | {"completion_tokens": 3, "client": "c"})
+    timings = wire.Timings(queued=1.0, swap=0.5, total=2.0)
+    record = wire.DecisionRecord(id="x", code="stalled", outcome="failed", timings=timings, completion_tokens=3)
+    app.log_request(record)
     assert (told["outcome"], told["waited"], told["seconds"], told["tokens"]) == ("stalled", 1.0, 2.0, 3)

@@ -145,7 +145,7 @@ async def test_embeddings_take_the_same_journey_and_tell_nothing_but_the_end():
         assert (vectors.model, len(vectors.embeddings)) == ("nomic-embed-text:latest", 2)
         assert guest.kinds(number) == ["Embeddings"]
         record = (await guest.answer(wire.HistoryAsk(id=0))).records[0]
-        assert (record["kind"], record["outcome"]) == ("embed", "answered")
+        assert (record.kind, record.outcome) == ("embed", "answered")
 
 
 async def test_an_embedding_of_a_model_that_cannot_is_refused():
@@ -225,18 +225,18 @@ async def test_a_record_tells_the_whole_story_of_a_request():
         done = await guest.end(number)
         routed = guest.heard[number][0]
         (record,) = (await guest.answer(wire.HistoryAsk(id=0, request=routed.request))).records
-        assert record["id"] == routed.request
-        assert (record["role"], record["model"], record["outcome"]) == ("coding", DEEPSEEK, "answered")
-        assert record["chain"] == [QWEN, DEEPSEEK, LLAMA70, LLAMA8]
-        assert [each["model"] for each in record["attempts"]] == [QWEN, DEEPSEEK]
-        assert record["evicted"] == [DEEPSEEK, QWEN] or record["evicted"][0] == DEEPSEEK
-        assert record["timings"]["swap"] > 10
-        assert record["timings"]["queued"] >= record["timings"]["swap"]
-        assert record["timings"]["total"] == pytest.approx(done.timings.total, abs=0.1)
-        assert record["completion_tokens"] == done.usage.completion_tokens > 0
-        assert record["session"] == "s"
-        assert house.records[-1]["id"] == record["id"]
-        assert (await guest.answer(wire.HistoryAsk(id=0, request="last"))).records[0]["id"] == record["id"]
+        assert record.id == routed.request
+        assert (record.role, record.model, record.outcome) == ("coding", DEEPSEEK, "answered")
+        assert record.chain == [QWEN, DEEPSEEK, LLAMA70, LLAMA8]
+        assert [each.model for each in record.attempts] == [QWEN, DEEPSEEK]
+        assert record.evicted == [DEEPSEEK, QWEN] or record.evicted[0] == DEEPSEEK
+        assert record.timings.swap > 10
+        assert record.timings.queued >= record.timings.swap
+        assert record.timings.total == pytest.approx(done.timings.total, abs=0.1)
+        assert record.completion_tokens == done.usage.completion_tokens > 0
+        assert record.session == "s"
+        assert house.records[-1]["id"] == record.id
+        assert (await guest.answer(wire.HistoryAsk(id=0, request="last"))).records[0].id == record.id
         assert len((await guest.answer(wire.HistoryAsk(id=0, limit=1))).records) == 1
 
 
@@ -248,7 +248,7 @@ async def test_feedback_is_kept_with_its_request():
         request = guest.heard[number][0].request
         assert (await guest.answer(wire.Feedback(id=0, request=request[:5], role="coding"))).request == request
         (record,) = (await guest.answer(wire.HistoryAsk(id=0, request=request))).records
-        assert record["feedback"] == "coding"
+        assert record.feedback == "coding"
         refused = await guest.answer(wire.Feedback(id=0, request="zzzz", role="coding"))
         assert (refused.code, refused.detail["field"]) == ("bad_request", "request")
 

@@ -64,7 +64,7 @@ def test_a_new_daemon_adopts_what_the_killed_one_left(ollama, inn):
     assert (inn.status().counters.loads, inn.status().counters.unloads) == (0, 0)
     with inn.client() as client:
         after = client.history().records
-    assert [record["id"] for record in after[1:]] == [record["id"] for record in before]
+    assert [record.id for record in after[1:]] == [record.id for record in before]
     assert len(before) == 2
 
 

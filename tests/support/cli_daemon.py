@@ -195,24 +195,21 @@ def an_answer(
     return script
 
 
-def a_record(**changes: Any) -> dict[str, Any]:
+def a_record(**changes: Any) -> wire.DecisionRecord:
     """A decision record."""
-    return {
+    fields = {
         "id": "3f9a01",
         "asked_at": 1_700_000_000.0,
-        "class": "interactive",
         "client": "innkeep",
-        "session": None,
-        "last": False,
         "role": "coding",
         "confidence": 0.9,
         "reason": "the word code",
         "chain": ["qwen2.5-coder:32b", "deepseek-r1:32b"],
         "model": "qwen2.5-coder:32b",
         "outcome": "answered",
-        "code": None,
-        "attempts": [{"model": "qwen2.5-coder:32b", "outcome": "answered", "code": None, "seconds": 2.0}],
-        "timings": {"queued": 12.0, "swap": 11.0, "first_token": 0.5, "total": 14.0, "tokens_per_second": 11.24},
+        "attempts": [wire.AttemptRecord("qwen2.5-coder:32b", "answered", seconds=2.0)],
+        "timings": wire.Timings(queued=12.0, swap=11.0, first_token=0.5, total=14.0, tokens_per_second=11.24),
         "prompt_tokens": 20,
         "completion_tokens": 3,
-    } | changes
+    }
+    return wire.DecisionRecord(**(fields | changes))

@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import trio.testing
 from anyio.abc import ByteStream, TaskGroup
+from msgspec import to_builtins
 from msgspec.structs import replace
 
 from innkeep import wire
@@ -338,7 +339,7 @@ async def open_house(
             sleep_watch=sleep.watch() if sleep else None,
             runners=runners,
             journal=journal,
-            log_request=lines.append,
+            log_request=lambda record: lines.append(to_builtins(record)),
         )
         house = House(simulator, rooms, tasks)
         house.records = lines

@@ -54,7 +54,6 @@ REQUESTS: list[wire.Request] = [
     wire.Feedback(id=25, request="3f9a01", role="general"),
     wire.Shutdown(id=26),
     wire.Shutdown(id=9_007_199_254_740_991, drain=5.0),
-    wire.StatsAsk(id=27),
 ]
 
 REPLIES: list[wire.Reply] = [
@@ -170,11 +169,12 @@ REPLIES: list[wire.Reply] = [
     wire.Unpinned(id=20, model="llama3.1:8b"),
     wire.Held(id=21, until=1.8e9),
     wire.Resumed(id=22),
-    wire.History(id=23, records=[{"id": "3f9a01", "outcome": "answered", "timings": {"total": 14.0}}]),
+    wire.History(
+        id=23, records=[wire.DecisionRecord(id="3f9a01", outcome="answered", timings=wire.Timings(total=14.0))]
+    ),
     wire.Noted(id=25, request="3f9a01"),
     wire.Stopping(id=26, drain=20.0),
     wire.Error(id=None, code="bad_message", message="a message is one JSON map with string keys"),
     wire.Error(id=3, code="never_fits", message="42.5 GB of 27.0 GiB", retryable=False, detail={"attempts": []}),
     wire.Error(id=2, code="stalled", message="no token for 60 s", retryable=True, detail={"partial": True}),
-    wire.Stats(id=8, shadow=True, routing=[wire.ShadowCount("a", "coding", "b", 2)]),
 ]

@@ -28,7 +28,7 @@ def run(args: Namespace, terminal: Terminal) -> int:
             if not records:
                 terminal.print_error("no request has been answered yet; `innkeep ask` makes one")
                 return FAILURE
-            request = str(records[0]["id"])
+            request = records[0].id
         noted = client.feedback(request, args.role)
     if args.json:
         terminal.print_json(noted)

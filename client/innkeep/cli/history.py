@@ -32,8 +32,9 @@ def run(args: Namespace, terminal: Terminal) -> int:
     if args.trace:
         from innkeep.cli.trace import trace_of  # for --trace only
 
-        records = trace_of(records)
-    if args.trace or args.json:
+        for line in trace_of(records):
+            terminal.print_json(line)
+    elif args.json:
         for record in records:
             terminal.print_json(record)
     else:

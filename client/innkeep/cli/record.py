@@ -1,168 +1,109 @@
-"""Decision records, the maps of ``history``, as text: pure, and content with whatever fields a record has."""
+"""Decision records as text: pure."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
 
 from innkeep.cli.render import Paint, headed, plain
 from innkeep.cli.table import columns
 from innkeep.cli.units import clock, seconds
-
-Record: TypeAlias = Mapping[str, Any]
-"""Fields that are told by name: ``_TOLD``. ``asked_at`` is seconds since the epoch, ``timings`` those of ``done``,
-``waits`` reasons (or maps with one), ``evicted`` names; all others follow under their own names."""
-
-_TOLD = {
-    *(
-        "id",
-        "asked_at",
-        "class",
-        "priority",
-        "client",
-        "session",
-        "last",
-        "role",
-        "confidence",
-        "reason",
-        "chain",
-        "model",
-    ),
-    *("outcome", "code", "message", "attempts", "timings", "waits", "evicted", "prompt_tokens", "completion_tokens"),
-    "warnings",
-}
+from innkeep.wire import DecisionRecord
 
 
-def history_text(records: Sequence[Record], paint: Paint = plain) -> str:
+def history_text(records: Sequence[DecisionRecord], paint: Paint = plain) -> str:
     """A table of records, newest first as they came."""
     if not records:
         return "no request has been answered yet"
-    records = [_printable(record) for record in records]
     heads = ["ID", "ASKED", "CLASS", "ROLE", "MODEL", "WAITED", "TOTAL", "TOKENS", "OUTCOME"]
     rows = [
         [
-            str(record.get("id", "-")),
+            record.id or "-",
             _asked(record),
-            str(record.get("class", record.get("priority", "-"))),
-            _word(record, "role"),
-            _word(record, "model"),
-            _time(record, "queued"),
-            _time(record, "total"),
-            _word(record, "completion_tokens"),
-            _outcome(record),
+            record.priority,
+            record.role or "-",
+            record.model or "-",
+            seconds(record.timings.queued),
+            seconds(record.timings.total),
+            str(record.completion_tokens),
+            record.code or record.outcome or "-",
         ]
-        for record in records
+        for record in map(_printable, records)
     ]
     return "\n".join(headed(columns(heads, rows, right={"WAITED", "TOTAL", "TOKENS"}), paint))
 
 
-def explain_text(record: Record, paint: Paint = plain) -> str:
+def explain_text(record: DecisionRecord, paint: Paint = plain) -> str:
     """Everything about one request, in the order in which it happened."""
     record = _printable(record)
     facts = [
         ("asked", _asked(record) + _by(record)),
+        ("kind", record.kind if record.kind != "chat" else ""),
         ("route", _route(record)),
-        ("chain", ", ".join(str(name) for name in record.get("chain") or ())),
-        ("waited", _waited(record)),
-        ("unloaded", ", ".join(str(name) for name in record.get("evicted") or ())),
+        ("chain", ", ".join(record.chain)),
+        ("waited", "; ".join(dict.fromkeys([seconds(record.timings.queued), *record.waits]))),
+        ("unloaded", ", ".join(record.evicted)),
         *_attempts(record),
-        ("outcome", _outcome(record, in_full=True)),
-        ("tokens", _tokens(record)),
+        ("outcome", _outcome(record)),
+        ("tokens", f"{record.prompt_tokens} in the prompt, {record.completion_tokens} in the answer"),
         ("times", _times(record)),
-        ("warnings", "; ".join(str(warning) for warning in record.get("warnings") or ())),
-        *((str(key), _value(value)) for key, value in record.items() if key not in _TOLD),
+        ("warnings", "; ".join(record.warnings)),
+        ("feedback", f"should have been {record.feedback}" if record.feedback else ""),
     ]
     lines = [f"{paint('dim', f'{head:<12}')}  {text}" for head, text in facts if text]
-    return "\n".join([paint("bold", f"request {record.get('id', '-')}"), *lines])
+    return "\n".join([paint("bold", f"request {record.id or '-'}"), *lines])
 
 
-def _printable(value: Any) -> Any:
+def _printable(record: DecisionRecord) -> DecisionRecord:
     """With every control character shown as a space: a client chose these words, and a terminal would obey them."""
+    return msgspec.convert(_cleaned(msgspec.to_builtins(record)), DecisionRecord)
+
+
+def _cleaned(value: Any) -> Any:
     if isinstance(value, str):
         return "".join(letter if letter.isprintable() else " " for letter in value)
-    if isinstance(value, Mapping):
-        return {key: _printable(inner) for key, inner in value.items()}
-    return [_printable(inner) for inner in value] if isinstance(value, list | tuple) else value
+    if isinstance(value, dict):
+        return {key: _cleaned(inner) for key, inner in value.items()}
+    return [_cleaned(inner) for inner in value] if isinstance(value, list) else value
 
 
-def _asked(record: Record) -> str:
-    at = record.get("asked_at")
-    return clock(float(at)) if isinstance(at, int | float) else "-"
+def _asked(record: DecisionRecord) -> str:
+    return clock(record.asked_at) if record.asked_at else "-"
 
 
-def _by(record: Record) -> str:
-    words = [str(record[key]) for key in ("class", "priority") if record.get(key)][:1]
-    words += [f"by {record['client']}"] if record.get("client") else []
-    words += (
-        [f"session {record['session']}" + (" (last turn)" if record.get("last") else "")]
-        if record.get("session")
-        else []
-    )
-    return f", {', '.join(words)}" if words else ""
+def _by(record: DecisionRecord) -> str:
+    words = [record.priority]
+    words += [f"by {record.client}"] if record.client else []
+    words += [f"via {record.door}"] if record.door not in ("", "socket") else []
+    words += [f"session {record.session}" + (" (last turn)" if record.last else "")] if record.session else []
+    return f", {', '.join(words)}"
 
 
-def _route(record: Record) -> str:
-    if not record.get("role"):
+def _route(record: DecisionRecord) -> str:
+    if not record.role:
         return ""
-    sure = record.get("confidence")
-    confidence = f" (confidence {sure:.2f})" if isinstance(sure, int | float) else ""
-    return f"{record['role']}{confidence}" + (f": {record['reason']}" if record.get("reason") else "")
+    confidence = "" if record.confidence is None else f" (confidence {record.confidence:.2f})"
+    return f"{record.role}{confidence}" + (f": {record.reason}" if record.reason else "")
 
 
-def _waited(record: Record) -> str:
-    told = [
-        str(wait.get("reason", wait)) if isinstance(wait, Mapping) else str(wait) for wait in record.get("waits") or ()
-    ]
-    queued = _time(record, "queued")
-    return "; ".join([*([] if queued == "-" else [queued]), *dict.fromkeys(told)])
-
-
-def _attempts(record: Record) -> list[tuple[str, str]]:
+def _attempts(record: DecisionRecord) -> list[tuple[str, str]]:
     lines = []
-    for number, attempt in enumerate(record.get("attempts") or (), start=1):
-        code = f", {attempt['code']}" if attempt.get("code") else ""
-        why = f": {attempt['message']}" if attempt.get("message") else ""
-        took = f", {seconds(float(attempt['seconds']))}" if attempt.get("seconds") else ""
-        lines.append(
-            (f"attempt {number}", f"{attempt.get('model', '-')} {attempt.get('outcome', '')}{code}{took}{why}")
-        )
+    for number, attempt in enumerate(record.attempts, start=1):
+        code = f", {attempt.code}" if attempt.code else ""
+        took = f", {seconds(attempt.seconds)}" if attempt.seconds else ""
+        why = f": {attempt.message}" if attempt.message else ""
+        lines.append((f"attempt {number}", f"{attempt.model} {attempt.outcome}{code}{took}{why}"))
     return lines
 
 
-def _outcome(record: Record, *, in_full: bool = False) -> str:
-    outcome, code = record.get("outcome"), record.get("code")
-    words = str(code or outcome or "-") if not in_full else ", ".join(str(word) for word in (outcome, code) if word)
-    return f"{words}: {record['message']}" if in_full and record.get("message") else words
+def _outcome(record: DecisionRecord) -> str:
+    words = ", ".join(word for word in (record.outcome, record.code) if word)
+    return f"{words}: {record.message}" if record.message else words
 
 
-def _tokens(record: Record) -> str:
-    prompt, completion = record.get("prompt_tokens"), record.get("completion_tokens")
-    return (
-        "" if prompt is None and completion is None else f"{prompt or 0} in the prompt, {completion or 0} in the answer"
-    )
-
-
-def _times(record: Record) -> str:
-    names = {"queued": "in line", "swap": "of that for a swap", "first_token": "to the first token", "total": "in all"}
-    told = {words: _time(record, key) for key, words in names.items()}
-    pace = (record.get("timings") or {}).get("tokens_per_second")
-    facts = [f"{value} {words}" for words, value in told.items() if value != "-"]
-    return ", ".join(facts + ([f"{pace:.1f} tokens/s"] if isinstance(pace, int | float) else []))
-
-
-def _time(record: Record, key: str) -> str:
-    value = (record.get("timings") or {}).get(key)
-    return seconds(float(value)) if isinstance(value, int | float) else "-"
-
-
-def _word(record: Record, key: str) -> str:
-    value = record.get(key)
-    return "-" if value is None else str(value)
-
-
-def _value(value: object) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_value(one)}" for key, one in value.items())
-    if isinstance(value, list | tuple):
-        return ", ".join(_value(one) for one in value)
-    if isinstance(value, float):
-        return f"{value:.2f}"
-    return "" if value is None else str(value)
+def _times(record: DecisionRecord) -> str:
+    times = record.timings
+    facts = [f"{seconds(times.queued)} in line", f"{seconds(times.swap)} of that for a swap"]
+    facts += [] if times.first_token is None else [f"{seconds(times.first_token)} to the first token"]
+    facts.append(f"{seconds(times.total)} in all")
+    return ", ".join(facts + ([f"{times.tokens_per_second:.1f} tokens/s"] if times.tokens_per_second else []))

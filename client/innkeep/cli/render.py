@@ -240,7 +240,7 @@ def event_line(event: wire.Event, paint: Paint = plain) -> str:
     return f"{paint('dim', clock(event.at))}  {event.kind:<9}  {event.what}" + (f"  {data}" if data else "")
 
 
-_UNTOLD = {"asked_at", "kind", "confidence", "reason", "chain", "waits", "last"}
+_UNTOLD = {"asked_at", "kind", "confidence", "reason", "chain", "waits", "last", "door"}
 """Of a finished request's record, which is an event's data: `innkeep explain` tells these."""
 
 

@@ -6,13 +6,14 @@ The socket and the HTTP port take the same journey; what differs is how a wish c
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
 
 import anyio
+from msgspec import to_builtins
 
+from innkeep import wire
 from innkeepd.backends.backend import Backend, BackendFault
 from innkeepd.chat.deadline import ResponseDeadline
-from innkeepd.chat.request import Request, decision_record
+from innkeepd.chat.request import Request, decision_record, without_quotations
 from innkeepd.chat.target import TargetSelector
 from innkeepd.chat.types import Assignment, ChatSpec, Completion, OnProgress, Progress, RequestFailed, Work
 from innkeepd.config.schema import Config
@@ -57,7 +58,7 @@ class Dispatcher:
         backends: Mapping[str, Backend],
         history: Records,
         *,
-        log: Callable[[dict[str, Any]], None] = lambda _line: None,
+        log: Callable[[wire.DecisionRecord], None] = lambda _record: None,
     ) -> None:
         self.keeper = keeper
         self.signpost = TargetSelector(keeper, config)
@@ -304,7 +305,8 @@ class Dispatcher:
         is_away = candidate.host and code == "backend_unreachable"  # this machine's Ollama, not the host beyond
         if candidate.engine is not None and not is_away and not request.told and not isinstance(step, RetrySame):
             # In mid-answer one replica may have died: if the others did too, the next request finds out in time.
-            self.keeper.judge(candidate, code, fault.message)
+            # Other requests are told why this model rests: nothing that was quoted from this one.
+            self.keeper.judge(candidate, code, without_quotations(fault.message, candidate.name))
         return step
 
     def _code(self, candidate: Candidate, fault: BackendFault) -> str:
@@ -434,7 +436,7 @@ class Dispatcher:
         record = decision_record(request, outcome, code, message)
         self._history.record(record)
         self._log(record)
-        self.keeper.tell("request", outcome, record)
+        self.keeper.tell("request", outcome, to_builtins(record))
 
 
 def _after(attempts: Attempts) -> tuple[str, str, str] | None:

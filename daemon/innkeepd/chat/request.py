@@ -2,15 +2,19 @@
 
 from secrets import token_hex
 from time import time as epoch
-from typing import Any
 
 import anyio
 
+from innkeep import wire
 from innkeepd.chat.types import ChatSpec, Completion, Target
-from innkeepd.policy.fallback import Attempts
+from innkeepd.policy.error_texts import unquoted
+from innkeepd.policy.fallback import Attempt, Attempts
 
 MOST_WAITS = 20
 """Reasons of waiting that a record keeps."""
+LONGEST = 1000
+"""Characters of a message or reason that a record keeps."""
+LEFT_OUT = "the engine's words are left out: they may quote the request"
 
 
 class Request:
@@ -51,37 +55,58 @@ class Request:
         return self.result.completion_tokens / self.result.decode_seconds
 
 
-def decision_record(request: Request, outcome: str, code: str | None, message: str | None) -> dict[str, Any]:
-    """What was decided for a request and why, and how it went; holds none of its text. Seconds, tokens."""
-    wish, way, result = request.wish, request.direction, request.result or Completion()
-    timings = {
-        "queued": round(request.queued, 4),
-        "swap": round(request.swap, 4),
-        "first_token": None if request.first_token is None else round(request.first_token, 4),
-        "total": round(request.total, 4),
-        "tokens_per_second": None if (speed := request.tokens_per_second) is None else round(speed, 2),
-    }
-    return {
-        "id": request.id,
-        "asked_at": round(request.asked_at, 3),
-        "kind": wish.kind,
-        "priority": wish.priority,
-        "client": wish.client,
-        "session": wish.session,
-        "last": wish.last,
-        "role": way.role,
-        "confidence": round(way.confidence, 3),
-        "reason": way.reason,
-        "chain": [candidate.name for candidate in way.candidates],
-        "model": request.model,
-        "outcome": outcome,
-        "code": code,
-        "message": message,
-        "attempts": request.attempts.verdict().detail["attempts"],
-        "waits": request.waits,
-        "evicted": request.evicted,
-        "timings": timings,
-        "prompt_tokens": result.prompt_tokens,
-        "completion_tokens": result.completion_tokens,
-        "warnings": request.warnings,
-    }
+def decision_record(request: Request, outcome: str, code: str | None, message: str | None) -> wire.DecisionRecord:
+    """What was decided for a request and why, and how it went.
+
+    Holds none of the request's text: of what an engine said only the words before its first quotation are kept, since
+    engines quote prompts and answers in their errors. The client has been told all of it.
+    """
+    spec, target, result = request.wish, request.direction, request.result or Completion()
+    tried = request.attempts.tried
+    if message is not None and any(each.outcome == "failed" and each.message == message for each in tried):
+        message = without_quotations(message, request.model)
+    return wire.DecisionRecord(
+        id=request.id,
+        asked_at=round(request.asked_at, 3),
+        kind=spec.kind,
+        priority=spec.priority,
+        client=spec.client,
+        session=spec.session,
+        last=spec.last,
+        role=target.role,
+        confidence=round(target.confidence, 3),
+        reason=target.reason[:LONGEST],
+        chain=[candidate.name for candidate in target.candidates],
+        model=request.model,
+        outcome=outcome,
+        code=code,
+        message=None if message is None else message[:LONGEST],
+        attempts=[_kept(each) for each in tried],
+        waits=request.waits,
+        evicted=request.evicted,
+        timings=wire.Timings(
+            queued=round(request.queued, 4),
+            swap=round(request.swap, 4),
+            first_token=None if request.first_token is None else round(request.first_token, 4),
+            total=round(request.total, 4),
+            tokens_per_second=None if (speed := request.tokens_per_second) is None else round(speed, 2),
+        ),
+        prompt_tokens=result.prompt_tokens,
+        completion_tokens=result.completion_tokens,
+        warnings=request.warnings,
+        door=spec.door,
+    )
+
+
+def without_quotations(text: str, model: str | None) -> str:
+    """An engine's words up to the first quotation that is not the model's name, to be stored or announced."""
+    for mark in "'\"" if model else "":
+        text = text.replace(f"{mark}{model}{mark}", str(model))
+    return unquoted(text) or LEFT_OUT
+
+
+def _kept(each: Attempt) -> wire.AttemptRecord:
+    message = each.message
+    if message is not None:
+        message = without_quotations(message, each.model) if each.outcome == "failed" else message[:LONGEST]
+    return wire.AttemptRecord(each.model, each.outcome, each.code, each.seconds, message)

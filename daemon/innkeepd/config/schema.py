@@ -156,14 +156,10 @@ class BackendConfig(_Table, frozen=True):
 
 
 class RoutingConfig(_Table, frozen=True):
-    """``ignore``: phrases in which a keyword means nothing ("bug fables"); ``sticky``: a short turn keeps its role.
-
-    ``shadow``: count where chats that name a model would have gone.
-    """
+    """``ignore``: phrases in which a keyword means nothing ("bug fables"); ``sticky``: a short turn keeps its role."""
 
     ignore: tuple[str, ...] = ()
     sticky: bool = True
-    shadow: bool = False
 
 
 def default_roles() -> dict[str, RoleConfig]:

@@ -20,6 +20,7 @@ from typing import Any, Protocol, TypeAlias
 import anyio.to_thread
 import msgspec
 
+from innkeep.wire import DecisionRecord
 from innkeepd.store import sqlite as history_file
 
 __all__ = ["History", "MemoryHistory", "Records"]
@@ -46,22 +47,22 @@ _Write: TypeAlias = tuple[str, float, str] | tuple[str, str | None] | threading.
 
 
 class Records(Protocol):
-    """A history, on disk or in memory. A record is a map with ``request`` (its id) and ``at`` (epoch seconds)."""
+    """A history, on disk or in memory."""
 
     @property
     def degraded(self) -> str | None:
         """Why nothing more is kept on disk; None while all is well."""
         ...
 
-    def record(self, record: dict[str, Any]) -> None:
+    def record(self, record: DecisionRecord) -> None:
         """Keep a decision record; one with the same id replaces it. Never waits, never raises."""
         ...
 
-    async def recent(self, limit: int) -> list[dict[str, Any]]:
+    async def recent(self, limit: int) -> list[DecisionRecord]:
         """The newest records, newest first."""
         ...
 
-    async def find(self, prefix: str) -> list[dict[str, Any]]:
+    async def find(self, prefix: str) -> list[DecisionRecord]:
         """The records whose id begins with ``prefix``, newest first."""
         ...
 
@@ -89,23 +90,23 @@ class MemoryHistory:
 
     def __init__(self, limit: int = IN_MEMORY) -> None:
         self._limit = limit
-        self._records: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._records: OrderedDict[str, DecisionRecord] = OrderedDict()
         self._facts: dict[str, Any] = {}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self._records)} records, {len(self._facts)} facts)"
 
-    def record(self, record: dict[str, Any]) -> None:
+    def record(self, record: DecisionRecord) -> None:
         """As ``Records.record``."""
-        self._records[str(record["id"])] = record
+        self._records[record.id] = record
         while len(self._records) > self._limit:
             self._records.popitem(last=False)
 
-    async def recent(self, limit: int) -> list[dict[str, Any]]:
+    async def recent(self, limit: int) -> list[DecisionRecord]:
         """As ``Records.recent``."""
         return list(reversed(self._records.values()))[: max(0, limit)]
 
-    async def find(self, prefix: str) -> list[dict[str, Any]]:
+    async def find(self, prefix: str) -> list[DecisionRecord]:
         """As ``Records.find``."""
         return [record for id_, record in reversed(self._records.items()) if id_.startswith(prefix)][:_FOUND]
 
@@ -160,7 +161,7 @@ class History(MemoryHistory):
             history._thread.start()
         return history
 
-    def record(self, record: dict[str, Any]) -> None:
+    def record(self, record: DecisionRecord) -> None:
         """As ``Records.record``."""
         if self._kept == 0:
             return
@@ -172,13 +173,13 @@ class History(MemoryHistory):
         super().put(key, value)
         self._enqueue((key, None if value is None else _json(value)))
 
-    async def recent(self, limit: int) -> list[dict[str, Any]]:
+    async def recent(self, limit: int) -> list[DecisionRecord]:
         """As ``Records.recent``."""
         read = partial(history_file.recent, limit=min(max(0, limit), MOST_ROWS))
         found = await anyio.to_thread.run_sync(self._read, read)
         return await super().recent(limit) if found is None else found
 
-    async def find(self, prefix: str) -> list[dict[str, Any]]:
+    async def find(self, prefix: str) -> list[DecisionRecord]:
         """As ``Records.find``."""
         read = partial(history_file.find, prefix=prefix, limit=_FOUND)
         found = await anyio.to_thread.run_sync(self._read, read)
@@ -225,7 +226,7 @@ class History(MemoryHistory):
         self._hurry.set()
         return written.wait(2.0) and self.degraded is None
 
-    def _read(self, read: Callable[[sqlite3.Connection], list[dict[str, Any]]]) -> list[dict[str, Any]] | None:
+    def _read(self, read: Callable[[sqlite3.Connection], list[DecisionRecord]]) -> list[DecisionRecord] | None:
         """In a worker thread: what ``read`` finds once everything before is written; None where the disk fails."""
         if self._thread is None or self.degraded is not None:
             return None
@@ -342,8 +343,8 @@ class History(MemoryHistory):
         self.degraded = None
 
 
-def _row(record: dict[str, Any]) -> tuple[str, float, str]:
-    return str(record["id"]), float(record.get("asked_at", time.time())), _json(record)
+def _row(record: DecisionRecord) -> tuple[str, float, str]:
+    return record.id, record.asked_at, _json(record)
 
 
 def _json(value: Any) -> str:

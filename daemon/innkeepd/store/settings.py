@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from innkeep.wire import DecisionRecord
 from innkeepd.store.records import Records
 
 T = TypeVar("T")
@@ -37,19 +38,18 @@ class State:
         why = self._records.degraded or "the disk is slow"
         return f"it holds now, but would not survive a restart: {why}"
 
-    async def recent(self, limit: int) -> list[dict[str, Any]]:
+    async def recent(self, limit: int) -> list[DecisionRecord]:
         """Decision records, newest first."""
         return self._with_feedback(await self._records.recent(limit))
 
-    async def find(self, prefix: str) -> list[dict[str, Any]]:
+    async def find(self, prefix: str) -> list[DecisionRecord]:
         """Records whose id begins so; ``last`` is the newest one."""
         found = await (self._records.recent(1) if prefix == "last" else self._records.find(prefix))
         return self._with_feedback(found)
 
-    def _with_feedback(self, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _with_feedback(self, records: list[DecisionRecord]) -> list[DecisionRecord]:
         feedback = self._feedback()
-        said = [(record, feedback.get(str(record.get("id")))) for record in records]
-        return [record | {"feedback": role} if role else record for record, role in said]
+        return [msgspec.structs.replace(record, feedback=feedback.get(record.id)) for record in records]
 
     def selection(self) -> tuple[str | None, dict[str, str]]:
         """The model for every chat, and those for single roles."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from innkeep.wire import DecisionRecord
 from innkeepd.backends.decoding import Undecodable, decode
 
 __all__ = [
@@ -30,7 +31,7 @@ __all__ = [
 ]
 
 _ANYTHING = msgspec.json.Decoder()
-_RECORD = msgspec.json.Decoder(dict[str, Any])
+_RECORD = msgspec.json.Decoder(DecisionRecord)
 
 VERSION = 1
 _SCHEMA = """
@@ -119,13 +120,13 @@ def state(database: sqlite3.Connection) -> dict[str, Any]:
     return facts
 
 
-def recent(database: sqlite3.Connection, limit: int) -> list[dict[str, Any]]:
+def recent(database: sqlite3.Connection, limit: int) -> list[DecisionRecord]:
     """The newest records, newest first."""
     rows = database.execute("SELECT CAST(body AS BLOB) FROM records ORDER BY number DESC LIMIT ?", (limit,))
     return _decoded(rows)
 
 
-def find(database: sqlite3.Connection, prefix: str, limit: int) -> list[dict[str, Any]]:
+def find(database: sqlite3.Connection, prefix: str, limit: int) -> list[DecisionRecord]:
     """The records whose id begins with ``prefix``, newest first."""
     rows = database.execute(
         "SELECT CAST(body AS BLOB) FROM records WHERE substr(id, 1, ?) = ? ORDER BY number DESC LIMIT ?",
@@ -134,9 +135,9 @@ def find(database: sqlite3.Connection, prefix: str, limit: int) -> list[dict[str
     return _decoded(rows)
 
 
-def _decoded(rows: Iterable[tuple[bytes]]) -> list[dict[str, Any]]:
-    """Records; one that a damaged page spoilt is left out."""
-    found: list[dict[str, Any]] = []
+def _decoded(rows: Iterable[tuple[bytes]]) -> list[DecisionRecord]:
+    """Records of any version; one that a damaged page spoilt is left out."""
+    found: list[DecisionRecord] = []
     for (body,) in rows:
         with contextlib.suppress(Undecodable):
             found.append(decode(body, _RECORD))

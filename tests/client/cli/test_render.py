@@ -1,4 +1,5 @@
 import pytest
+from msgspec import to_builtins
 
 from innkeep import wire
 from innkeep.cli import render
@@ -208,8 +209,9 @@ def test_an_event_is_one_line():
 
 
 def test_a_finished_request_is_a_short_event_though_its_record_is_long():
-    event = wire.Event(id=0, kind="request", at=86400.0, what="answered", data=a_record(evicted=["deepseek-r1:32b"]))
+    data = to_builtins(a_record(evicted=["deepseek-r1:32b"]))
+    event = wire.Event(id=0, kind="request", at=86400.0, what="answered", data=data)
     assert render.event_line(event).partition("answered")[2] == (
-        "  id=3f9a01  class=interactive  client=innkeep  role=coding  model=qwen2.5-coder:32b  outcome=answered"
-        "  prompt_tokens=20  completion_tokens=3  evicted=deepseek-r1:32b"
+        "  id=3f9a01  priority=interactive  client=innkeep  role=coding  model=qwen2.5-coder:32b  outcome=answered"
+        "  evicted=deepseek-r1:32b  prompt_tokens=20  completion_tokens=3"
     )

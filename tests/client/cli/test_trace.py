@@ -1,12 +1,13 @@
 import json
 
 from innkeep.cli.trace import trace_of
+from innkeep.wire import DecisionRecord, Timings
 from support.cli_daemon import a_record
 
 
 def test_records_become_requests_in_order_of_arrival():
     newest_first = [
-        a_record(id="b", asked_at=110.5, session="build", last=True, client="agent", **{"class": "agent"}),
+        a_record(id="b", asked_at=110.5, session="build", last=True, client="agent", priority="agent"),
         a_record(id="a", asked_at=100.0),
     ]
     head, *requests = trace_of(newest_first, "today")
@@ -36,13 +37,13 @@ def test_records_become_requests_in_order_of_arrival():
 
 
 def test_who_left_early_has_the_time_of_leaving():
-    (_, line) = trace_of([a_record(code="cancelled", outcome="cancelled", timings={"total": 3.25})])
+    (_, line) = trace_of([a_record(code="cancelled", outcome="cancelled", timings=Timings(total=3.25))])
     assert line["cancel"] == 3.25
 
 
 def test_what_was_never_routed_is_left_out_and_counted():
     head, *requests = trace_of(
-        [a_record(chain=[]), a_record(asked_at=None), {"id": "z", "asked_at": 5, "chain": ["m"], "priority": "batch"}]
+        [a_record(chain=[]), a_record(asked_at=0.0), DecisionRecord(id="z", asked_at=5, chain=["m"], priority="batch")]
     )
     assert head["note"] == "from decision records; 2 without a chain left out"
     assert json.loads(json.dumps(requests)) == [

@@ -1,8 +1,10 @@
 import json
 
 import pytest
+from msgspec import convert
 
 from innkeep.cli.trace import trace_of
+from innkeep.wire import DecisionRecord
 from innkeepd.simulate.trace import DEFAULT_MACHINE, TraceError, check_models, read_machine, read_trace, with_patience
 
 GOOD = {"id": "1", "t": 0, "class": "interactive", "chain": ["light8"], "prompt": 1, "out": 1}
@@ -90,7 +92,7 @@ def test_a_history_that_the_client_writes_as_a_trace_can_be_read():
         {
             "id": "r1",
             "asked_at": 100.0,
-            "class": "agent",
+            "priority": "agent",
             "session": "s",
             "last": False,
             "chain": ["qwen2.5-coder:32b", "llama3.1:8b"],
@@ -99,7 +101,7 @@ def test_a_history_that_the_client_writes_as_a_trace_can_be_read():
         },
         {"id": "r2", "asked_at": 101.0, "chain": ["llama3.1:8b"], "code": "cancelled", "timings": {"total": 2.0}},
     ]
-    requests = read_trace([json.dumps(each) for each in trace_of(records)], "history")
+    requests = read_trace([json.dumps(each) for each in trace_of(convert(records, list[DecisionRecord]))], "history")
     check_models(requests, DEFAULT_MACHINE, "history")
     assert [(r.id, r.t, r.priority, r.last, r.cancel) for r in requests] == [
         ("r1", 0.0, "agent", False, None),

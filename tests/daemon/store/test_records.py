@@ -9,13 +9,14 @@ import time
 import anyio
 import pytest
 
+from innkeep.wire import DecisionRecord
 from innkeepd.store import records as history
 from innkeepd.store import sqlite as history_file
 from innkeepd.store.records import History, MemoryHistory
 
 
 def record(number, **more):
-    return {"id": f"r{number:04}", "asked_at": time.time(), "number": number} | more
+    return DecisionRecord(**{"id": f"r{number:04}", "asked_at": time.time(), "prompt_tokens": number} | more)
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def ask(function, *args):
 
 
 def numbers(records):
-    return [one["number"] for one in records]
+    return [one.prompt_tokens for one in records]
 
 
 @pytest.mark.parametrize("kind", ["memory", "disk"])
@@ -70,7 +71,7 @@ def test_a_record_with_the_same_id_replaces_the_old_one_in_its_place(kind, opene
     kept.record(record(1, feedback="coding"))
     told = ask(kept.recent, 5)
     assert numbers(told) == [2, 1, 0]
-    assert told[1]["feedback"] == "coding"
+    assert told[1].feedback == "coding"
 
 
 @pytest.mark.parametrize("kind", ["memory", "disk"])
@@ -85,13 +86,13 @@ def test_a_fact_is_there_at_once_and_gone_once_forgotten(kind, opened):
 
 def test_records_and_facts_survive_a_restart(opened):
     first = opened()
-    first.record(record(1, text="한국어"))
+    first.record(record(1, client="한국어"))
     first.put("pins", ["a:latest", "b:latest"])
     first.put("gone", 1)
     first.put("gone", None)
     first.close()
     second = opened()
-    assert ask(second.recent, 5)[0]["text"] == "한국어"
+    assert ask(second.recent, 5)[0].client == "한국어"
     assert second.get("pins") == ["a:latest", "b:latest"]
     assert second.get("gone") is None
 
@@ -116,7 +117,7 @@ def test_a_running_daemon_prunes_too(opened, path):
 
 def test_old_records_go(opened):
     kept = opened()
-    kept.record(record(1) | {"asked_at": time.time() - 40 * 86400})
+    kept.record(record(1, asked_at=time.time() - 40 * 86400))
     kept.record(record(2))
     kept.close()
     assert numbers(ask(opened(days=30).recent, 5)) == [2]
@@ -151,7 +152,7 @@ def test_a_broken_file_is_renamed_aside_and_a_new_one_begun(opened, path, told):
 def test_a_file_with_a_broken_page_is_renamed_aside_too(opened, path, told):
     kept = opened()
     for number in range(300):
-        kept.record(record(number, text="x" * 500))
+        kept.record(record(number, client="x" * 500))
     kept.close()
     whole = bytearray(path.read_bytes())
     whole[8192:16384] = b"\xff" * 8192
@@ -242,8 +243,9 @@ def test_an_end_without_a_full_queue_waits_only_so_long(opened, told, monkeypatc
 
 def test_a_value_that_json_does_not_know_is_kept_as_text(opened, path):
     kept = opened()
-    kept.record(record(1, where=path))
-    assert ask(kept.recent, 1)[0]["where"] == str(path)
+    kept.put("where", path)
+    kept.close()
+    assert opened().get("where") == str(path)
 
 
 def test_a_read_that_fails_is_answered_from_memory(opened, monkeypatch):
@@ -261,15 +263,16 @@ def test_what_was_written_survives_kill_9(path):
     code = (
         "import sys, time, anyio\n"
         "from pathlib import Path\n"
+        "from innkeep.wire import DecisionRecord\n"
         "from innkeepd.store.records import History\n"
         "kept = History.open(Path(sys.argv[1]))\n"
         "for n in range(100):\n"
-        "    kept.record({'id': f'r{n:04}', 'asked_at': time.time(), 'number': n})\n"
+        "    kept.record(DecisionRecord(id=f'r{n:04}', asked_at=time.time(), prompt_tokens=n))\n"
         "kept.put('selected', 'big:latest')\n"
         "anyio.run(kept.recent, 1)\n"
         "print('written', flush=True)\n"
         "while True:\n"
-        "    kept.record({'id': 'last', 'asked_at': time.time(), 'number': -1})\n"
+        "    kept.record(DecisionRecord(id='last', asked_at=time.time()))\n"
     )
     child = subprocess.Popen(
         [sys.executable, "-c", code, str(path)],
@@ -316,16 +319,16 @@ async def test_a_promise_is_told_as_not_kept_while_the_disk_is_full_and_all_is_w
         raise sqlite3.OperationalError("database or disk is full")
 
     monkeypatch.setattr(history_file, "write_state", full)
-    history.record({"id": "r1", "asked_at": 1.0})
+    history.record(DecisionRecord(id="r1", asked_at=1.0))
     history.put("pins", ["a"])
     assert not await history.written()
     monkeypatch.setattr(history_file, "write_state", write)
-    history.record({"id": "r2", "asked_at": 2.0})
+    history.record(DecisionRecord(id="r2", asked_at=2.0))
     assert await history.written()
     history.close()
     again = History.open(tmp_path / "a.sqlite3", days=1e6)
     assert again.get("pins") == ["a"]
-    assert {record["id"] for record in await again.recent(5)} == {"r1", "r2"}
+    assert {record.id for record in await again.recent(5)} == {"r1", "r2"}
     again.close()
 
 
@@ -334,7 +337,7 @@ async def test_a_database_that_is_deleted_under_us_is_told_and_written_anew(tmp_
     warned = []
     history = History.open(tmp_path / "a.sqlite3", days=1e6, warn=warned.append)
     history.put("pins", ["a"])
-    history.record({"id": "r1", "asked_at": 1.0})
+    history.record(DecisionRecord(id="r1", asked_at=1.0))
     assert await history.written()
     for file in tmp_path.iterdir():
         file.unlink()
@@ -344,7 +347,7 @@ async def test_a_database_that_is_deleted_under_us_is_told_and_written_anew(tmp_
     history.close()
     again = History.open(tmp_path / "a.sqlite3", days=1e6)
     assert (again.get("pins"), again.get("selection")) == (["a"], {"model": "b"})
-    assert [record["id"] for record in await again.recent(5)] == ["r1"]
+    assert [record.id for record in await again.recent(5)] == ["r1"]
     again.close()
 
 
@@ -352,14 +355,14 @@ async def test_a_database_that_is_deleted_under_us_is_told_and_written_anew(tmp_
 async def test_a_clock_that_is_far_ahead_at_a_start_costs_no_record(tmp_path, monkeypatch):
     history = History.open(tmp_path / "a.sqlite3")
     now = time.time()
-    history.record({"id": "r1", "asked_at": now})
+    history.record(DecisionRecord(id="r1", asked_at=now))
     assert await history.written()
     history.close()
     monkeypatch.setattr(time, "time", lambda: now + 40 * 86400)
     again = History.open(tmp_path / "a.sqlite3")
     for number in range(300):
-        again.record({"id": f"n{number}", "asked_at": time.time()})
+        again.record(DecisionRecord(id=f"n{number}", asked_at=time.time()))
     assert await again.written()
-    assert [record["id"] for record in await again.find("r1")] == ["r1"]
+    assert [record.id for record in await again.find("r1")] == ["r1"]
     assert await again.recent(2**63)
     again.close()

@@ -1,5 +1,6 @@
 import pytest
 
+from innkeep.wire import DecisionRecord
 from innkeepd.policy.memory.estimate import Estimates
 from innkeepd.store.records import MemoryHistory
 from innkeepd.store.settings import State
@@ -33,11 +34,11 @@ def test_a_degraded_history_is_a_warning():
 async def test_records_are_found_with_what_was_said_of_them():
     state = State(MemoryHistory())
     for name in ("aa1", "aa2", "bb1"):
-        state._records.record({"id": name})
+        state._records.record(DecisionRecord(id=name))
     state.put_feedback("aa2", "coding")
-    assert await state.recent(2) == [{"id": "bb1"}, {"id": "aa2", "feedback": "coding"}]
-    assert [record["id"] for record in await state.find("aa")] == ["aa2", "aa1"]
-    assert await state.find("last") == [{"id": "bb1"}]
+    assert await state.recent(2) == [DecisionRecord(id="bb1"), DecisionRecord(id="aa2", feedback="coding")]
+    assert [record.id for record in await state.find("aa")] == ["aa2", "aa1"]
+    assert await state.find("last") == [DecisionRecord(id="bb1")]
 
 
 def test_only_the_newest_thousand_words_of_feedback_are_kept():

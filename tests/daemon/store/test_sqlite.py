@@ -2,6 +2,7 @@ import sqlite3
 
 import pytest
 
+from innkeep.wire import DecisionRecord
 from innkeepd.store import sqlite as history_file
 
 
@@ -41,8 +42,8 @@ def test_pruning_keeps_the_newest_and_the_young(database):
 
 
 def test_an_id_with_wildcards_is_taken_as_it_is(database):
-    history_file.write_records(database, [("a_b", 1.0, '{"n":1}'), ("axb", 2.0, '{"n":2}')])
-    assert history_file.find(database, "a_", 5) == [{"n": 1}]
+    history_file.write_records(database, [("a_b", 1.0, '{"id":"a_b"}'), ("axb", 2.0, '{"id":"axb"}')])
+    assert history_file.find(database, "a_", 5) == [DecisionRecord(id="a_b")]
 
 
 def test_setting_aside_takes_the_files_that_belong_to_it_along(tmp_path):
@@ -68,5 +69,5 @@ def test_what_is_no_json_text_at_all_is_left_out_of_facts_and_records(database, 
     database.execute(f"INSERT INTO state VALUES ('bad', {value})")
     database.execute(f"INSERT INTO records (id, at, body) VALUES ('r2', 2.0, {value})")
     assert history_file.state(database)["a"] == 1
-    assert history_file.recent(database, 5) == [{"id": "r1"}]
-    assert history_file.find(database, "r", 5) == [{"id": "r1"}]
+    assert history_file.recent(database, 5) == [DecisionRecord(id="r1")]
+    assert history_file.find(database, "r", 5) == [DecisionRecord(id="r1")]

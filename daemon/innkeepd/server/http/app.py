@@ -23,6 +23,7 @@ from innkeepd.server.http.request import ENDPOINTS, Endpoint, ModelRequest, read
 from innkeepd.server.http.response import CUT, FULL, ClientStuck, Message, Receive, Response, Send
 from innkeepd.server.http.virtual import VirtualModels
 from innkeepd.server.socket.bulk import FREE, TOO_MANY, is_bulky
+from innkeepd.supervision import described
 
 BODY_WITHIN = 30.0
 """Seconds that a client may be silent in the middle of its body."""
@@ -86,9 +87,9 @@ class HttpApp:
         except ClientStuck:
             return
         except Exception as error:  # noqa: BLE001 - our own fault: told, and the daemon lives on
-            self._warn(f"a fault of innkeepd itself at {path[:200]}: {error!r}")
+            self._warn(f"a fault of innkeepd itself at {path[:200]}: {described(error)}")
             if not reply.begun:
-                await reply.fault(api, HttpFault(500, f"a fault of innkeepd itself: {error!r}", "internal"))
+                await reply.fault(api, HttpFault(500, f"a fault of innkeepd itself: {described(error)}", "internal"))
 
     async def _answer(self, method: str, path: str, headers: Headers, receive: Receive, reply: Response) -> None:
         if method == "OPTIONS":
@@ -151,8 +152,8 @@ class HttpApp:
         except HttpFault as fault:
             await reply.fault(asked.api, fault)
         except Exception as error:  # noqa: BLE001 - our own fault: told, and the daemon lives on
-            self._warn(f"a fault of innkeepd itself at {asked.endpoint.path}: {error!r}")
-            await passing.fail(RequestFailed("internal", f"a fault of innkeepd itself: {error!r}"))
+            self._warn(f"a fault of innkeepd itself at {asked.endpoint.path}: {described(error)}")
+            await passing.fail(RequestFailed("internal", f"a fault of innkeepd itself: {described(error)}"))
 
     async def _bring(self, asked: ModelRequest, headers: Headers, reply: Response) -> None:
         """A request without a prompt wants the model in memory, or out of it."""

@@ -118,13 +118,13 @@ class AdminVerbs:
         way = signpost.route(wish, remember=False)
         names = [candidate.name for candidate in way.candidates]
         known = {each["name"]: each for each in snapshot.models(self._keeper, self._config)}
-        model, (_, seconds) = signpost.would_take(way), signpost.swap_of(way)
+        leaves, seconds = signpost.swap_of(way)
         session.send(
             wire.RouteReply(
                 id=asked.id,
                 role=way.role,
                 confidence=way.confidence,
-                model=model,
+                model=signpost.would_take(way),
                 candidates=names,
                 reason=way.reason,
                 words=signpost.explain(wish.turns[-1] if wish.turns else "", way.role),
@@ -132,16 +132,10 @@ class AdminVerbs:
                 options=[
                     wire.RouteOption(name, known[name]["fit"], known[name]["reason"]) for name in names if name in known
                 ],
-                leaves=known.get(model, {}).get("leaves", []),
+                leaves=leaves,
                 expected=round(seconds, 1),
             )
         )
-
-    async def stats(self, session: Session, asked: wire.StatsAsk) -> None:
-        """What shadow routing counted since the start."""
-        counts = self._journey.signpost.shadow.counts
-        rows = [wire.ShadowCount(*seen, chats) for seen, chats in counts.most_common()]
-        session.send(wire.Stats(id=asked.id, shadow=self._config.routing.shadow, routing=rows))
 
     async def history(self, session: Session, asked: wire.HistoryAsk) -> None:
         """Decision records."""
@@ -228,9 +222,9 @@ class AdminVerbs:
         found = await self._state.find(asked.request)
         if not found:
             raise RequestFailed("bad_request", f"no request {asked.request} is in the history", {"field": "request"})
-        self._state.put_feedback(found[0]["id"], asked.role)
+        self._state.put_feedback(found[0].id, asked.role)
         warning = await self._state.written()
-        session.send(wire.Noted(id=asked.id, request=found[0]["id"], warning=warning))
+        session.send(wire.Noted(id=asked.id, request=found[0].id, warning=warning))
 
     async def shutdown(self, session: Session, asked: wire.Shutdown) -> None:
         """Drain and leave."""
@@ -269,7 +263,6 @@ class AdminVerbs:
             wire.Hold: self._verb(self.hold),
             wire.Resume: self._verb(self.resume),
             wire.HistoryAsk: self._verb(self.history),
-            wire.StatsAsk: self._verb(self.stats),
             wire.Feedback: self._verb(self.feedback),
             wire.Shutdown: self._verb(self.shutdown),
         }

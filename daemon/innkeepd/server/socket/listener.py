@@ -16,6 +16,7 @@ from innkeep import wire
 from innkeep.framing import encode
 from innkeepd.errors import DaemonError
 from innkeepd.server.socket.session import Session, Verb
+from innkeepd.supervision import described
 
 BREATH = 0.1
 """Seconds until the next try where no connection can be accepted."""
@@ -166,7 +167,7 @@ class Acceptor:
         try:
             await Session(stream, self._verbs, stuck=self._stuck).run()
         except Exception as error:  # noqa: BLE001
-            self._warn(f"a fault of innkeepd itself on a connection: {error!r}")
+            self._warn(f"a fault of innkeepd itself on a connection: {described(error)}")
         finally:
             self._inside -= 1
             self._attend(self._inside)

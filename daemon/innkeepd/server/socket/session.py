@@ -17,6 +17,7 @@ from innkeepd.chat.types import RequestFailed
 from innkeepd.server.socket.bulk import FREE, TOO_MANY, is_bulky
 from innkeepd.server.socket.reader import Reader
 from innkeepd.server.socket.writer import Writer
+from innkeepd.supervision import described
 
 MOST_OPEN = 1024
 """Requests that may be open on one connection."""
@@ -137,7 +138,11 @@ class Session:
                     )
                 )
             except Exception as error:  # noqa: BLE001
-                self.send(wire.Error(id=request.id, code="internal", message=f"a fault of innkeepd itself: {error!r}"))
+                self.send(
+                    wire.Error(
+                        id=request.id, code="internal", message=f"a fault of innkeepd itself: {described(error)}"
+                    )
+                )
         if scope.cancelled_caught:
             self.send(wire.Error(id=request.id, code="cancelled", message="the request was cancelled"))
         self._open.pop(request.id, None)
