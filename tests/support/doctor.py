@@ -38,7 +38,9 @@ def facts_of(**changes: Any) -> Facts:
     policy = MemoryPolicy()
     reading = changes.get("reading", reading_of())
     budget = budget_of(reading, policy) if reading else None
-    ollama = Ollama("http://127.0.0.1:11434", reachable=True, version="0.17.4", pulled=list(KNOWN_MODELS), keeper="app")
+    ollama = Ollama(
+        "http://127.0.0.1:11434", reachable=True, version="0.17.4", pulled=list(KNOWN_MODELS), launcher="app"
+    )
     ollama = replace(ollama, environment={"OLLAMA_KV_CACHE_TYPE": "f16"})
     of_ollama = {
         name.removeprefix("ollama_"): changes.pop(name) for name in list(changes) if name.startswith("ollama_")

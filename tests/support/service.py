@@ -1,4 +1,4 @@
-"""A Mac for the service's tests: places in a short folder, the fake launchctl on PATH, a clock that only counts."""
+"""A Mac for the service's tests: paths in a short folder, the fake launchctl on PATH, a clock that only counts."""
 
 import json
 import shutil
@@ -9,7 +9,7 @@ from typing import Any
 
 from innkeepd.service.cli import World
 from innkeepd.service.install import LaunchAgent
-from innkeepd.service.places import Places
+from innkeepd.service.paths import Paths
 from innkeepd.service.plist import LABEL
 from innkeepd.service.probe import Answer
 from innkeepd.service.systemd import UserUnit
@@ -49,7 +49,7 @@ class FakeMac:
         self.environ |= {"FAKE_LAUNCHCTL_STATE": str(self.world), "FAKE_SYSTEMCTL_STATE": str(self.world)}
         house = home / ".innkeep"
         logs = home / "Library" / "Logs" / "innkeep" if platform == "darwin" else house / "logs"
-        self.places = Places(501, home, house, house / "innkeepd.sock", logs, program, {}, platform)
+        self.paths = Paths(501, home, house, house / "innkeepd.sock", logs, program, {}, platform)
         self.clock = CountingClock()
         self.said: list[str] = []
         self.answer = Answer("welcome", version="0.1.0", pid=4001)
@@ -73,7 +73,7 @@ class FakeMac:
 
     def ask(self, path: Path, timeout: float = 2.0) -> Answer:
         """What the socket says: ``stranger`` if there is one, else ``answer`` while a job has a process."""
-        assert path == self.places.socket
+        assert path == self.paths.socket
         if self.stranger is not None:
             return self.stranger
         runs = any(job["pid"] for job in self.jobs.values()) or "innkeepd.service" in self.at.get("active", [])
@@ -81,19 +81,19 @@ class FakeMac:
 
     def agent(self, **changed: Any) -> LaunchAgent:
         return LaunchAgent(
-            **{"places": self.places, "run": self.run, "clock": self.clock, "say": self.said.append, "ask": self.ask}
+            **{"paths": self.paths, "run": self.run, "clock": self.clock, "say": self.said.append, "ask": self.ask}
             | changed
         )
 
     def unit(self, **changed: Any) -> UserUnit:
         return UserUnit(
-            **{"places": self.places, "run": self.run, "clock": self.clock, "say": self.said.append, "ask": self.ask}
+            **{"paths": self.paths, "run": self.run, "clock": self.clock, "say": self.said.append, "ask": self.ask}
             | changed
         )
 
     def everything(self) -> World:
         """What the commands touch."""
-        return World(self.environ, 501, self.places.platform, self.run, self.clock, self.said.append, self.ask)
+        return World(self.environ, 501, self.paths.platform, self.run, self.clock, self.said.append, self.ask)
 
     # ---- launchd's world -------------------------------------------------------------------------------------------
 

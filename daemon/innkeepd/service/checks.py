@@ -1,4 +1,4 @@
-"""The doctor's judgement of the house itself: configuration, daemon, socket, service, ports, disk. Pure."""
+"""The doctor's judgement of innkeep itself: configuration, daemon, socket, service, ports, disk. Pure."""
 
 from innkeepd.config.address import OLLAMA_PORT, same_place
 from innkeepd.policy.memory.budget import gib

@@ -8,7 +8,7 @@ from innkeepd.config.units import seconds
 from innkeepd.policy.memory.budget import gib
 from innkeepd.policy.memory.context import footprints
 from innkeepd.policy.model import GIB, canonical
-from innkeepd.service.facts import Facts, Finding, Keeper
+from innkeepd.service.facts import Facts, Finding, Launcher
 
 LONG = 3600.0
 """Seconds of keep-alive from which on a model that another program loads is as good as pinned."""
@@ -257,21 +257,21 @@ def _unset(facts: Facts, check: str, name: str, default: str) -> Finding:
 
 
 def _against(facts: Facts, check: str, name: str, value: str, why: str) -> Finding:
-    return Finding(check, "warning", f"{name}={value}", why, _MENDS[facts.ollama.keeper](name))
+    return Finding(check, "warning", f"{name}={value}", why, _MENDS[facts.ollama.launcher](name))
 
 
 def _homebrew(name: str) -> str:
     return f"take {name} out of ~/Library/LaunchAgents/homebrew.mxcl.ollama.plist, then `brew services restart ollama`"
 
 
-_MENDS: Mapping[Keeper, Callable[[str], str]] = {
+_MENDS: Mapping[Launcher, Callable[[str], str]] = {
     "app": lambda name: f"launchctl unsetenv {name}, then quit and open the Ollama app",
     "homebrew": _homebrew,
     "service": lambda name: f"systemctl edit ollama (take {name} out), then systemctl restart ollama",
     "shell": lambda name: f"unset {name}, then start `ollama serve` again",
     "unknown": lambda name: f"start Ollama without {name}",
 }
-"""How a variable is taken away, by who started Ollama: the app and Homebrew get theirs from different places."""
+"""How a variable is taken away, by who started Ollama: the app and Homebrew get theirs from different paths."""
 
 OLLAMA: tuple[Callable[[Facts], Finding], ...] = (
     check_ollama,

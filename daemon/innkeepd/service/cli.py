@@ -24,7 +24,7 @@ from innkeepd.service.errors import ServiceFault
 from innkeepd.service.install import LaunchAgent
 from innkeepd.service.launchctl import Runner, run_command
 from innkeepd.service.logs import follow, last_lines, readable
-from innkeepd.service.places import Places, locate
+from innkeepd.service.paths import Paths, locate
 from innkeepd.service.probe import Answer, probe
 from innkeepd.service.status import Service, judge, look, render
 from innkeepd.service.systemd import UserUnit
@@ -95,11 +95,11 @@ def parser() -> Parser:
 
 
 def build(world: World, config: Config | None) -> Service:
-    """The service of this platform. Raises ``ServiceFault`` where the places can't be found."""
-    places = locate(world.environ, uid=world.uid, platform=world.platform)
-    kind = LaunchAgent if places.platform == "darwin" else UserUnit
+    """The service of this platform. Raises ``ServiceFault`` where the paths can't be found."""
+    paths = locate(world.environ, uid=world.uid, platform=world.platform)
+    kind = LaunchAgent if paths.platform == "darwin" else UserUnit
     drain = config.timeouts.drain if config else 20.0
-    return kind(places, drain=drain, run=world.run, clock=world.clock, say=world.say, ask=world.ask)
+    return kind(paths, drain=drain, run=world.run, clock=world.clock, say=world.say, ask=world.ask)
 
 
 def _obey(wanted: argparse.Namespace, world: World) -> int:
@@ -113,7 +113,7 @@ def _obey(wanted: argparse.Namespace, world: World) -> int:
         case "print":
             _print(service, world, as_json=wanted.json)
         case "logs":
-            _logs(log_file(service.places, config), service.places.crash_log, wanted, world)
+            _logs(log_file(service.paths, config), service.paths.crash_log, wanted, world)
         case "status":
             return _status(service, world, as_json=wanted.json)
         case verb:
@@ -127,9 +127,9 @@ def _obey(wanted: argparse.Namespace, world: World) -> int:
     return 0
 
 
-def log_file(places: Places, config: Config | None) -> Path:
+def log_file(paths: Paths, config: Config | None) -> Path:
     """Where the daemon's log is."""
-    return Path(config.log.path).expanduser() if config and config.log.path else places.daemon_log
+    return Path(config.log.path).expanduser() if config and config.log.path else paths.daemon_log
 
 
 def _config(world: World) -> tuple[Config | None, str]:
@@ -165,7 +165,7 @@ def _status(service: Service, world: World, *, as_json: bool) -> int:
 
 def _print(service: Service, world: World, *, as_json: bool) -> None:
     files = service.definition()
-    if service.places.platform == "darwin":
+    if service.paths.platform == "darwin":
         (content,) = files.values()
         world.say(json.dumps(plistlib.loads(content), indent=2) if as_json else content.decode().rstrip("\n"))
     elif as_json:

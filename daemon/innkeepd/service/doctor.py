@@ -15,15 +15,15 @@ import msgspec
 from innkeepd import __version__
 from innkeepd.arguments import Parser
 from innkeepd.errors import DaemonError
-from innkeepd.service.bundle import report
+from innkeepd.service.bug_report import report
 from innkeepd.service.checks import HOUSE
 from innkeepd.service.checks_memory import MEMORY
 from innkeepd.service.checks_ollama import OLLAMA
 from innkeepd.service.cli import World, log_file
+from innkeepd.service.collect import collect
 from innkeepd.service.facts import Facts, Finding
 from innkeepd.service.files import write_whole
-from innkeepd.service.gather import gather
-from innkeepd.service.places import locate
+from innkeepd.service.paths import locate
 
 CHECKS: tuple[Callable[[Facts], Finding], ...] = (*HOUSE, *OLLAMA, *MEMORY)
 SIGNS = {"ok": "ok     ", "warning": "warning", "error": "ERROR  "}
@@ -31,13 +31,13 @@ STATUS = {"ok": 0, "warning": 1, "error": 2}
 
 
 def main(
-    argv: Sequence[str] | None = None, world: World | None = None, gathered: Callable[[World], Facts] = gather
+    argv: Sequence[str] | None = None, world: World | None = None, collected: Callable[[World], Facts] = collect
 ) -> int:
     """Examine this machine; the exit status."""
     wanted = parser().parse_args(argv)
     world = world or World(os.environ, os.getuid(), sys.platform)
     try:
-        facts = gathered(world)
+        facts = collected(world)
         findings = examine(facts)
         if wanted.report is not None:
             path = Path(wanted.report or time.strftime("innkeep-report-%Y%m%d-%H%M%S.txt")).absolute()
@@ -95,7 +95,7 @@ def _counted(number: int, noun: str) -> str:
 
 
 def _write_report(path: Path, facts: Facts, findings: Sequence[Finding], world: World) -> None:
-    places = locate(world.environ, uid=world.uid, platform=world.platform)
-    logs = [log_file(places, facts.config), places.crash_log]
-    text = report(facts, findings, version=__version__, user_home=places.user_home, logs=logs)
+    paths = locate(world.environ, uid=world.uid, platform=world.platform)
+    logs = [log_file(paths, facts.config), paths.crash_log]
+    text = report(facts, findings, version=__version__, user_home=paths.user_home, logs=logs)
     write_whole(path, text.encode(), 0o600)

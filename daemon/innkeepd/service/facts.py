@@ -1,4 +1,4 @@
-"""What ``doctor`` knows of this machine: one Struct that ``gather.py`` fills and the checks judge.
+"""What ``doctor`` knows of this machine: one Struct that ``collect.py`` fills and the checks judge.
 
 None is always "could not be seen", never "there is none".
 """
@@ -17,7 +17,7 @@ from innkeepd.service.probe import Answer
 from innkeepd.service.status import View
 
 Level = Literal["ok", "warning", "error"]
-Keeper = Literal["app", "homebrew", "service", "shell", "unknown"]
+Launcher = Literal["app", "homebrew", "service", "shell", "unknown"]
 
 
 class Finding(Struct, frozen=True):
@@ -53,7 +53,7 @@ class Running(Struct, frozen=True):
 class Ollama(Struct, frozen=True):
     """What Ollama told, and what it was started with.
 
-    ``is_us``: innkeep itself answered at that address; ``is_simulated``: the daemon brought it along. ``keeper`` is
+    ``is_us``: innkeep itself answered at that address; ``is_simulated``: the daemon brought it along. ``launcher`` is
     who started it; ``environment`` holds its OLLAMA_* variables, None where they can't be seen.
     """
 
@@ -65,7 +65,7 @@ class Ollama(Struct, frozen=True):
     is_simulated: bool = False
     pulled: list[Model] = field(default_factory=list)
     running: list[Running] = field(default_factory=list)
-    keeper: Keeper = "unknown"
+    launcher: Launcher = "unknown"
     environment: dict[str, str] | None = None
 
 

@@ -6,7 +6,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-from innkeepd.service.places import Places
+from innkeepd.service.paths import Paths
 
 PRIVATE = 0o700
 CRASH_LOG_LIMIT = 2**20
@@ -21,16 +21,16 @@ TRACES = ("innkeepd.lock",)
 LOGS = ("innkeepd.log*", "crash.log*")
 
 
-def make_ready(places: Places) -> None:
+def make_ready(paths: Paths) -> None:
     """Make the folders (home, socket's and logs' for their owner only) and put a long ``crash.log`` aside."""
-    for folder in (places.home, places.logs):
+    for folder in (paths.home, paths.logs):
         folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
-    places.socket.parent.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
-    if stat.S_IMODE(places.home.stat().st_mode) & 0o077:
-        places.home.chmod(PRIVATE)
+    paths.socket.parent.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+    if stat.S_IMODE(paths.home.stat().st_mode) & 0o077:
+        paths.home.chmod(PRIVATE)
     with contextlib.suppress(FileNotFoundError):
-        if places.crash_log.stat().st_size > CRASH_LOG_LIMIT:
-            places.crash_log.replace(places.crash_log.with_name("crash.log.1"))
+        if paths.crash_log.stat().st_size > CRASH_LOG_LIMIT:
+            paths.crash_log.replace(paths.crash_log.with_name("crash.log.1"))
 
 
 def write_whole(path: Path, content: bytes, mode: int = 0o644) -> bool:
@@ -54,30 +54,30 @@ def write_whole(path: Path, content: bytes, mode: int = 0o644) -> bool:
     return True
 
 
-def remove_socket(places: Places) -> bool:
+def remove_socket(paths: Paths) -> bool:
     """Delete a socket that nobody listens on: launchd leaves it behind, and stumbles over it at the next bootstrap."""
     with contextlib.suppress(FileNotFoundError):
-        if stat.S_ISSOCK(places.socket.lstat().st_mode):
-            places.socket.unlink()
+        if stat.S_ISSOCK(paths.socket.lstat().st_mode):
+            paths.socket.unlink()
             return True
     return False
 
 
-def clear_away(places: Places, *, keep_state: bool) -> tuple[list[Path], list[Path]]:
+def clear_away(paths: Paths, *, keep_state: bool) -> tuple[list[Path], list[Path]]:
     """Delete what the daemon made, by name, never a whole folder: (what went, what stays).
 
     The configuration and whatever else lies there stay; ``keep_state`` keeps history, token and logs too.
     """
-    doomed = [places.home / name for name in TRACES]
+    doomed = [paths.home / name for name in TRACES]
     if not keep_state:
-        doomed += [places.home / name for name in STATE]
-        doomed += [path for pattern in LOGS for path in sorted(places.logs.glob(pattern))]
+        doomed += [paths.home / name for name in STATE]
+        doomed += [path for pattern in LOGS for path in sorted(paths.logs.glob(pattern))]
     gone = [path for path in doomed if _unlink(path)]
-    for folder in (places.logs, places.home):
+    for folder in (paths.logs, paths.home):
         with contextlib.suppress(OSError):
             folder.rmdir()  # only an empty one goes
-    left = [path for folder in (places.home, places.logs) if folder.is_dir() for path in sorted(folder.iterdir())]
-    return gone, [path for path in left if path != places.logs]
+    left = [path for folder in (paths.home, paths.logs) if folder.is_dir() for path in sorted(folder.iterdir())]
+    return gone, [path for path in left if path != paths.logs]
 
 
 def tail(path: Path, lines: int, most: int = 64 * 1024) -> list[str]:

@@ -14,7 +14,7 @@ from innkeepd.service.clock import Clock, SystemClock, back_off, until
 from innkeepd.service.errors import NotInstalled, ServiceFault
 from innkeepd.service.files import clear_away, make_ready, remove_socket, tail, write_whole
 from innkeepd.service.launchctl import Job, Launchctl, Reply, Runner, run_command
-from innkeepd.service.places import Places
+from innkeepd.service.paths import Paths
 from innkeepd.service.plist import LABEL, exit_timeout, render
 from innkeepd.service.probe import Answer, probe
 
@@ -34,7 +34,7 @@ class LaunchAgent:
 
     def __init__(
         self,
-        places: Places,
+        paths: Paths,
         *,
         drain: float = 20.0,
         run: Runner = run_command,
@@ -42,9 +42,9 @@ class LaunchAgent:
         say: Callable[[str], None] = print,
         ask: Callable[..., Answer] = probe,
     ) -> None:
-        self.places = places
-        self.desktop = Launchctl(f"gui/{places.uid}", run)
-        self.background = Launchctl(f"user/{places.uid}", run)
+        self.paths = paths
+        self.desktop = Launchctl(f"gui/{paths.uid}", run)
+        self.background = Launchctl(f"user/{paths.uid}", run)
         self._drain = drain
         self._clock = clock or SystemClock()
         self._say = say
@@ -55,7 +55,7 @@ class LaunchAgent:
     def install(self) -> Answer:
         """Write the plist, load the job and see it run; the answer is what its socket says then."""
         self._refuse_root()
-        make_ready(self.places)
+        make_ready(self.paths)
         reply = self._settle(self.desktop, None)
         if reply is not None and reply.verdict == "no_session":
             self._say("no desktop session here (ssh?): installing for the background session instead")
@@ -69,14 +69,14 @@ class LaunchAgent:
         """Unload the job and delete what the service made; tell what stays. Nothing installed is fine."""
         self._refuse_root()
         was_loaded = [self._leave(domain) for domain in (self.desktop, self.background)]
-        had_plist = self.places.agent_file.is_file()
-        self.places.agent_file.unlink(missing_ok=True)
+        had_plist = self.paths.agent_file.is_file()
+        self.paths.agent_file.unlink(missing_ok=True)
         self._say("uninstalled" if had_plist or any(was_loaded) else "nothing was installed")
-        if self._ask(self.places.socket, 0.5).is_alive:
-            self._say(f"another innkeepd is running from {self.places.home}: its files stay as they are")
+        if self._ask(self.paths.socket, 0.5).is_alive:
+            self._say(f"another innkeepd is running from {self.paths.home}: its files stay as they are")
             return
-        remove_socket(self.places)
-        gone, left = clear_away(self.places, keep_state=keep_state)
+        remove_socket(self.paths)
+        gone, left = clear_away(self.paths, keep_state=keep_state)
         if gone:
             self._say(f"deleted: {', '.join(path.name for path in gone)}")
         self._say(
@@ -102,8 +102,8 @@ class LaunchAgent:
         if not any(left):
             self._say("not running")
             return
-        if not self._ask(self.places.socket, 0.5).is_alive:
-            remove_socket(self.places)
+        if not self._ask(self.paths.socket, 0.5).is_alive:
+            remove_socket(self.paths)
         self._say(
             "stopped until the next login or `innkeep service start`; `innkeep service uninstall` removes it for good"
         )
@@ -129,16 +129,16 @@ class LaunchAgent:
 
     def definition(self) -> dict[Path, bytes]:
         """The plist that ``install`` would write at the desktop."""
-        return {self.places.agent_file: self._plist(None)}
+        return {self.paths.agent_file: self._plist(None)}
 
     def is_installed(self) -> bool:
         """Whether there is a plist, whatever is in it."""
-        return self.places.agent_file.is_file()
+        return self.paths.agent_file.is_file()
 
     def is_current(self) -> bool:
         """Whether the plist is one that ``install`` would write, for either session."""
         try:
-            return self.places.agent_file.read_bytes() in (self._plist(None), self._plist(NO_DESKTOP))
+            return self.paths.agent_file.read_bytes() in (self._plist(None), self._plist(NO_DESKTOP))
         except OSError:
             return False
 
@@ -148,38 +148,38 @@ class LaunchAgent:
         return (found[0].target, found[1]) if found else None
 
     def _plist(self, session: str | None) -> bytes:
-        return render(self.places.agent(drain=self._drain, session=session))
+        return render(self.paths.agent(drain=self._drain, session=session))
 
     # ---- steps -----------------------------------------------------------------------------------------------------
 
     def _settle(self, domain: Launchctl, session: str | None) -> Reply | None:
         """Bring the job into ``domain`` with the plist of now; the reply that ended it, None for a plain restart."""
-        changed = write_whole(self.places.agent_file, self._plist(session))
-        self._say(f"{'wrote' if changed else 'unchanged:'} {self.places.agent_file}")
+        changed = write_whole(self.paths.agent_file, self._plist(session))
+        self._say(f"{'wrote' if changed else 'unchanged:'} {self.paths.agent_file}")
         enabled = domain.enable()
         if enabled.verdict == "no_session":
             return enabled
         self._leave(self.background if domain is self.desktop else self.desktop)
         job = domain.job()
-        if job is not None and not changed and job.path in (None, str(self.places.agent_file)):
+        if job is not None and not changed and job.path in (None, str(self.paths.agent_file)):
             self._renew(domain, job)
             return None
         return self._reload(domain)
 
     def _reload(self, domain: Launchctl) -> Reply:
         self._leave(domain)
-        stranger = self._ask(self.places.socket, 0.5)
+        stranger = self._ask(self.paths.socket, 0.5)
         if stranger.is_alive:
             raise ServiceFault(
-                f"another innkeepd (pid {stranger.pid or 'unknown'}) already runs on {self.places.socket}: "
+                f"another innkeepd (pid {stranger.pid or 'unknown'}) already runs on {self.paths.socket}: "
                 "stop it (Ctrl-C where it runs, or `innkeep shutdown`), then try again"
             )
-        remove_socket(self.places)
+        remove_socket(self.paths)
         return self._bootstrap(domain)
 
     def _bootstrap(self, domain: Launchctl) -> Reply:
         for attempt, wait in enumerate(back_off(0.25), start=1):
-            reply = domain.bootstrap(self.places.agent_file)
+            reply = domain.bootstrap(self.paths.agent_file)
             if reply.verdict in ("done", "no_session"):
                 return reply
             if reply.verdict == "loaded" or attempt == ATTEMPTS:
@@ -221,15 +221,13 @@ class LaunchAgent:
     def _load_as_written(self) -> None:
         self._refuse_root()
         try:
-            written = plistlib.loads(self.places.agent_file.read_bytes())
+            written = plistlib.loads(self.paths.agent_file.read_bytes())
             session = written.get("LimitLoadToSessionType")
         except FileNotFoundError:
             raise NotInstalled(f"{LABEL} isn't installed: run `innkeep service install`") from None
         except Exception as error:  # plistlib raises whatever its XML parser and its converters raise
-            raise ServiceFault(
-                f"{self.places.agent_file} is broken ({error}): run `innkeep service install`"
-            ) from error
-        make_ready(self.places)
+            raise ServiceFault(f"{self.paths.agent_file} is broken ({error}): run `innkeep service install`") from error
+        make_ready(self.paths)
         domain = self.background if session == NO_DESKTOP else self.desktop
         domain.enable()
         self._insist(self._reload(domain))
@@ -237,20 +235,20 @@ class LaunchAgent:
     def _see_it_run(self) -> Answer:
         if not until(self._clock, START_LIMIT, lambda: (found := self.find()) is not None and found[1].pid is not None):
             raise ServiceFault(f"launchd took the job, but it doesn't run: {self._why_not()}")
-        return self._ask(self.places.socket, START_LIMIT)
+        return self._ask(self.paths.socket, START_LIMIT)
 
     def _why_not(self) -> str:
         found = self.find()
         if found is None:
             return "launchd has forgotten it again; see `log show --predicate 'process == \"launchd\"' --last 5m`"
-        job, words = found[1], tail(self.places.crash_log, 1)
+        job, words = found[1], tail(self.paths.crash_log, 1)
         ended = (
             f"last exit code {job.last_exit}" if job.last_exit is not None else job.last_signal or f"state {job.state}"
         )
-        return f"{ended}{f', last words: {words[0]}' if words else ''}; see {self.places.crash_log}"
+        return f"{ended}{f', last words: {words[0]}' if words else ''}; see {self.paths.crash_log}"
 
     def _refuse_root(self) -> None:
-        if self.places.uid == 0:
+        if self.paths.uid == 0:
             raise ServiceFault("a LaunchAgent belongs to a person: run this as yourself, without sudo")
 
     @staticmethod

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import psutil
 from msgspec import Struct, field
 
-from innkeepd.service.facts import Keeper, Program
+from innkeepd.service.facts import Launcher, Program
 
 HOMEBREW = Path("Library/LaunchAgents/homebrew.mxcl.ollama.plist")
 APP = "/Applications/Ollama.app/"
@@ -71,25 +71,25 @@ def settings(
     getenv: Callable[[str], str | None],
     names: Iterable[str],
     environ_of: Callable[[int], Mapping[str, str]] | None = None,
-) -> tuple[Keeper, dict[str, str] | None]:
+) -> tuple[Launcher, dict[str, str] | None]:
     """Who started Ollama, and its OLLAMA_* variables.
 
     The running process is asked first: that is what holds. Else Homebrew's plist, else the login session's variables
     (``getenv``), which is where the app has them from.
     """
     brew = _homebrew(user_home)
-    keeper: Keeper = "homebrew" if brew is not None else "unknown"
+    launcher: Launcher = "homebrew" if brew is not None else "unknown"
     if seen.server is not None:
         try:
             told = dict((environ_of or _environ_of)(seen.server))
         except (psutil.Error, OSError):
             told = {}
         if told:
-            return _keeper(told, seen.server), {name: told[name] for name in names if name in told}
+            return _launcher(told, seen.server), {name: told[name] for name in names if name in told}
     if brew is not None:
-        return keeper, {name: brew[name] for name in names if name in brew}
+        return launcher, {name: brew[name] for name in names if name in brew}
     session = {name: value for name in names if (value := getenv(name)) is not None}
-    return ("app", session) if session else (keeper, None)
+    return ("app", session) if session else (launcher, None)
 
 
 def _environ_of(pid: int) -> Mapping[str, str]:
@@ -104,7 +104,7 @@ def _homebrew(user_home: Path) -> dict[str, str] | None:
         return None
 
 
-def _keeper(told: Mapping[str, str], pid: int) -> Keeper:
+def _launcher(told: Mapping[str, str], pid: int) -> Launcher:
     """By what the process shows of its origin: launchd's job name, systemd's invocation, the app's folder."""
     job = told.get("XPC_SERVICE_NAME", "")
     if "homebrew" in job:

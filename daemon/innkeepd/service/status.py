@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from innkeepd.service.files import tail
 from innkeepd.service.launchctl import Job
-from innkeepd.service.places import Places
+from innkeepd.service.paths import Paths
 from innkeepd.service.probe import Answer
 
 State = Literal["running", "foreground", "bad_config", "failing", "silent", "idle", "stopped", "not_installed"]
@@ -26,7 +26,7 @@ EXIT: dict[State, int] = {"running": 0, "foreground": 0, "idle": 0, "stopped": 3
 class Service(Protocol):
     """What the sides of launchd and systemd have in common; every verb may be said twice."""
 
-    places: Places
+    paths: Paths
 
     def install(self) -> Answer:
         """Install and start; what the socket says then."""
@@ -92,16 +92,16 @@ class Standing(Struct, frozen=True):
 
 def look(service: Service, ask: Callable[..., Answer]) -> View:
     """See what there is to see. The socket is asked last: under launchd that alone may start the daemon."""
-    places, found = service.places, service.job()
+    paths, found = service.paths, service.job()
     installed = service.is_installed()
     return View(
-        socket=str(places.socket),
-        answer=ask(places.socket, 3.0),
+        socket=str(paths.socket),
+        answer=ask(paths.socket, 3.0),
         installed=installed,
         current=installed and service.is_current(),
         target=found[0] if found else None,
         job=found[1] if found else None,
-        last_words=tail(places.crash_log, LAST_WORDS),
+        last_words=tail(paths.crash_log, LAST_WORDS),
     )
 
 

@@ -13,7 +13,7 @@ from innkeepd.service.errors import NotInstalled, ServiceFault, Unsupported
 from innkeepd.service.files import clear_away, make_ready, remove_socket, write_whole
 from innkeepd.service.install import START_LIMIT
 from innkeepd.service.launchctl import Job, Runner, run_command
-from innkeepd.service.places import Places
+from innkeepd.service.paths import Paths
 from innkeepd.service.plist import exit_timeout
 from innkeepd.service.probe import Answer, probe
 
@@ -68,7 +68,7 @@ class UserUnit:
 
     def __init__(
         self,
-        places: Places,
+        paths: Paths,
         *,
         drain: float = 20.0,
         run: Runner = run_command,
@@ -76,7 +76,7 @@ class UserUnit:
         say: Callable[[str], None] = print,
         ask: Callable[..., Answer] = probe,
     ) -> None:
-        self.places = places
+        self.paths = paths
         self._drain = drain
         self._run = run
         self._clock = clock or SystemClock()
@@ -88,7 +88,7 @@ class UserUnit:
     def install(self) -> Answer:
         """Write both units, start them, and see the daemon run; the answer is what its socket says then."""
         self._reach()
-        make_ready(self.places)
+        make_ready(self.paths)
         for path, content in self.definition().items():
             self._say(f"{'wrote' if write_whole(path, content) else 'unchanged:'} {path}")
         self._systemctl("daemon-reload")
@@ -107,11 +107,11 @@ class UserUnit:
             self._systemctl("disable", "--now", SERVICE, SOCKET)
         for path in self.definition():
             path.unlink(missing_ok=True)
-        if self._ask(self.places.socket, 0.5).is_alive:
-            self._say(f"another innkeepd is running from {self.places.home}: its files stay as they are")
+        if self._ask(self.paths.socket, 0.5).is_alive:
+            self._say(f"another innkeepd is running from {self.paths.home}: its files stay as they are")
             return
-        remove_socket(self.places)
-        _gone, left = clear_away(self.places, keep_state=keep_state)
+        remove_socket(self.paths)
+        _gone, left = clear_away(self.paths, keep_state=keep_state)
         self._say(f"uninstalled; stays: {', '.join(str(path) for path in left) or 'nothing'}")
 
     def start(self) -> Answer:
@@ -137,10 +137,10 @@ class UserUnit:
 
     def definition(self) -> dict[Path, bytes]:
         """The units that ``install`` would write."""
-        places = self.places
+        paths = self.paths
         return {
-            places.units / SOCKET: socket_unit(str(places.socket)).encode(),
-            places.units / SERVICE: service_unit(str(places.program), places.environment, self._drain).encode(),
+            paths.units / SOCKET: socket_unit(str(paths.socket)).encode(),
+            paths.units / SERVICE: service_unit(str(paths.program), paths.environment, self._drain).encode(),
         }
 
     def is_installed(self) -> bool:
@@ -187,10 +187,10 @@ class UserUnit:
             raise NotInstalled(f"{SERVICE} isn't installed: run `innkeep service install`")
 
     def _refuse_strangers(self) -> None:
-        stranger = self._ask(self.places.socket, 0.5)
+        stranger = self._ask(self.paths.socket, 0.5)
         if stranger.is_alive:
             raise ServiceFault(
-                f"another innkeepd (pid {stranger.pid or 'unknown'}) already runs on {self.places.socket}: "
+                f"another innkeepd (pid {stranger.pid or 'unknown'}) already runs on {self.paths.socket}: "
                 "stop it (Ctrl-C where it runs, or `innkeep shutdown`), then try again"
             )
 
@@ -200,7 +200,7 @@ class UserUnit:
     def _see_it_run(self) -> Answer:
         if not until(self._clock, START_LIMIT, lambda: self._is_active(SERVICE)):
             raise ServiceFault(f"{SERVICE} doesn't run: see `journalctl --user -u {SERVICE} -n 20`")
-        return self._ask(self.places.socket, START_LIMIT)
+        return self._ask(self.paths.socket, START_LIMIT)
 
     def _systemctl(self, *arguments: str) -> None:
         done = self._run(("systemctl", "--user", *arguments))

@@ -24,8 +24,8 @@ from support.doctor import facts_of
 SMALL = Config(roles={"general": RoleConfig(primary="llama3.1:8b")})
 
 
-def with_setting(name: str, value: str, keeper: str = "app"):
-    return facts_of(ollama_environment={name: value}, ollama_keeper=keeper)
+def with_setting(name: str, value: str, launcher: str = "app"):
+    return facts_of(ollama_environment={name: value}, ollama_launcher=launcher)
 
 
 def test_a_healthy_ollama_has_no_complaints():
@@ -88,7 +88,7 @@ def test_settings_that_work_against_us_are_told_and_others_are_not(check, name: 
 
 
 @pytest.mark.parametrize(
-    ("keeper", "mend"),
+    ("launcher", "mend"),
     [
         ("homebrew", "homebrew.mxcl.ollama.plist"),
         ("service", "systemctl edit ollama"),
@@ -96,8 +96,8 @@ def test_settings_that_work_against_us_are_told_and_others_are_not(check, name: 
         ("unknown", "without OLLAMA_NUM_PARALLEL"),
     ],
 )
-def test_the_cure_depends_on_who_started_ollama(keeper: str, mend: str):
-    assert mend in check_parallel(with_setting("OLLAMA_NUM_PARALLEL", "4", keeper)).mend
+def test_the_cure_depends_on_who_started_ollama(launcher: str, mend: str):
+    assert mend in check_parallel(with_setting("OLLAMA_NUM_PARALLEL", "4", launcher)).mend
 
 
 @pytest.mark.parametrize("check", [check_keep_alive, check_max_loaded, check_parallel])

@@ -33,8 +33,8 @@ def test_the_launchctl_on_the_real_path_is_the_one_that_runs(mac: FakeMac, monke
 
 
 def test_a_bad_configuration_is_told_at_install_and_as_the_reason_in_status(mac: FakeMac):
-    mac.places.home.mkdir(mode=0o700)
-    (mac.places.home / "config.toml").write_text("[roles]\ncodin = 1\n")
+    mac.paths.home.mkdir(mode=0o700)
+    (mac.paths.home / "config.toml").write_text("[roles]\ncodin = 1\n")
     mac.answer = Answer("error", code="bad_config", message="config.toml: roles.codin: expected a table")
     assert main(["install"], mac.everything()) == 1
     assert any(line.startswith("warning: the configuration is broken") and "codin" in line for line in mac.said)
@@ -46,8 +46,8 @@ def test_a_bad_configuration_is_told_at_install_and_as_the_reason_in_status(mac:
 
 
 def test_the_drain_of_the_configuration_makes_the_exit_timeout(mac: FakeMac):
-    mac.places.home.mkdir(mode=0o700)
-    (mac.places.home / "config.toml").write_text('[timeouts]\ndrain = "90s"\n')
+    mac.paths.home.mkdir(mode=0o700)
+    (mac.paths.home / "config.toml").write_text('[timeouts]\ndrain = "90s"\n')
     assert main(["print", "--json"], mac.everything()) == 0
     assert json.loads(mac.said[-1])["ExitTimeOut"] == 100
 
@@ -55,9 +55,9 @@ def test_the_drain_of_the_configuration_makes_the_exit_timeout(mac: FakeMac):
 def test_print_shows_what_install_would_write(mac: FakeMac):
     main(["print"], mac.everything())
     shown = mac.said[-1]
-    assert not mac.places.agent_file.exists()
+    assert not mac.paths.agent_file.exists()
     main(["install"], mac.everything())
-    assert plistlib.loads(shown.encode()) == plistlib.loads(mac.places.agent_file.read_bytes())
+    assert plistlib.loads(shown.encode()) == plistlib.loads(mac.paths.agent_file.read_bytes())
 
 
 def test_print_on_linux_shows_both_units(linux: FakeMac):
@@ -94,7 +94,7 @@ def test_a_fault_is_one_line_on_stderr(mac: FakeMac, capsys):
 
 
 def test_a_file_in_a_folders_place_is_one_line_on_stderr(mac: FakeMac, capsys):
-    agents = mac.places.agent_file.parent
+    agents = mac.paths.agent_file.parent
     agents.parent.mkdir(parents=True)
     agents.write_text("no folder")
     assert main(["install"], mac.everything()) == 1
@@ -113,8 +113,8 @@ def test_a_folder_that_cannot_be_written_is_one_line_on_stderr(mac: FakeMac, cap
 def test_logs_are_shown_and_missing_ones_told(mac: FakeMac, capsys):
     assert main(["logs"], mac.everything()) == 1
     assert "there is no log at" in capsys.readouterr().err
-    mac.places.logs.mkdir(parents=True)
-    mac.places.daemon_log.write_text('{"event":"one"}\n{"event":"two"}\n')
+    mac.paths.logs.mkdir(parents=True)
+    mac.paths.daemon_log.write_text('{"event":"one"}\n{"event":"two"}\n')
     assert main(["logs", "-n", "1"], mac.everything()) == 0
     assert mac.said == ["two"]
     assert main(["logs", "--json", "-n", "1"], mac.everything()) == 0
@@ -122,20 +122,20 @@ def test_logs_are_shown_and_missing_ones_told(mac: FakeMac, capsys):
 
 
 def test_a_daemon_that_died_before_its_first_line_is_shown_by_its_last_words(mac: FakeMac):
-    mac.places.logs.mkdir(parents=True)
-    mac.places.crash_log.write_text("ModuleNotFoundError: No module named 'psutil'\n")
+    mac.paths.logs.mkdir(parents=True)
+    mac.paths.crash_log.write_text("ModuleNotFoundError: No module named 'psutil'\n")
     assert main(["logs"], mac.everything()) == 0
     assert mac.said[-1] == "  ModuleNotFoundError: No module named 'psutil'"
 
 
 def test_following_ends_with_ctrl_c_and_without_a_traceback(mac: FakeMac, monkeypatch):
-    mac.places.logs.mkdir(parents=True)
-    mac.places.daemon_log.write_text('{"event":"old"}\n')
+    mac.paths.logs.mkdir(parents=True)
+    mac.paths.daemon_log.write_text('{"event":"old"}\n')
 
     def interrupted(_seconds: float) -> None:
         if len(mac.said) > 1:
             raise KeyboardInterrupt
-        with mac.places.daemon_log.open("a") as log:
+        with mac.paths.daemon_log.open("a") as log:
             log.write('{"event":"new"}\n')
 
     monkeypatch.setattr(mac.clock, "sleep", interrupted)
@@ -144,10 +144,10 @@ def test_following_ends_with_ctrl_c_and_without_a_traceback(mac: FakeMac, monkey
 
 
 def test_the_log_of_the_configuration_is_the_one_shown(mac: FakeMac):
-    mac.places.home.mkdir(mode=0o700)
+    mac.paths.home.mkdir(mode=0o700)
     log = mac.root / "mine.log"
     log.write_text("hello\n")
-    (mac.places.home / "config.toml").write_text(f'[log]\npath = "{log}"\n')
+    (mac.paths.home / "config.toml").write_text(f'[log]\npath = "{log}"\n')
     assert main(["logs"], mac.everything()) == 0
     assert mac.said == ["hello"]
 

@@ -9,21 +9,21 @@ from support.service import FakeMac
 
 
 def test_the_home_folder_of_others_eyes_is_closed(mac: FakeMac):
-    mac.places.home.mkdir(mode=0o755)
-    mac.places.home.chmod(0o755)
-    make_ready(mac.places)
-    assert stat.S_IMODE(mac.places.home.stat().st_mode) == 0o700
+    mac.paths.home.mkdir(mode=0o755)
+    mac.paths.home.chmod(0o755)
+    make_ready(mac.paths)
+    assert stat.S_IMODE(mac.paths.home.stat().st_mode) == 0o700
 
 
 def test_a_long_crash_log_is_put_aside(mac: FakeMac, monkeypatch):
-    make_ready(mac.places)
-    mac.places.crash_log.write_text("short")
-    make_ready(mac.places)
-    assert mac.places.crash_log.exists()
+    make_ready(mac.paths)
+    mac.paths.crash_log.write_text("short")
+    make_ready(mac.paths)
+    assert mac.paths.crash_log.exists()
     monkeypatch.setattr(files, "CRASH_LOG_LIMIT", 3)
-    make_ready(mac.places)
-    assert not mac.places.crash_log.exists()
-    assert mac.places.crash_log.with_name("crash.log.1").read_text() == "short"
+    make_ready(mac.paths)
+    assert not mac.paths.crash_log.exists()
+    assert mac.paths.crash_log.with_name("crash.log.1").read_text() == "short"
 
 
 def test_a_file_is_written_once_with_its_mode(short_path: Path):
@@ -50,22 +50,22 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(short_path: Path, m
 
 
 def test_what_is_no_socket_is_not_deleted_in_its_place(mac: FakeMac):
-    mac.places.home.mkdir()
-    assert not remove_socket(mac.places)
-    mac.places.socket.write_text("mine")
-    assert not remove_socket(mac.places)
-    assert mac.places.socket.read_text() == "mine"
+    mac.paths.home.mkdir()
+    assert not remove_socket(mac.paths)
+    mac.paths.socket.write_text("mine")
+    assert not remove_socket(mac.paths)
+    assert mac.paths.socket.read_text() == "mine"
 
 
 def test_clearing_away_knows_its_own_files_by_name(mac: FakeMac):
-    make_ready(mac.places)
+    make_ready(mac.paths)
     for name in ("config.toml", "notes.txt", "state.sqlite3"):
-        (mac.places.home / name).write_text("x")
-    mac.places.crash_log.write_text("x")
-    gone, left = clear_away(mac.places, keep_state=False)
+        (mac.paths.home / name).write_text("x")
+    mac.paths.crash_log.write_text("x")
+    gone, left = clear_away(mac.paths, keep_state=False)
     assert [path.name for path in gone] == ["state.sqlite3", "crash.log"]
     assert [path.name for path in left] == ["config.toml", "notes.txt"]
-    assert not mac.places.logs.exists()
+    assert not mac.paths.logs.exists()
 
 
 def test_the_tail_of_a_file_is_bounded(short_path: Path):

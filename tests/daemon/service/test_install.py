@@ -13,9 +13,9 @@ def test_install_on_a_bare_mac_makes_folders_plist_and_a_running_job(mac: FakeMa
     job = mac.jobs[GUI]
     assert job["pid"]
     assert not job["sockets"]["Listeners"]["broken"]
-    assert stat.S_IMODE(mac.places.home.stat().st_mode) == 0o700
-    assert stat.S_IMODE(mac.places.agent_file.stat().st_mode) == 0o644
-    assert mac.places.logs.is_dir()
+    assert stat.S_IMODE(mac.paths.home.stat().st_mode) == 0o700
+    assert stat.S_IMODE(mac.paths.agent_file.stat().st_mode) == 0o644
+    assert mac.paths.logs.is_dir()
     assert mac.verbs == ["enable", "bootstrap"]
 
 
@@ -39,16 +39,16 @@ def test_installing_over_an_older_plist_reloads_the_job(mac: FakeMac):
 
 
 def test_installing_over_a_broken_plist_replaces_it(mac: FakeMac):
-    mac.places.agent_file.parent.mkdir(parents=True)
-    mac.places.agent_file.write_text("<plist><dict><key>Label")
+    mac.paths.agent_file.parent.mkdir(parents=True)
+    mac.paths.agent_file.write_text("<plist><dict><key>Label")
     mac.agent().install()
-    assert plistlib.loads(mac.places.agent_file.read_bytes())["Label"] == "dev.innkeep.innkeepd"
+    assert plistlib.loads(mac.paths.agent_file.read_bytes())["Label"] == "dev.innkeep.innkeepd"
     assert mac.jobs[GUI]["pid"]
 
 
 def test_a_job_that_is_loaded_without_its_plist_is_reloaded(mac: FakeMac):
     mac.agent().install()
-    mac.places.agent_file.unlink()
+    mac.paths.agent_file.unlink()
     mac.forget_calls()
     mac.agent().install()
     assert mac.verbs == ["enable", "bootout", "bootstrap"]
@@ -72,7 +72,7 @@ def test_a_job_of_the_same_label_from_another_file_gives_way(mac: FakeMac):
     mac.forget_calls()
     mac.agent().install()
     assert mac.verbs == ["enable", "bootout", "bootstrap"]
-    assert mac.jobs[GUI]["path"] == str(mac.places.agent_file)
+    assert mac.jobs[GUI]["path"] == str(mac.paths.agent_file)
 
 
 def test_a_disabled_job_is_enabled_by_install(mac: FakeMac):
@@ -93,7 +93,7 @@ def test_without_a_desktop_session_the_job_goes_to_the_background_session_and_sa
     mac.set(domains=["user/501"])
     mac.agent().install()
     assert list(mac.jobs) == [USER]
-    assert plistlib.loads(mac.places.agent_file.read_bytes())["LimitLoadToSessionType"] == "Background"
+    assert plistlib.loads(mac.paths.agent_file.read_bytes())["LimitLoadToSessionType"] == "Background"
     assert any("no desktop session" in line for line in mac.said)
 
 
@@ -103,7 +103,7 @@ def test_installing_at_the_desktop_moves_the_job_out_of_the_background_session(m
     mac.set(domains=["gui/501", "user/501"])
     mac.agent().install()
     assert list(mac.jobs) == [GUI]
-    assert "LimitLoadToSessionType" not in plistlib.loads(mac.places.agent_file.read_bytes())
+    assert "LimitLoadToSessionType" not in plistlib.loads(mac.paths.agent_file.read_bytes())
 
 
 def test_with_no_session_at_all_the_fault_says_where_to_go(mac: FakeMac):
@@ -188,8 +188,8 @@ def test_a_daemon_in_the_foreground_is_named_and_left_alone(mac: FakeMac):
 
 def test_a_program_that_dies_at_its_start_is_told_with_its_last_words(mac: FakeMac):
     mac.set(fate={"exit": 3})
-    mac.places.logs.mkdir(parents=True)
-    mac.places.crash_log.write_text("Traceback\nModuleNotFoundError: No module named 'psutil'\n")
+    mac.paths.logs.mkdir(parents=True)
+    mac.paths.crash_log.write_text("Traceback\nModuleNotFoundError: No module named 'psutil'\n")
     with pytest.raises(ServiceFault, match=r"last exit code 3, last words: ModuleNotFoundError"):
         mac.agent().install()
     assert mac.clock.slept >= 10
@@ -202,33 +202,33 @@ def test_a_program_that_a_signal_kills_is_told_with_the_signal(mac: FakeMac):
 
 
 def test_root_is_refused_before_anything_is_written(mac: FakeMac):
-    mac.places = type(mac.places)(0, *[getattr(mac.places, name) for name in mac.places.__struct_fields__[1:]])
+    mac.paths = type(mac.paths)(0, *[getattr(mac.paths, name) for name in mac.paths.__struct_fields__[1:]])
     with pytest.raises(ServiceFault, match="without sudo"):
         mac.agent().install()
-    assert not mac.places.agent_file.exists()
+    assert not mac.paths.agent_file.exists()
 
 
 def test_uninstall_leaves_nothing_but_the_configuration_and_says_so(mac: FakeMac):
     mac.agent().install()
     for name in ("config.toml", "state.sqlite3", "state.sqlite3-wal", "token", "innkeepd.lock"):
-        (mac.places.home / name).write_text("x")
-    mac.places.daemon_log.write_text("{}")
-    mac.places.daemon_log.with_name("innkeepd.log.1").write_text("{}")
+        (mac.paths.home / name).write_text("x")
+    mac.paths.daemon_log.write_text("{}")
+    mac.paths.daemon_log.with_name("innkeepd.log.1").write_text("{}")
     mac.agent().uninstall()
     assert mac.jobs == {}
-    assert not mac.places.agent_file.exists()
-    assert not mac.places.logs.exists()
-    assert [path.name for path in mac.places.home.iterdir()] == ["config.toml"]
-    assert any(line.startswith(f"stays: {mac.places.home / 'config.toml'}") for line in mac.said)
+    assert not mac.paths.agent_file.exists()
+    assert not mac.paths.logs.exists()
+    assert [path.name for path in mac.paths.home.iterdir()] == ["config.toml"]
+    assert any(line.startswith(f"stays: {mac.paths.home / 'config.toml'}") for line in mac.said)
 
 
 def test_uninstall_can_keep_history_token_and_logs(mac: FakeMac):
     mac.agent().install()
-    (mac.places.home / "state.sqlite3").write_text("x")
-    mac.places.daemon_log.write_text("{}")
+    (mac.paths.home / "state.sqlite3").write_text("x")
+    mac.paths.daemon_log.write_text("{}")
     mac.agent().uninstall(keep_state=True)
-    assert (mac.places.home / "state.sqlite3").exists()
-    assert mac.places.daemon_log.exists()
+    assert (mac.paths.home / "state.sqlite3").exists()
+    assert mac.paths.daemon_log.exists()
     assert any("state.sqlite3" in line and line.startswith("stays") for line in mac.said)
 
 
@@ -246,16 +246,16 @@ def test_uninstall_waits_for_a_slow_bootout(mac: FakeMac):
     mac.set(linger=6)
     mac.agent().uninstall()
     assert mac.jobs == {}
-    assert not mac.places.socket.exists()
+    assert not mac.paths.socket.exists()
 
 
 def test_uninstall_leaves_a_foreground_daemon_its_files(mac: FakeMac):
     mac.agent().install()
-    (mac.places.home / "state.sqlite3").write_text("x")
+    (mac.paths.home / "state.sqlite3").write_text("x")
     mac.stranger = Answer("welcome", version="0.1.0", pid=77)
     mac.agent().uninstall()
-    assert (mac.places.home / "state.sqlite3").exists()
-    assert mac.places.socket.exists()
+    assert (mac.paths.home / "state.sqlite3").exists()
+    assert mac.paths.socket.exists()
     assert any("another innkeepd is running" in line for line in mac.said)
 
 
@@ -263,8 +263,8 @@ def test_stop_unloads_and_start_loads_again(mac: FakeMac):
     mac.agent().install()
     mac.agent().stop()
     assert mac.jobs == {}
-    assert not mac.places.socket.exists()
-    assert mac.places.agent_file.exists()
+    assert not mac.paths.socket.exists()
+    assert mac.paths.agent_file.exists()
     assert mac.agent().start() == mac.answer
     assert mac.jobs[GUI]["pid"]
 
@@ -294,8 +294,8 @@ def test_start_without_a_plist_says_how_to_install(mac: FakeMac):
 
 
 def test_start_over_a_broken_plist_says_how_to_mend_it(mac: FakeMac):
-    mac.places.agent_file.parent.mkdir(parents=True)
-    mac.places.agent_file.write_text("not a plist")
+    mac.paths.agent_file.parent.mkdir(parents=True)
+    mac.paths.agent_file.write_text("not a plist")
     with pytest.raises(ServiceFault, match=r"is broken .*innkeep service install"):
         mac.agent().start()
 

@@ -98,23 +98,23 @@ def homebrew(home: Path, **environment: str) -> None:
 
 def test_the_settings_of_the_running_server_are_the_ones_that_hold(short_path: Path):
     told = {"OLLAMA_KEEP_ALIVE": "-1", "SECRET": "x", "XPC_SERVICE_NAME": "com.ollama.ollama"}
-    keeper, found = settings(
+    launcher, found = settings(
         Sightings(server=os.getpid()), short_path, getenv=lambda _: "24h", names=NAMES, environ_of=lambda _: told
     )
-    assert (keeper, found) == ("app", {"OLLAMA_KEEP_ALIVE": "-1"})
+    assert (launcher, found) == ("app", {"OLLAMA_KEEP_ALIVE": "-1"})
 
 
 @pytest.mark.parametrize(
-    ("told", "keeper"),
+    ("told", "launcher"),
     [
         ({"XPC_SERVICE_NAME": "homebrew.mxcl.ollama"}, "homebrew"),
         ({"INVOCATION_ID": "1"}, "service"),
         ({"TERM": "xterm"}, "shell"),
     ],
 )
-def test_who_started_the_server_shows_in_its_environment(short_path: Path, told: dict[str, str], keeper: str):
+def test_who_started_the_server_shows_in_its_environment(short_path: Path, told: dict[str, str], launcher: str):
     seen = Sightings(server=os.getpid())
-    assert settings(seen, short_path, getenv=lambda _: None, names=NAMES, environ_of=lambda _: told) == (keeper, {})
+    assert settings(seen, short_path, getenv=lambda _: None, names=NAMES, environ_of=lambda _: told) == (launcher, {})
 
 
 def test_a_server_that_may_not_be_looked_at_is_known_by_homebrews_plist(short_path: Path):

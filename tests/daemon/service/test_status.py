@@ -58,10 +58,10 @@ def test_old_last_words_are_not_shown_while_all_is_well():
 
 def test_a_machine_is_looked_at(mac: FakeMac):
     assert look(mac.agent(), mac.ask) == view(
-        REFUSED, installed=False, current=False, target=None, socket=str(mac.places.socket)
+        REFUSED, installed=False, current=False, target=None, socket=str(mac.paths.socket)
     )
     mac.agent().install()
-    mac.places.crash_log.write_text("old\n")
+    mac.paths.crash_log.write_text("old\n")
     seen = look(mac.agent(), mac.ask)
     assert (seen.target, seen.installed, seen.current, seen.last_words) == (GUI, True, True, ["old"])
     assert not look(mac.agent(drain=1.0), mac.ask).current

@@ -39,11 +39,11 @@ def test_install_writes_units_and_starts_them_and_may_be_repeated(linux: FakeMac
 
 def test_uninstall_stops_forgets_and_deletes_and_may_be_repeated(linux: FakeMac):
     linux.unit().install()
-    (linux.places.home / "config.toml").write_text("")
+    (linux.paths.home / "config.toml").write_text("")
     linux.unit().uninstall()
     assert linux.at["active"] == linux.at["enabled"] == []
     assert not linux.unit().is_installed()
-    assert linux.said[-1] == f"uninstalled; stays: {linux.places.home / 'config.toml'}"
+    assert linux.said[-1] == f"uninstalled; stays: {linux.paths.home / 'config.toml'}"
     linux.forget_calls()
     linux.unit().uninstall()
     assert linux.verbs == []

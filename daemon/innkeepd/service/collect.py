@@ -1,4 +1,4 @@
-"""Gathering the doctor's facts: everything that touches the machine is here, and nothing here judges.
+"""Collect the doctor's facts: everything that touches the machine is here, and nothing here judges.
 
 Whatever can't be seen is left out of the facts: a doctor who falls ill himself helps nobody.
 """
@@ -29,7 +29,7 @@ from innkeepd.residency.catalog import memory_policy
 from innkeepd.service.cli import World, build
 from innkeepd.service.facts import Facts, Ollama, Running, SocketFile
 from innkeepd.service.launchctl import Launchctl
-from innkeepd.service.places import Places, locate
+from innkeepd.service.paths import Paths, locate
 from innkeepd.service.probe import Kept, kept_by
 from innkeepd.service.processes import Sightings, settings, strangers, walk
 from innkeepd.service.status import View, look
@@ -67,7 +67,7 @@ def runners_of(url: str) -> Runners:
     return ProcessRunners(url).look_now()
 
 
-def gather(
+def collect(
     world: World,
     *,
     door: MemoryDoor | None = None,
@@ -76,28 +76,28 @@ def gather(
     kept: Callable[[Path], Kept | None] = kept_by,
     runners: Callable[[str], Runners] = runners_of,
 ) -> Facts:
-    """Look at this machine. Raises ``ServiceFault`` only where not even the places can be found."""
-    places = locate(world.environ, uid=world.uid, platform=world.platform)
+    """Look at this machine. Raises ``ServiceFault`` only where not even the paths can be found."""
+    paths = locate(world.environ, uid=world.uid, platform=world.platform)
     config, fault = _config(world)
     policy = memory_policy(config)
-    told_us = kept(places.socket) if not fault else None
+    told_us = kept(paths.socket) if not fault else None
     pretended = told_us.simulated if told_us else None
     if told_us is not None and pretended is not None:
         config = msgspec.structs.replace(config, ollama=OllamaConfig(url=told_us.url))
     seen = sightings(config.ollama.url)
     ollama = msgspec.structs.replace(anyio.run(_ask, config, reach), is_simulated=pretended is not None)
     view, view_fault = _view(world, config)
-    answer = view.answer if view else world.ask(places.socket, 3.0)
+    answer = view.answer if view else world.ask(paths.socket, 3.0)
     if pretended is None:
         reading = (door or machine_memory(world.platform)).read()
         budget = budget_of(reading, policy)
     else:
         reading, budget = _pretended(pretended, policy)
     local = is_loopback(config.ollama.url.split("://")[1].rsplit(":", 1)[0])
-    keeper, environment = (
-        settings(seen, places.user_home, getenv=_session(world), names=SETTINGS) if local else ("unknown", None)
+    launcher, environment = (
+        settings(seen, paths.user_home, getenv=_session(world), names=SETTINGS) if local else ("unknown", None)
     )
-    disk = _models_folder(places, environment) if local else None
+    disk = _models_folder(paths, environment) if local else None
     told = Seen(ollama.pulled, [(one.name, one.size) for one in ollama.running]) if ollama.reachable else None
     candidates = [name for role in config.roles.values() for name in role.chain if config.backend_of(name) is None]
     return Facts(
@@ -106,12 +106,12 @@ def gather(
         config=config,
         config_fault=fault,
         policy=policy,
-        socket=_socket(places.socket),
+        socket=_socket(paths.socket),
         answer=answer,
         view=view,
         view_fault=view_fault,
         rival=_rival(world),
-        ollama=_with(ollama, keeper, environment),
+        ollama=_with(ollama, launcher, environment),
         reading=reading,
         budget=budget,
         verdicts=verdicts(reading.free_now, budget, policy, candidates, seen=told) if budget else [],
@@ -168,8 +168,8 @@ async def _or_none(question: Callable[[], Awaitable[T]]) -> T | None:
         return None
 
 
-def _with(ollama: Ollama, keeper: str, environment: dict[str, str] | None) -> Ollama:
-    return msgspec.structs.replace(ollama, keeper=keeper, environment=environment)
+def _with(ollama: Ollama, launcher: str, environment: dict[str, str] | None) -> Ollama:
+    return msgspec.structs.replace(ollama, launcher=launcher, environment=environment)
 
 
 def _view(world: World, config: Config) -> tuple[View | None, str]:
@@ -219,7 +219,7 @@ def _socket(path: Path) -> SocketFile:
     )
 
 
-def _models_folder(places: Places, environment: dict[str, str] | None) -> Path | None:
+def _models_folder(paths: Paths, environment: dict[str, str] | None) -> Path | None:
     """Where Ollama keeps models, or the nearest folder above that exists."""
-    folder = Path((environment or {}).get("OLLAMA_MODELS") or places.user_home / ".ollama" / "models")
+    folder = Path((environment or {}).get("OLLAMA_MODELS") or paths.user_home / ".ollama" / "models")
     return next((one for one in (folder, *folder.parents) if one.is_dir()), None)

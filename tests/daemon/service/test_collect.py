@@ -10,9 +10,9 @@ from innkeepd.config.schema import Config, MemoryConfig, ModelConfig, OllamaConf
 from innkeepd.policy.memory.known_models import KNOWN_MODELS
 from innkeepd.policy.model import GIB
 from innkeepd.residency.catalog import memory_policy
-from innkeepd.service import gather as gathering
+from innkeepd.service import collect as gathering
+from innkeepd.service.collect import collect, connect
 from innkeepd.service.facts import Program
-from innkeepd.service.gather import connect, gather
 from innkeepd.service.launchctl import run_command
 from innkeepd.service.probe import Kept
 from innkeepd.service.processes import Sightings
@@ -57,7 +57,7 @@ def pretended(total: int = 36 * GIB, budget: int = 27 * GIB) -> MemoryState:
 
 def examined(mac: FakeMac, ollama: FakeOllama | None = None, seen: Sightings | None = None, kept=None):
     ollama = ollama or FakeOllama()
-    facts = gather(
+    facts = collect(
         mac.everything(),
         door=SimpleNamespace(read=reading_of),
         reach=lambda _config: ollama,
@@ -76,7 +76,7 @@ def test_a_mac_is_looked_at_from_all_sides(mac: FakeMac):
     assert facts.answer == mac.answer
     assert facts.view.installed
     assert (facts.ollama.reachable, facts.ollama.version) == (True, "0.17.4")
-    assert (facts.ollama.keeper, facts.ollama.environment) == ("app", {"OLLAMA_KEEP_ALIVE": "-1"})
+    assert (facts.ollama.launcher, facts.ollama.environment) == ("app", {"OLLAMA_KEEP_ALIVE": "-1"})
     assert [one.name for one in facts.ollama.running] == ["llama3.1:8b"]
     assert (facts.socket.exists, facts.socket.is_socket, facts.socket.mode) == (True, True, 0o600)
     assert facts.direct == [Program(44, "node")]
@@ -120,15 +120,15 @@ def test_an_ollama_that_hangs_is_given_up(mac: FakeMac, monkeypatch):
 
 
 def test_an_ollama_on_another_machine_has_no_processes_and_no_disk_here(mac: FakeMac):
-    mac.places.home.mkdir()
-    (mac.places.home / "config.toml").write_text('[ollama]\nurl = "http://10.0.0.5:11434"\n')
+    mac.paths.home.mkdir()
+    (mac.paths.home / "config.toml").write_text('[ollama]\nurl = "http://10.0.0.5:11434"\n')
     facts = examined(mac)
     assert (facts.direct, facts.disk_free, facts.ollama.environment) == (None, None, None)
 
 
 def test_a_broken_configuration_is_a_fact_and_the_defaults_go_on(mac: FakeMac):
-    mac.places.home.mkdir()
-    (mac.places.home / "config.toml").write_text("[roles\n")
+    mac.paths.home.mkdir()
+    (mac.paths.home / "config.toml").write_text("[roles\n")
     facts = examined(mac)
     assert "config.toml" in facts.config_fault
     assert facts.config == Config()

@@ -18,7 +18,7 @@ CARRIED = ("INNKEEP_CONFIG", "INNKEEP_HOME", "INNKEEP_SOCKET")
 among them: in a shell it often points at innkeep itself; the service takes Ollama's address from the configuration."""
 
 
-class Places(Struct, frozen=True):
+class Paths(Struct, frozen=True):
     """Absolute paths, and whose they are. ``program`` is the ``innkeepd`` that the service starts."""
 
     uid: int
@@ -51,12 +51,12 @@ class Places(Struct, frozen=True):
         return self.logs / FILE_NAME
 
     def agent(self, *, drain: float = 20.0, session: str | None = None) -> Agent:
-        """The LaunchAgent of these places."""
+        """The LaunchAgent of these paths."""
         return Agent(str(self.program), str(self.socket), str(self.logs), self.environment, drain, session)
 
 
-def locate(environ: Mapping[str, str], *, uid: int, platform: str = sys.platform, argv0: str | None = None) -> Places:
-    """The places of the user whose environment this is.
+def locate(environ: Mapping[str, str], *, uid: int, platform: str = sys.platform, argv0: str | None = None) -> Paths:
+    """The paths of the user whose environment this is.
 
     Raises ``ServiceFault`` where the socket's path is too long or no ``innkeepd`` can be found.
     """
@@ -71,7 +71,7 @@ def locate(environ: Mapping[str, str], *, uid: int, platform: str = sys.platform
         )
     logs = user_home / "Library" / "Logs" / "innkeep" if platform == "darwin" else home / "logs"
     carried = {name: str(Path(environ[name]).expanduser().absolute()) for name in CARRIED if environ.get(name)}
-    return Places(uid, user_home, home, socket, logs, stable_program(environ, argv0 or sys.argv[0]), carried, platform)
+    return Paths(uid, user_home, home, socket, logs, stable_program(environ, argv0 or sys.argv[0]), carried, platform)
 
 
 def stable_program(environ: Mapping[str, str], argv0: str) -> Path:

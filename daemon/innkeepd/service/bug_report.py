@@ -100,7 +100,7 @@ def _ollama(facts: Facts) -> dict[str, Any]:
         "reachable": ollama.reachable,
         "version": ollama.version,
         "fault": ollama.fault,
-        "started_by": ollama.keeper,
+        "started_by": ollama.launcher,
         "settings": ollama.environment,
         "pulled": [{"name": model.name, "size": model.size, "parameters": model.parameters} for model in ollama.pulled],
         "running": msgspec.to_builtins(ollama.running),

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from innkeepd.service.errors import ServiceFault
-from innkeepd.service.places import locate, stable_program
+from innkeepd.service.paths import locate, stable_program
 
 
 @pytest.fixture
@@ -18,12 +18,12 @@ def program(short_path: Path) -> Path:
 
 
 def test_the_places_of_a_mac(short_path: Path, program: Path):
-    places = locate({"HOME": str(short_path), "PATH": str(program.parent)}, uid=501, platform="darwin")
-    assert places.agent_file == short_path / "Library/LaunchAgents/dev.innkeep.innkeepd.plist"
-    assert places.socket == short_path / ".innkeep/innkeepd.sock"
-    assert places.daemon_log == short_path / "Library/Logs/innkeep/innkeepd.log"
-    assert places.agent().program == str(program)
-    assert places.environment == {}
+    paths = locate({"HOME": str(short_path), "PATH": str(program.parent)}, uid=501, platform="darwin")
+    assert paths.agent_file == short_path / "Library/LaunchAgents/dev.innkeep.innkeepd.plist"
+    assert paths.socket == short_path / ".innkeep/innkeepd.sock"
+    assert paths.daemon_log == short_path / "Library/Logs/innkeep/innkeepd.log"
+    assert paths.agent().program == str(program)
+    assert paths.environment == {}
 
 
 def test_a_house_of_its_own_is_carried_into_the_service(short_path: Path, program: Path):
@@ -33,11 +33,11 @@ def test_a_house_of_its_own_is_carried_into_the_service(short_path: Path, progra
         "INNKEEP_HOME": str(short_path / "h"),
         "OLLAMA_HOST": "x",
     }
-    places = locate(environ, uid=501, platform="linux")
-    assert places.socket == short_path / "h/innkeepd.sock"
-    assert places.logs == short_path / "h/logs"
-    assert places.environment == {"INNKEEP_HOME": str(short_path / "h")}
-    assert places.units == short_path / ".config/systemd/user"
+    paths = locate(environ, uid=501, platform="linux")
+    assert paths.socket == short_path / "h/innkeepd.sock"
+    assert paths.logs == short_path / "h/logs"
+    assert paths.environment == {"INNKEEP_HOME": str(short_path / "h")}
+    assert paths.units == short_path / ".config/systemd/user"
 
 
 def test_a_path_that_no_socket_can_have_is_told_before_anything_is_written(short_path: Path, program: Path):

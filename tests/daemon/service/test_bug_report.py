@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 from innkeepd.config.schema import BackendConfig, Config, HttpConfig, LogConfig
-from innkeepd.service.bundle import log_lines, report, scrub, secrets
+from innkeepd.service.bug_report import log_lines, report, scrub, secrets
 from innkeepd.service.doctor import examine
 from innkeepd.service.facts import Program
 from support.doctor import facts_of
