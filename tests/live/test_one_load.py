@@ -7,9 +7,11 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
+from innkeep.errors import BackendFailure
 from innkeepd.backends.ollama_wire import epoch
 from support.live import Inn, RunnerSampler, options
 from support.ollama import PsSampler
@@ -184,7 +186,7 @@ def _ask(inn: Inn, door: str, model: str, fields: dict[str, object] | None = Non
     if door == "socket":
         launch = fields.get("options") or {}
         assert isinstance(launch, dict)
-        with inn.client() as client:
+        with inn.client() as client, suppress(BackendFailure):  # bytes that are no UTF-8: told, and no load of theirs
             client.chat(PROMPT, model=model, options=options(2) | launch).read()
         return
     body = {"model": model, **CHATS[door]} | fields
@@ -195,4 +197,5 @@ def _ask(inn: Inn, door: str, model: str, fields: dict[str, object] | None = Non
 
 def _post(inn: Inn, door: str, body: dict[str, object]) -> None:
     answer = inn.post(door, body)
-    assert answer.status == 200, (door, body, answer)
+    # Random weights write bytes that are no UTF-8 now and then: since 0.30 such an answer breaks, and that is told.
+    assert answer.status == 200 or b"the answer broke off" in answer.data, (door, body, answer)

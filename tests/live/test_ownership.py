@@ -140,9 +140,6 @@ def test_a_chat_model_embeds_too(ollama, inn):
 
 
 @pytest.mark.since_0_30("every model embedded before")
-@pytest.mark.xfail(
-    strict=False, reason="issue 9: when this was written the daemon still loaded the chat model to be refused"
-)
 def test_an_embedding_asked_of_a_chat_model_is_refused_before_anything_moves(ollama, open_inn):
     inn = open_inn(http=True)
     inn.ask("big")
