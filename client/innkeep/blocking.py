@@ -258,6 +258,10 @@ class Client:
         """End a hold early."""
         return self._one(wire.Resume(id=0), wire.Resumed)
 
+    def stats(self) -> wire.Stats:
+        """What shadow routing counted."""
+        return self._one(wire.StatsAsk(id=0), wire.Stats)
+
     def history(self, *, limit: int = 20, request: str | None = None) -> wire.History:
         """Decision records, newest first; ``request``: that one's."""
         return self._one(wire.HistoryAsk(id=0, limit=limit, request=request), wire.History)

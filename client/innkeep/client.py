@@ -286,6 +286,10 @@ class AsyncClient:
         """End a hold early."""
         return await self._one(wire.Resume(id=0), wire.Resumed)
 
+    async def stats(self) -> wire.Stats:
+        """What shadow routing counted."""
+        return await self._one(wire.StatsAsk(id=0), wire.Stats)
+
     async def history(self, *, limit: int = 20, request: str | None = None) -> wire.History:
         """Decision records, newest first; ``request``: that one's."""
         return await self._one(wire.HistoryAsk(id=0, limit=limit, request=request), wire.History)

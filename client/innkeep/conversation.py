@@ -57,6 +57,7 @@ ORDER: Mapping[type[wire.Request], Table] = {
     wire.Hold: {ASKED: {wire.Held: ENDED}},
     wire.Resume: {ASKED: {wire.Resumed: ENDED}},
     wire.HistoryAsk: {ASKED: {wire.History: ENDED}},
+    wire.StatsAsk: {ASKED: {wire.Stats: ENDED}},
     wire.Feedback: {ASKED: {wire.Noted: ENDED}},
     wire.Shutdown: {ASKED: {wire.Stopping: ENDED}},
 }

@@ -176,6 +176,10 @@ class Shutdown(_Request, frozen=True, tag="shutdown"):
     drain: float | None = None
 
 
+class StatsAsk(_Request, frozen=True, tag="stats"):
+    """Ask what shadow routing counted."""
+
+
 Request: TypeAlias = (
     Hello
     | Chat
@@ -195,6 +199,7 @@ Request: TypeAlias = (
     | HistoryAsk
     | Feedback
     | Shutdown
+    | StatsAsk
 )
 
 
@@ -607,6 +612,22 @@ class Error(Struct, frozen=True, kw_only=True, tag_field="type", tag="error"):
     detail: dict[str, Any] = field(default_factory=dict)
 
 
+class ShadowCount(Struct, frozen=True):
+    """Chats that named ``model`` and that the router would have called ``role`` and given to ``would``."""
+
+    model: str
+    role: str
+    would: str
+    chats: int
+
+
+class Stats(_Reply, frozen=True, tag="stats"):
+    """Counts since the daemon's start; ``shadow``: whether it counts now."""
+
+    shadow: bool
+    routing: list[ShadowCount]
+
+
 Reply: TypeAlias = (
     Welcome
     | Routed
@@ -632,6 +653,7 @@ Reply: TypeAlias = (
     | Noted
     | Stopping
     | Error
+    | Stats
 )
 
 PROGRESS: tuple[type[Reply], ...] = (Routed, Waiting, Loading, Started, Delta, Event)

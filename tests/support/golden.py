@@ -1,6 +1,6 @@
 """Writes the golden frames of a protocol, once, at its release: ``python -m support.golden`` from tests/.
 
-Those of protocol 1 are written, and never again: what a released client or daemon sends must decode for ever.
+Those of protocol 1 are written; a new type is appended behind them: what a client or daemon sends must decode for ever.
 """
 
 from pathlib import Path

@@ -54,6 +54,7 @@ REQUESTS: list[wire.Request] = [
     wire.Feedback(id=25, request="3f9a01", role="general"),
     wire.Shutdown(id=26),
     wire.Shutdown(id=9_007_199_254_740_991, drain=5.0),
+    wire.StatsAsk(id=27),
 ]
 
 REPLIES: list[wire.Reply] = [
@@ -177,4 +178,5 @@ REPLIES: list[wire.Reply] = [
     wire.Error(id=None, code="bad_message", message="a message is one JSON map with string keys"),
     wire.Error(id=3, code="never_fits", message="42.5 GB of 27.0 GiB", retryable=False, detail={"attempts": []}),
     wire.Error(id=2, code="stalled", message="no token for 60 s", retryable=True, detail={"partial": True}),
+    wire.Stats(id=8, shadow=True, routing=[wire.ShadowCount("a", "coding", "b", 2)]),
 ]

@@ -127,6 +127,7 @@ ENDS: dict[type, type] = {
     wire.Hold: wire.Held,
     wire.Resume: wire.Resumed,
     wire.HistoryAsk: wire.History,
+    wire.StatsAsk: wire.Stats,
     wire.Feedback: wire.Noted,
     wire.Shutdown: wire.Stopping,
 }
@@ -145,6 +146,7 @@ VERBS = {
     "unpin": (("m",), {}, wire.Unpin(id=1, model="m")),
     "hold": ((60,), {"why": "call"}, wire.Hold(id=1, seconds=60, why="call")),
     "resume": ((), {}, wire.Resume(id=1)),
+    "stats": ((), {}, wire.StatsAsk(id=1)),
     "history": ((), {"limit": 2, "request": "3f"}, wire.HistoryAsk(id=1, limit=2, request="3f")),
     "feedback": (("3f", "coding"), {}, wire.Feedback(id=1, request="3f", role="coding")),
     "shutdown": ((), {"drain": 2.0}, wire.Shutdown(id=1, drain=2.0)),

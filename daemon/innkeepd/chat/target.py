@@ -5,6 +5,7 @@ from collections import OrderedDict
 from msgspec import structs
 
 from innkeepd.chat.router import router_of
+from innkeepd.chat.shadow import Seen, Shadow
 from innkeepd.chat.types import ChatSpec, Target
 from innkeepd.config.schema import Config
 from innkeepd.policy.routing.router import ROLES, Route, Router
@@ -25,6 +26,7 @@ class TargetSelector:
     def __init__(self, keeper: Supervisor, config: Config) -> None:
         self.selected: str | None = None
         self.selected_roles: dict[str, str] = {}
+        self.shadow = Shadow()
         self._keeper = keeper
         self._sessions: OrderedDict[str, str] = OrderedDict()
         self.configure(config)
@@ -40,6 +42,8 @@ class TargetSelector:
     def route(self, wish: ChatSpec, *, remember: bool = True) -> Target:
         """Where a wish goes; names are looked up later. ``remember`` its role for the next turn of its session."""
         if wish.model is not None:
+            if self._config.routing.shadow and remember and wish.turns:
+                self._count(wish, wish.model)
             names = (wish.model, *wish.fallbacks)
             return self._direct(wish.role or self._role_of(wish.model), 1.0, "the request names the model", names)
         if wish.role is not None:
@@ -121,6 +125,12 @@ class TargetSelector:
         if found.role not in ways or found.role in resident or not resident:
             return found
         return without_swap(found, resident, self.swap_of(ways[found.role])[1])
+
+    def _count(self, wish: ChatSpec, model: str) -> None:
+        """Count where a chat that names its model would have gone."""
+        found = self._judge(wish)
+        way = self._direct(found.role, found.confidence, found.reason, self.chain(found.role))
+        self.shadow.count(Seen(self._keeper.catalog.candidate(model).name, found.role, self.would_take(way)))
 
     def _remember(self, session: str, role: str) -> None:
         self._sessions[session] = role

@@ -156,10 +156,14 @@ class BackendConfig(_Table, frozen=True):
 
 
 class RoutingConfig(_Table, frozen=True):
-    """``ignore``: phrases in which a keyword means nothing ("bug fables"); ``sticky``: a short turn keeps its role."""
+    """``ignore``: phrases in which a keyword means nothing ("bug fables"); ``sticky``: a short turn keeps its role.
+
+    ``shadow``: count where chats that name a model would have gone.
+    """
 
     ignore: tuple[str, ...] = ()
     sticky: bool = True
+    shadow: bool = False
 
 
 def default_roles() -> dict[str, RoleConfig]:

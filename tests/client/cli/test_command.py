@@ -49,7 +49,7 @@ def test_help_of_a_verb_by_either_name(innkeep, capsys):
     [
         ((), "usage: innkeep"),
         (("--json",), "innkeep: no command given; see `innkeep --help`"),
-        (("stauts",), "innkeep: no command 'stauts'; did you mean `innkeep status`?"),
+        (("statuss",), "innkeep: no command 'statuss'; did you mean `innkeep status`?"),
         (("zzz",), "innkeep: no command 'zzz'; see `innkeep --help`"),
     ],
 )

@@ -28,7 +28,7 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 def test_bash_offers_the_verbs():
     assert set(VERBS) <= set(completed("innkeep "))
     assert completed("innkeep his") == ["history"]
-    assert completed("innkeep --json sta") == ["status"]
+    assert completed("innkeep --json stat") == ["status", "stats"]
 
 
 def test_bash_offers_the_options_of_the_verb():

@@ -6,7 +6,7 @@ import pytest
 from innkeep import wire
 from innkeepd.chat.target import SESSIONS
 from innkeepd.chat.types import ChatSpec
-from support.house import DEEPSEEK, LLAMA8, LLAMA70, QWEN, mock_clock, open_house
+from support.house import DEEPSEEK, LLAMA8, LLAMA70, QWEN, config, mock_clock, open_house
 
 pytestmark = pytest.mark.anyio
 
@@ -56,3 +56,13 @@ async def test_a_doubtful_prompt_stays_with_who_is_in_memory_and_a_clear_one_doe
         assert (clear.role, leaves) == ("coding", [DEEPSEEK])
         assert 2 < seconds < 60
         assert "python" in signpost.explain("Write a Python function", "coding")
+
+
+async def test_shadow_routing_counts_where_a_named_model_would_have_been_left():
+    async with open_house(config(routing={"shadow": True})) as house:
+        await anyio.sleep(1)
+        guest = house.connect()
+        await guest.told("Write a Python function that parses JSON", model=LLAMA8)
+        stats = await guest.answer(wire.StatsAsk(id=0))
+        assert stats.shadow
+        assert stats.routing == [wire.ShadowCount(LLAMA8, "coding", QWEN, 1)]

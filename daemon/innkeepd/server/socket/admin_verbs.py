@@ -137,6 +137,12 @@ class AdminVerbs:
             )
         )
 
+    async def stats(self, session: Session, asked: wire.StatsAsk) -> None:
+        """What shadow routing counted since the start."""
+        counts = self._journey.signpost.shadow.counts
+        rows = [wire.ShadowCount(*seen, chats) for seen, chats in counts.most_common()]
+        session.send(wire.Stats(id=asked.id, shadow=self._config.routing.shadow, routing=rows))
+
     async def history(self, session: Session, asked: wire.HistoryAsk) -> None:
         """Decision records."""
         # Looked up only once there is room: a thousand unread answers must not wait in memory.
@@ -263,6 +269,7 @@ class AdminVerbs:
             wire.Hold: self._verb(self.hold),
             wire.Resume: self._verb(self.resume),
             wire.HistoryAsk: self._verb(self.history),
+            wire.StatsAsk: self._verb(self.stats),
             wire.Feedback: self._verb(self.feedback),
             wire.Shutdown: self._verb(self.shutdown),
         }
