@@ -34,8 +34,9 @@ KEYWORDS = {
     "coding": ("코드", "함수", "버그", "리팩토링", "code", "function", "bug", "debug", "refactor"),
     "reasoning": ("왜", "분석", "비교", "논리", "why", "analyze", "compare", "logic"),
 }
-EXPECTED = 0.91
-"""The accuracy that confidences are fitted to: what prompts of unseen sources reach, not what these prompts do."""
+EXPECTED = 0.925
+"""The mean confidence on these prompts. They are right in .966, which flatters, and easier than unseen ones, on which
+the mean is lower (.88 on ``fresh.jsonl``): so confidence there comes near the accuracy to expect, about .90."""
 
 
 class Material(NamedTuple):

@@ -182,6 +182,7 @@ def _model(keeper: Supervisor, config: Config, name: str, model: Model | None) -
         "weight": "heavy" if heavy else "light",
         "footprint": size,
         "fit": verdict.fit,
+        "leaves": [keeper.name_of(weights) for weights in verdict.evict],
         "reason": verdict.reason + (MLX if model.is_mlx else ""),
         "context": context,
         "estimates": keeper.catalog.estimates.view(model.weights),

@@ -66,7 +66,7 @@ def _without_blocks(text: str) -> str:
 
 def is_errand(text: str) -> bool:
     """Whether a client asks this for itself: a title, tags or follow-up questions for a conversation."""
-    return text.lstrip("\n \"'").startswith(_ERRANDS)
+    return text[:400].lstrip("\n \"'").startswith(_ERRANDS)
 
 
 def tool_role(tools: Sequence[str]) -> str | None:

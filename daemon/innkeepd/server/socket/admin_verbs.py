@@ -118,13 +118,13 @@ class AdminVerbs:
         way = signpost.route(wish, remember=False)
         names = [candidate.name for candidate in way.candidates]
         known = {each["name"]: each for each in snapshot.models(self._keeper, self._config)}
-        leaves, seconds = signpost.swap_of(way)
+        model, (_, seconds) = signpost.would_take(way), signpost.swap_of(way)
         session.send(
             wire.RouteReply(
                 id=asked.id,
                 role=way.role,
                 confidence=way.confidence,
-                model=signpost.would_take(way),
+                model=model,
                 candidates=names,
                 reason=way.reason,
                 words=signpost.explain(wish.turns[-1] if wish.turns else "", way.role),
@@ -132,7 +132,7 @@ class AdminVerbs:
                 options=[
                     wire.RouteOption(name, known[name]["fit"], known[name]["reason"]) for name in names if name in known
                 ],
-                leaves=leaves,
+                leaves=known.get(model, {}).get("leaves", []),
                 expected=round(seconds, 1),
             )
         )
