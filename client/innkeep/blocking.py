@@ -88,13 +88,21 @@ class Answer(AnswerSoFar):
 class Client:
     """Asks the daemon at ``socket``, a path; None: where ``innkeep.paths`` says. Nothing is opened before it is needed.
 
+    ``name`` tells people who asks, in the status and the history; without one nothing is told.
     ``timeout``: the most seconds to wait for the daemon's next reply, None: as long as it takes. Every method raises an
     ``innkeep.errors.InnkeepError`` whose text is one line for a person.
     """
 
-    def __init__(self, socket: str | os.PathLike[str] | None = None, *, timeout: float | None = None) -> None:
+    def __init__(
+        self,
+        socket: str | os.PathLike[str] | None = None,
+        *,
+        timeout: float | None = None,
+        name: str = "",
+    ) -> None:
         self.path = socket_name(socket)
         self.timeout = timeout
+        self.name = name
         self._idle: list[_Connection] = []
         self._busy: set[_Connection] = set()
 
@@ -138,11 +146,14 @@ class Client:
             self._end(connection)
 
     def _begin(self, request: wire.Request) -> tuple[_Connection, wire.Reply, Replies]:
-        connection = self._idle.pop() if self._idle else _Connection(self.path, self.timeout)
+        connection = self._idle.pop() if self._idle else self._connect()
         try:
             return self._first(connection, request)
         except ConnectionLost:
-            return self._first(_Connection(self.path, self.timeout), request)
+            return self._first(self._connect(), request)
+
+    def _connect(self) -> _Connection:
+        return _Connection(self.path, self.timeout, self.name)
 
     def _first(self, connection: _Connection, request: wire.Request) -> tuple[_Connection, wire.Reply, Replies]:
         self._busy.add(connection)
@@ -216,7 +227,7 @@ class Client:
 
     def ping(self) -> wire.Welcome:
         """Greet the daemon; raises ``UnsupportedProtocol`` if it is too old."""
-        return self._one(greeting(), wire.Welcome)
+        return self._one(greeting(self.name or "innkeep"), wire.Welcome)
 
     def status(self) -> wire.Status:
         """A snapshot of the house."""
@@ -278,9 +289,10 @@ class Client:
 class _Connection:
     """A socket and its conversation, for one request after another."""
 
-    def __init__(self, path: str, timeout: float | None) -> None:
+    def __init__(self, path: str, timeout: float | None, name: str) -> None:
         self.timeout = timeout
         self._conversation = Conversation()
+        self._introduction = self._conversation.introduce(name) if name else b""
         self._number = 0
         self._is_open = True
         self._socket = sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
@@ -300,7 +312,8 @@ class _Connection:
         """Send ``request`` and give its replies to the end; raises ``ConnectionLost``, before the first too."""
         self._number, data = self._conversation.ask(request)
         try:
-            self._socket.sendall(data)
+            self._socket.sendall(self._introduction + data)
+            self._introduction = b""
             while self._number in self._conversation.open:
                 yield from self._conversation.receive(self._arrived())
             if not self._is_open:

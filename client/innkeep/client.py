@@ -101,14 +101,22 @@ class _Noted:
 class AsyncClient:
     """Asks the daemon at ``socket``, a path; None: where ``innkeep.paths`` says. Nothing is opened before it is needed.
 
+    ``name`` tells people who asks, in the status and the history; without one nothing is told.
     ``timeout``: the most seconds to wait for the daemon's next reply, None: as long as it takes. Every method raises an
     ``innkeep.errors.InnkeepError`` whose text is one line for a person. Generators that are left early are closed with
     ``contextlib.aclosing``, an answer with ``async with``.
     """
 
-    def __init__(self, socket: str | os.PathLike[str] | None = None, *, timeout: float | None = None) -> None:
+    def __init__(
+        self,
+        socket: str | os.PathLike[str] | None = None,
+        *,
+        timeout: float | None = None,
+        name: str = "",
+    ) -> None:
         self.path = socket_name(socket)
         self.timeout = timeout
+        self.name = name
         self._idle: list[_Connection] = []
         self._busy: set[_Connection] = set()
 
@@ -163,7 +171,7 @@ class AsyncClient:
             return await self._first(await self._connect(), request)
 
     async def _connect(self) -> "_Connection":
-        connection = _Connection(self.path, self.timeout)
+        connection = _Connection(self.path, self.timeout, self.name)
         await connection.connect()
         return connection
 
@@ -244,7 +252,7 @@ class AsyncClient:
 
     async def ping(self) -> wire.Welcome:
         """Greet the daemon; raises ``UnsupportedProtocol`` if it is too old."""
-        return await self._one(greeting(), wire.Welcome)
+        return await self._one(greeting(self.name or "innkeep"), wire.Welcome)
 
     async def status(self) -> wire.Status:
         """A snapshot of the house."""
@@ -306,10 +314,11 @@ class AsyncClient:
 class _Connection:
     """A stream and its conversation, for one request after another."""
 
-    def __init__(self, path: str, timeout: float | None) -> None:
+    def __init__(self, path: str, timeout: float | None, name: str) -> None:
         self.path = path
         self.timeout = timeout
         self._conversation = Conversation()
+        self._introduction = self._conversation.introduce(name) if name else b""
         self._number = 0
         self._stream: SocketStream | None = None
 
@@ -329,7 +338,8 @@ class _Connection:
     async def ask(self, request: wire.Request) -> None:
         """Send ``request``; raises ``ConnectionLost``."""
         self._number, data = self._conversation.ask(request)
-        await self._within_timeout(lambda stream: stream.send(data))
+        introduction, self._introduction = self._introduction, b""
+        await self._within_timeout(lambda stream: stream.send(introduction + data))
 
     async def receive(self) -> Iterator[wire.Reply]:
         """The replies that come next, perhaps none; raises ``ConnectionLost``."""

@@ -106,6 +106,11 @@ class Conversation:
         self._open[number] = _Open(request)
         return number, data
 
+    def introduce(self, client: str) -> bytes:
+        """A ``hello`` that tells who asks; its ``welcome`` is not waited for and passes by."""
+        self._last_id += 1
+        return encode(wire.Hello(id=self._last_id, protocol=wire.PROTOCOL, client=client), self.dialect)
+
     def cancel(self, target: int) -> bytes:
         """Forget ``target``: the bytes that tell the daemon, none where it isn't open. What still comes passes by."""
         if self._open.pop(target, None) is None:

@@ -25,9 +25,9 @@ Prompt: TypeAlias = str | Sequence[wire.Message | Mapping[str, Any]]
 """A question, or the turns of a conversation: Structs, or maps of the same shape."""
 
 
-def greeting() -> wire.Hello:
-    """The ``hello`` of this package."""
-    return wire.Hello(id=0, protocol=wire.PROTOCOL, client="innkeep")
+def greeting(client: str) -> wire.Hello:
+    """The ``hello`` of a client of this package."""
+    return wire.Hello(id=0, protocol=wire.PROTOCOL, client=client)
 
 
 def chat_request(

@@ -230,7 +230,11 @@ class Routed(_Reply, frozen=True, tag="routed"):
 
 
 class Waiting(_Reply, frozen=True, tag="waiting"):
-    """What a chat waits for: ``position`` counts from 1, ``ahead`` of it are so many, ``resident`` holds the memory."""
+    """What a chat waits for: ``position`` counts from 1, ``ahead`` of it are so many, ``resident`` holds the memory.
+
+    ``answering`` names the models that answer somebody now. During a hold ``until`` is its end, ``why`` what its user
+    gave as its reason, and ``refused_at`` when this request is refused if the hold goes on: both instants.
+    """
 
     model: str
     position: int
@@ -239,6 +243,9 @@ class Waiting(_Reply, frozen=True, tag="waiting"):
     expected: float | None
     reason: str
     until: float | None = None
+    answering: list[str] = field(default_factory=list)
+    why: str = ""
+    refused_at: float | None = None
 
 
 class Loading(_Reply, frozen=True, tag="loading"):
@@ -441,12 +448,15 @@ class Changing(Struct, frozen=True):
 
 
 class Waiter(Struct, frozen=True):
-    """A request that waits for a model."""
+    """A request that waits for a model: ``expected`` seconds more, ``position`` in line from 1, ``client`` who asks."""
 
     id: str
     model: str
     priority: Priority
     waited: float
+    expected: float | None = None
+    position: int | None = None
+    client: str = ""
 
 
 class Counters(Struct, frozen=True):
@@ -464,7 +474,12 @@ class Counters(Struct, frozen=True):
 
 
 class Status(_Reply, frozen=True, tag="status"):
-    """One snapshot of the house. ``awake`` says why idle sleep is held off just now, where it is."""
+    """One snapshot. ``awake`` says why idle sleep is held off just now, where it is.
+
+    What a user has set beside the configuration: ``selected`` answers every chat that names no model,
+    ``selected_roles`` are first choices of single roles, ``pins`` stay in memory once they are loaded, ``held_until``
+    (with ``held_why``) ends a hold, ``awaits_restart`` are the changed tables of the configuration not in force yet.
+    """
 
     protocol: int
     daemon: str
@@ -481,6 +496,10 @@ class Status(_Reply, frozen=True, tag="status"):
     counters: Counters
     awake: str | None = None
     warnings: list[str] = field(default_factory=list)
+    selected_roles: dict[str, str] = field(default_factory=dict)
+    pins: list[str] = field(default_factory=list)
+    held_why: str = ""
+    awaits_restart: list[str] = field(default_factory=list)
 
 
 class Event(_Reply, frozen=True, tag="event"):
@@ -531,18 +550,24 @@ class ModelState(Struct, frozen=True):
 
 
 class Models(_Reply, frozen=True, tag="models"):
-    """Every model that is pulled or that a role names."""
+    """Every model that is pulled or that a role names; ``selected_roles`` as in ``status``."""
 
     models: list[ModelState]
     selected: str | None = None
+    selected_roles: dict[str, str] = field(default_factory=dict)
 
 
 class Selected(_Reply, frozen=True, tag="selected"):
-    """What holds from now on; ``warning``: why it would not survive a restart."""
+    """What holds from now on; ``warning``: why it would not survive a restart.
+
+    ``selected`` and ``selected_roles`` are all that is selected now, as in ``status``.
+    """
 
     model: str | None
     role: Role | None = None
     warning: str | None = None
+    selected: str | None = None
+    selected_roles: dict[str, str] = field(default_factory=dict)
 
 
 class Loaded(_Reply, frozen=True, tag="loaded"):
@@ -574,13 +599,17 @@ class Unpinned(_Reply, frozen=True, tag="unpinned"):
 
 
 class Held(_Reply, frozen=True, tag="held"):
-    """Everything is unloaded; nothing is loaded before ``until``."""
+    """Everything is unloaded; nothing is loaded before ``until``. ``warning``: why a restart would forget the hold."""
 
     until: float
+    why: str = ""
+    warning: str | None = None
 
 
 class Resumed(_Reply, frozen=True, tag="resumed"):
-    """Loads are allowed again."""
+    """Loads are allowed again; ``was_held``: whether there was a hold."""
+
+    was_held: bool = True
 
 
 class History(_Reply, frozen=True, tag="history"):

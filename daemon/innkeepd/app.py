@@ -27,6 +27,7 @@ from innkeepd.machine.power import Awake, power_door
 from innkeepd.machine.runners import ProcessRunners, RunnersDoor
 from innkeepd.machine.sleep import SleepWatch
 from innkeepd.policy.memory.estimate import Estimates
+from innkeepd.policy.scheduling import events as ev
 from innkeepd.residency.catalog import Catalog
 from innkeepd.residency.health import HealthChecks
 from innkeepd.residency.supervisor import Supervisor
@@ -41,6 +42,8 @@ RESTART_ONLY = ("ollama", "http", "history", "backends")
 
 OPEN_EVERY = 15.0
 """Seconds between two tries to open an HTTP port that another program has."""
+LONGEST_HOLD = 31_536_000.0
+"""Seconds of a hold that is believed when it is read back, a year: the file may be damaged."""
 KEEP_EVERY = 5.0
 """Seconds between two writes of what was learned."""
 
@@ -85,10 +88,18 @@ class App:
         )
         self._kept = anyio.Event()
         self.keeper.pins = self.state.pins()
+        self._restore_hold()
         self.journey = Dispatcher(self.keeper, config, backends, records, log=log_request)
         self.elsewhere = HealthChecks(self.keeper, backends, warn=lambda text: self.log().warning(text))
         self.journey.signpost.selected, self.journey.signpost.selected_roles = self.state.selection()
         self._control = AdminVerbs(self.keeper, self.journey, self.state, simulated=simulated, stop=self.leave)
+
+    def _restore_hold(self) -> None:
+        """A hold survives a restart: the memory stays the user's until the time is up."""
+        kept = self.state.hold()
+        left = 0.0 if kept is None else kept[0] - self.keeper.wall(self.keeper.now())
+        if kept is not None and 0.0 < left <= LONGEST_HOLD:
+            self.keeper.post(ev.HoldBegan(self.keeper.now() + left, kept[1]))
 
     def _learned(self) -> None:
         self._kept.set()
@@ -172,6 +183,7 @@ class App:
         """Take a new configuration; returns the tables that wait for a restart."""
         late = [name for name in RESTART_ONLY if getattr(config, name) != getattr(self.config, name)]
         config = msgspec.structs.replace(config, **{name: getattr(self.config, name) for name in RESTART_ONLY})
+        self._control.awaits_restart[:] = late
         changed_log = config.log != self.config.log
         self.config = config
         self.keeper.catalog.configure(config)

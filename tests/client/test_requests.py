@@ -53,4 +53,4 @@ def test_no_connection_is_told_with_what_to_do(fault, words):
 
 
 def test_the_greeting_names_protocol_and_client():
-    assert greeting() == wire.Hello(id=0, protocol=1, client="innkeep")
+    assert greeting("innkeep") == wire.Hello(id=0, protocol=1, client="innkeep")

@@ -297,6 +297,69 @@ async def test_a_chat_bears_a_hold_for_a_minute_or_as_long_as_its_patience():
         assert anyio.current_time() - began > 280
 
 
+async def test_a_hold_tells_its_reason_and_its_end_everywhere():
+    async with open_house() as house:
+        guest = house.connect()
+        held = await guest.answer(wire.Hold(id=0, seconds=1800.0, why="video  call"))
+        assert held.why == "video call"
+        number = await guest.chat(CODE)
+        waiting = await guest.until(number, wire.Waiting)
+        assert (waiting.why, waiting.reason) == ("video call", 'on hold ("video call"); 1st in line')
+        assert waiting.refused_at == pytest.approx(held.until - 1740, abs=3)
+        status = await guest.status()
+        assert (status.held_why, status.waiting[0].position) == ("video call", 1)
+        error = await guest.end(number)
+        assert error.message == 'on hold ("video call") for another 29 min; `innkeep resume` ends it'
+        assert (await guest.answer(wire.Resume(id=0))).was_held
+        assert not (await guest.answer(wire.Resume(id=0))).was_held
+        assert (await guest.status()).held_why == ""
+
+
+async def test_a_hold_survives_a_restart_until_it_is_ended():
+    records, simulator = MemoryHistory(), Simulator()
+    async with open_house(records=records, simulator=simulator) as house:
+        held = await house.connect().answer(wire.Hold(id=0, seconds=1800.0, why="video call"))
+    async with open_house(records=records, simulator=simulator) as house:
+        guest = house.connect()
+        status = await guest.status()
+        assert (status.held_until, status.held_why) == (pytest.approx(held.until, abs=3), "video call")
+        await guest.answer(wire.Resume(id=0))
+    async with open_house(records=records, simulator=simulator) as house:
+        assert (await house.connect().status()).held_until is None
+
+
+async def test_how_long_a_chat_bears_a_hold_is_configured():
+    async with open_house(config(schedule={"hold_wait": 5.0})) as house:
+        guest = house.connect()
+        await guest.answer(wire.Hold(id=0, seconds=300.0))
+        began = anyio.current_time()
+        assert (await guest.told(CODE)).code == "on_hold"
+        assert anyio.current_time() - began == pytest.approx(5, abs=1)
+
+
+async def test_what_a_user_has_set_is_in_the_status():
+    async with open_house() as house:
+        guest = house.connect()
+        await guest.answer(wire.Pin(id=0, model=LLAMA8))
+        selected = await guest.answer(wire.Select(id=0, model=LLAMA8, role="coding"))
+        assert (selected.selected, selected.selected_roles) == (None, {"coding": LLAMA8})
+        status = await guest.status()
+        assert (status.resident, status.pins, status.selected_roles) == ([], [LLAMA8], {"coding": LLAMA8})
+        assert (await guest.answer(wire.ModelsAsk(id=0))).selected_roles == {"coding": LLAMA8}
+
+
+async def test_the_status_tells_who_waits_and_how_long_it_may_take():
+    async with open_house() as house:
+        first, second = house.connect(), house.connect()
+        await second.answer(wire.Hello(id=0, protocol=1, client="innkeep ask"))
+        number = await first.chat(f"{WHY} [simulate tokens 400]")
+        await first.until(number, wire.Delta)
+        waiting = await second.until(await second.chat(CODE), wire.Waiting)
+        assert waiting.answering == [DEEPSEEK]
+        waiter = (await first.status()).waiting[0]
+        assert (waiter.client, waiter.position, waiter.model) == ("innkeep ask", 1, QWEN)
+
+
 async def test_a_hold_is_told_although_ollama_went_away_with_its_models():
     async with open_house() as house:
         guest = house.connect()

@@ -78,6 +78,7 @@ def _unknown(verb: str) -> str:
 
 def _run_verb(verb: str, words: list[str], terminal: Terminal) -> int:
     args = _parsed_arguments(verb, words)
+    args.verb = verb
     try:
         return load_verb(verb).run(args, terminal)
     except InnkeepError as error:

@@ -31,4 +31,5 @@ def open_client(args: "Namespace") -> "Client":
     """A blocking client of the socket that the command line names."""
     from innkeep.blocking import Client  # brings msgspec: not for --help
 
-    return Client(socket=args.socket)
+    verb = getattr(args, "verb", "")
+    return Client(socket=args.socket, name=f"innkeep {verb}".strip())

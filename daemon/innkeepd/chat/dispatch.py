@@ -121,7 +121,7 @@ class Dispatcher:
                 need,
                 wish.insist,
             )
-            async with self.keeper.line(ticket) as place:
+            async with self.keeper.line(ticket, wish.client) as place:
                 grant = await self._wait(request, place, chain, tell)
                 candidate = self._chosen(request, chain, grant)
                 step = await self._attempt(request, place, candidate, grant, work)
@@ -390,11 +390,33 @@ class Dispatcher:
         if leaving or (moving is not None and not moving.is_resident):
             since = keeper.porter.swapping_since(look.weights) or keeper.porter.moving_since(look.weights)
             elapsed = keeper.now() - since if since is not None else 0.0
-            whole = None if look.expected is None else elapsed + look.expected
+            whole = self._swap_seconds(look.weights, leaving)
             return Progress("loading", model, unloading=leaving, elapsed=elapsed, expected=whole)
         until = None if look.until is None else keeper.wall(look.until)
+        refused_at = None if look.refused_at is None else keeper.wall(look.refused_at)
         resident = tuple(keeper.name_of(weights) for weights in look.resident)
-        return Progress("waiting", model, resident, look.position, look.ahead, look.expected, look.reason, until)
+        return Progress(
+            "waiting",
+            model,
+            resident,
+            look.position,
+            look.ahead,
+            look.expected,
+            look.reason,
+            until,
+            answering=tuple(keeper.name_of(weights) for weights in look.answering),
+            why=look.why,
+            refused_at=refused_at,
+        )
+
+    def _swap_seconds(self, weights: str, leaving: tuple[str, ...]) -> float | None:
+        """Seconds that the whole swap is expected to take, from its beginning; None until its load is learned."""
+        specs, keeper = self.keeper.scheduler.house.specs, self.keeper
+        spec = specs.get(weights)
+        if spec is None or spec.load_s is None:
+            return None
+        gone = [specs.get(keeper.weights_of(name)) for name in leaving]
+        return spec.load_s + sum(one.unload_s or 0.0 for one in gone if one is not None)
 
     def _patience(self, wish: ChatSpec) -> float | None:
         return wish.patience if wish.patience is not None else getattr(self.config.schedule.patience, wish.priority)

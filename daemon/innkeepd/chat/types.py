@@ -60,6 +60,9 @@ class Progress(Struct, frozen=True):
     until: float | None = None
     unloading: tuple[str, ...] = ()
     elapsed: float = 0.0
+    answering: tuple[str, ...] = ()
+    why: str = ""
+    refused_at: float | None = None
 
 
 class Assignment(Struct):

@@ -93,13 +93,14 @@ class PatienceConfig(_Table, frozen=True):
 
 
 class ScheduleConfig(_Table, frozen=True):
-    """Turns: W, W of batch, G and H of the scheduling policy, and how many may wait at all."""
+    """Turns: W, W of batch, G and H of the scheduling policy, how many may wait, how long one bears a hold."""
 
     turn: Span = 90.0
     batch_turn: Span = 600.0
     gate: Count = 4
     session_hold: Seconds = 6.0
     queue_limit: Count = 512
+    hold_wait: Seconds = 60.0
     patience: PatienceConfig = PatienceConfig()
 
 

@@ -20,13 +20,14 @@ class Revoked(Exception):
 class LeaseHandle:
     """A place in the line, later a lease. ``settled`` is the scheduler's answer once there is one.
 
-    ``asked`` is the keeper's instant of its beginning. Each place is woken by its own news, so that a change costs the
-    same however many wait.
+    ``asked`` is the keeper's instant of its beginning, ``client`` who asks, for people. Each place is woken by its own
+    news, so that a change costs the same however many wait.
     """
 
-    def __init__(self, ticket: ev.Ticket, asked: float) -> None:
+    def __init__(self, ticket: ev.Ticket, asked: float, client: str = "") -> None:
         self.ticket = ticket
         self.asked = asked
+        self.client = client
         self.settled: ev.Grant | ev.Refuse | None = None
         self.revoked: Revoked | None = None
         self._news = anyio.Event()

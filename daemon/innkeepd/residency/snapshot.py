@@ -10,9 +10,10 @@ from innkeepd.policy.memory.admission import SizedModel, judge, missing
 from innkeepd.policy.memory.budget import gib
 from innkeepd.policy.memory.context import asks, is_heavy, takes
 from innkeepd.policy.model import Model
-from innkeepd.policy.scheduling import events as ev
+from innkeepd.policy.scheduling.progress import Outlook
 from innkeepd.policy.scheduling.residency import LEAST_GROWTH, LOADING, Residency
 from innkeepd.residency.catalog import mlx_bytes
+from innkeepd.residency.lease import LeaseHandle
 from innkeepd.residency.supervisor import Supervisor
 
 MLX = "; MLX: Ollama does not obey num_ctx, and it grows with its conversations (the most seen so far counts)"
@@ -22,7 +23,9 @@ def status(keeper: Supervisor, *, simulated: bool, selected: str | None) -> dict
     """Everything that ``status`` tells but for the daemon's own name, pid and uptime."""
     house, now = keeper.scheduler.house, keeper.now()
     seen, reading, counts = keeper.senses.observation, keeper.senses.reading, keeper.counts
-    waiting = [_waiter(keeper, place.ticket, now - place.asked) for place in keeper.places() if place.settled is None]
+    places = [place for place in keeper.places() if place.settled is None]
+    looks = keeper.scheduler.outlooks(now) if places else {}
+    waiting = [_waiter(keeper, place, now, looks.get(place.ticket.id)) for place in places]
     held = keeper.scheduler.held_until
     return {
         "backend": {
@@ -46,18 +49,24 @@ def status(keeper: Supervisor, *, simulated: bool, selected: str | None) -> dict
         "oldest_wait": max((each["waited"] for each in waiting), default=None),
         "selected": selected,
         "held_until": None if held is None else keeper.wall(held),
+        "held_why": "" if held is None else keeper.scheduler.inn.held_why,
+        "pins": sorted(keeper.pins),
         "counters": {name: getattr(counts, name) for name in counts.__struct_fields__},
         "awake": keeper.awake.reason,
     }
 
 
-def _waiter(keeper: Supervisor, ticket: ev.Ticket, waited: float) -> dict[str, Any]:
+def _waiter(keeper: Supervisor, place: LeaseHandle, now: float, look: Outlook | None) -> dict[str, Any]:
+    ticket = place.ticket
     wanted = next((waiter.wants for waiter in keeper.scheduler.line if waiter.ticket.id == ticket.id), ticket.chain[0])
     return {
         "id": ticket.id.partition(".")[0],
         "model": keeper.name_of(wanted),
         "priority": ticket.priority,
-        "waited": waited,
+        "waited": now - place.asked,
+        "expected": None if look is None else look.expected,
+        "position": None if look is None else look.position,
+        "client": place.client,
     }
 
 

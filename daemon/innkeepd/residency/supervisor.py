@@ -24,6 +24,7 @@ from innkeepd.machine.power import Awake
 from innkeepd.machine.runners import RunnersDoor
 from innkeepd.machine.sleep import SleepWatch
 from innkeepd.policy.scheduling import events as ev
+from innkeepd.policy.scheduling.candidates import quoted
 from innkeepd.policy.scheduling.residency import Residency
 from innkeepd.policy.scheduling.scheduler import Scheduler
 from innkeepd.policy.scheduling.settings import SchedulerSettings
@@ -234,12 +235,12 @@ class Supervisor:
     # ---- the line ----
 
     @asynccontextmanager
-    async def line(self, ticket: ev.Ticket) -> AsyncIterator[LeaseHandle]:
+    async def line(self, ticket: ev.Ticket, client: str = "") -> AsyncIterator[LeaseHandle]:
         """Stand in line for a model; leaving gives the place or the lease back, whatever happened."""
         if not self.senses.ready.is_set():
             await self.senses.ready.wait()
         await self._look_again()
-        place = LeaseHandle(ticket, self.now())
+        place = LeaseHandle(ticket, self.now(), client)
         self._places[ticket.id] = place
         try:
             self.post(ev.Asked(ticket))
@@ -309,21 +310,29 @@ class Supervisor:
         (self.pins.add if pinned else self.pins.discard)(name)
         self.post(ev.PinSet(self.weights_of(name), pinned))
 
-    async def hold(self, seconds: float, *, drain: float) -> float:
+    async def hold(self, seconds: float, *, drain: float, why: str = "") -> float:
         """Give the memory back; returns once it is, with the instant until which nothing is loaded."""
         until = self.now() + seconds
-        self.post(ev.HoldBegan(until))
+        self.post(ev.HoldBegan(until, why))
         self.attend()
-        self.tell("residency", "on hold", {"seconds": seconds})
+        self.tell("residency", "on hold", {"seconds": seconds, "why": why})
         with anyio.move_on_after(drain):
             while self._local_leases():
                 await self.changed()
         for place in self._local_leases():
-            place.revoke("on_hold", "the user took the memory back before the answer was whole")
+            place.revoke("on_hold", f"a hold{quoted(why)} cut this answer short")
         while self.scheduler.held_until is not None and self._holds_memory():
             with anyio.move_on_after(FRESH):
                 await self.changed()
         return until
+
+    def resume(self) -> bool:
+        """End a hold; False where there is none."""
+        was_held = self.scheduler.held_until is not None
+        self.post(ev.HoldEnded())
+        if was_held:
+            self.tell("residency", "hold ended", {})
+        return was_held
 
     def _holds_memory(self) -> bool:
         """Whether Ollama may still have a model of ours in memory; one that does not answer can be told nothing."""
@@ -464,4 +473,5 @@ def _rules(catalog: Catalog) -> SchedulerSettings:
         queue_limit=config.schedule.queue_limit,
         heavy_limit=config.residency.heavy_limit,
         idle_unload=config.residency.idle_unload,
+        hold_wait=config.schedule.hold_wait,
     )

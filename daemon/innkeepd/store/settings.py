@@ -16,6 +16,11 @@ class _Selection(msgspec.Struct, frozen=True):
     roles: dict[str, str] = msgspec.field(default_factory=dict)
 
 
+class _Hold(msgspec.Struct, frozen=True):
+    until: float | None = None
+    why: str = ""
+
+
 class State:
     """Named values in the history's store; writing never waits and never fails a request."""
 
@@ -67,6 +72,15 @@ class State:
     def put_pins(self, names: set[str]) -> None:
         """Keep the pins."""
         self._records.put("pins", sorted(names))
+
+    def hold(self) -> tuple[float, str] | None:
+        """The end of a hold, seconds since the epoch, with its reason; None where none was begun or it was ended."""
+        kept = self._kept("hold", _Hold)
+        return None if kept.until is None else (kept.until, kept.why)
+
+    def put_hold(self, until: float | None, why: str = "") -> None:
+        """Keep a hold, or that there is none any more."""
+        self._records.put("hold", {"until": until, "why": why})
 
     def put_feedback(self, request: str, role: str) -> None:
         """Keep what the user says the role should have been; the newest thousand."""

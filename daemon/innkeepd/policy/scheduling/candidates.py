@@ -21,8 +21,19 @@ def choose_candidates(inn: SchedulerState, waiter: Waiter, now: float) -> Passed
         return None
     waiter.wants = _elsewhere(inn, waiter, now) or waiter.wants
     if inn.is_held_from(waiter.wants) and now >= inn.bears_hold_until(waiter):
-        return Passed(waiter.wants, "on_hold", "the memory is on hold; `innkeep resume` ends that")
+        return Passed(waiter.wants, "on_hold", _on_hold(inn, now))
     return None
+
+
+def quoted(why: str) -> str:
+    """`` ("video call")``: the reason of a hold behind the word; empty where none was given."""
+    return f' ("{why}")' if why else ""
+
+
+def _on_hold(inn: SchedulerState, now: float) -> str:
+    left = max(0.0, (inn.held_until or now) - now)
+    span = f"{left / 60:.0f} min" if left >= 90 else f"{left:.0f} s"
+    return f"on hold{quoted(inn.held_why)} for another {span}; `innkeep resume` ends it"
 
 
 def _best(inn: SchedulerState, waiter: Waiter, now: float) -> str:

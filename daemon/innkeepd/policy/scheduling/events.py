@@ -201,9 +201,10 @@ class UnloadDropped(Struct, frozen=True, tag=True):
 
 
 class HoldBegan(Struct, frozen=True, tag=True):
-    """The user wants the memory until then."""
+    """The user wants the memory until then; ``why`` in the user's words."""
 
     until: float
+    why: str = ""
 
 
 class HoldEnded(Struct, frozen=True, tag=True):

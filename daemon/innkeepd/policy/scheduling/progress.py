@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 
+from innkeepd.policy.scheduling.candidates import quoted
 from innkeepd.policy.scheduling.events import Priority
 from innkeepd.policy.scheduling.queue import Waiter
 from innkeepd.policy.scheduling.residency import LOADING, UNLOADING
@@ -16,7 +17,8 @@ class Outlook(Struct, frozen=True):
     """The facts of a ``waiting`` message.
 
     ``position`` counts from 1, ``ahead`` stand so many, ``resident`` are weights. ``expected`` is in seconds, None
-    until learned; ``until`` is the end of a hold on the scheduler's clock.
+    until learned; ``answering`` are the weights that answer somebody now. During a hold ``until`` is its end and
+    ``refused_at`` when this ticket is refused, both on the scheduler's clock, and ``why`` the hold's reason.
     """
 
     weights: str
@@ -26,6 +28,9 @@ class Outlook(Struct, frozen=True):
     expected: float | None
     reason: str
     until: float | None = None
+    answering: tuple[str, ...] = ()
+    why: str = ""
+    refused_at: float | None = None
 
 
 def look_out(inn: SchedulerState, ticket: str, expected: Callable[[str, float], float | None], now: float) -> Outlook:
@@ -66,8 +71,11 @@ def _look(inn: SchedulerState, waiter: Waiter, ahead: int, parts: list[str], exp
         ahead=ahead,
         resident=tuple(r.weights for r in inn.house.residents.values() if r.state != LOADING),
         expected=expected,
-        reason="; ".join(["the memory is on hold", *parts[:1]] if held else parts),
+        reason="; ".join([f"on hold{quoted(inn.held_why)}", *parts[:1]] if held else parts),
         until=inn.held_until if held else None,
+        answering=tuple(weights for weights in inn.house.residents if inn.is_busy(weights)),
+        why=inn.held_why if held else "",
+        refused_at=inn.bears_hold_until(waiter) if held else None,
     )
 
 

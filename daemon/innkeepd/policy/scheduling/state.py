@@ -24,6 +24,7 @@ class SchedulerState:
         self.cooling: dict[str, Cooling] = {}
         self.held_until: float | None = None
         self.held_since = 0.0
+        self.held_why = ""
         self.gone: dict[str, float] = {}
         """When each model left memory by our doing: an older answer of ``/api/ps`` may still show it."""
         self.is_closing = False

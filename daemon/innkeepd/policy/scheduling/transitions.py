@@ -228,6 +228,7 @@ def _hold_began(inn: SchedulerState, event: ev.HoldBegan, now: float) -> None:
         for resident in inn.house.residents.values():
             resident.spared = False
     inn.held_until = event.until
+    inn.held_why = event.why
     inn.coming_back.clear()
 
 

@@ -13,7 +13,6 @@ from innkeepd.backends.backend import BackendFault
 from innkeepd.chat.dispatch import Dispatcher
 from innkeepd.chat.types import Assignment, ChatSpec, Completion, RequestFailed
 from innkeepd.config.schema import Config
-from innkeepd.policy.scheduling import events as ev
 from innkeepd.residency import snapshot
 from innkeepd.residency.supervisor import Supervisor
 from innkeepd.server.socket.chat_verbs import ChatVerbs, teller
@@ -25,6 +24,8 @@ MOST_UNTOLD = 4 * 2**20
 """Bytes that a connection may leave unread before its watches end."""
 MOST_RECORDS = 1000
 """Decision records in one answer."""
+MOST_REASON = 200
+"""Characters kept of a hold's reason."""
 
 
 class AdminVerbs:
@@ -42,6 +43,8 @@ class AdminVerbs:
         self._talk = ChatVerbs(journey)
         self.notes: list[str] = []
         """What a person should know for as long as this daemon lives."""
+        self.awaits_restart: list[str] = []
+        """Tables of the configuration that have changed and take effect after a restart."""
 
     @property
     def _config(self) -> Config:
@@ -62,7 +65,9 @@ class AdminVerbs:
         session.send(self._status(asked.id))
 
     def _status(self, identity: int) -> wire.Status:
-        found = snapshot.status(self._keeper, simulated=self._simulated, selected=self._journey.signpost.selected)
+        signpost = self._journey.signpost
+        found = snapshot.status(self._keeper, simulated=self._simulated, selected=signpost.selected)
+        found |= {"selected_roles": signpost.selected_roles, "awaits_restart": self.awaits_restart}
         found |= {
             "type": "status",
             "id": identity,
@@ -108,7 +113,12 @@ class AdminVerbs:
         await self._keeper.senses.refresh()
         await self._keeper.senses.ready.wait()
         found = convert(snapshot.models(self._keeper, self._config), list[wire.ModelState])
-        session.send(wire.Models(id=asked.id, models=found, selected=self._journey.signpost.selected))
+        signpost = self._journey.signpost
+        session.send(
+            wire.Models(
+                id=asked.id, models=found, selected=signpost.selected, selected_roles=dict(signpost.selected_roles)
+            )
+        )
 
     async def route(self, session: Session, asked: wire.RouteAsk) -> None:
         """Where a prompt would go; nothing is loaded."""
@@ -161,10 +171,20 @@ class AdminVerbs:
     async def select(self, session: Session, asked: wire.Select) -> None:
         """Send chats to one model, or no longer."""
         name = None if asked.model is None else await self._known(asked.model)
-        self._journey.signpost.select(name, asked.role)
-        self._state.put_selection(self._journey.signpost.selected, self._journey.signpost.selected_roles)
+        signpost = self._journey.signpost
+        signpost.select(name, asked.role)
+        self._state.put_selection(signpost.selected, signpost.selected_roles)
         warning = await self._state.written()
-        session.send(wire.Selected(id=asked.id, model=name, role=asked.role, warning=warning))
+        session.send(
+            wire.Selected(
+                id=asked.id,
+                model=name,
+                role=asked.role,
+                warning=warning,
+                selected=signpost.selected,
+                selected_roles=dict(signpost.selected_roles),
+            )
+        )
 
     async def load(self, session: Session, asked: wire.Load) -> None:
         """A lease that is given back at once."""
@@ -215,13 +235,17 @@ class AdminVerbs:
 
     async def hold(self, session: Session, asked: wire.Hold) -> None:
         """Give the memory back for a while."""
-        until = await self._keeper.hold(asked.seconds, drain=self._config.timeouts.drain)
-        session.send(wire.Held(id=asked.id, until=self._keeper.wall(until)))
+        why = " ".join(asked.why.split())[:MOST_REASON]
+        self._state.put_hold(self._keeper.wall(self._keeper.now()) + asked.seconds, why)
+        until = await self._keeper.hold(asked.seconds, drain=self._config.timeouts.drain, why=why)
+        warning = await self._state.written()
+        session.send(wire.Held(id=asked.id, until=self._keeper.wall(until), why=why, warning=warning))
 
     async def resume(self, session: Session, asked: wire.Resume) -> None:
         """End a hold."""
-        self._keeper.post(ev.HoldEnded())
-        session.send(wire.Resumed(id=asked.id))
+        was_held = self._keeper.resume()
+        self._state.put_hold(None)
+        session.send(wire.Resumed(id=asked.id, was_held=was_held))
 
     async def feedback(self, session: Session, asked: wire.Feedback) -> None:
         """Keep what the role should have been."""

@@ -118,6 +118,9 @@ def teller(session: Session, identity: int, *, waiting: bool = True) -> OnProgre
                     expected=told.expected,
                     reason=told.reason,
                     until=told.until,
+                    answering=list(told.answering),
+                    why=told.why,
+                    refused_at=told.refused_at,
                 )
             )
 

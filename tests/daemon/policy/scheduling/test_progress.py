@@ -63,7 +63,7 @@ def test_a_hold_has_an_end_and_no_expectation():
     life.step(ev.HoldBegan(500))
     life.ask(chain=("a",))
     outlook = life.scheduler.outlook("t1", 0)
-    assert (outlook.until, outlook.expected, outlook.reason) == (500, None, "the memory is on hold; 1st in line")
+    assert (outlook.until, outlook.expected, outlook.reason) == (500, None, "on hold; 1st in line")
 
 
 def test_a_model_that_is_free_but_given_to_nobody_needs_no_words():
