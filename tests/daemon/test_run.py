@@ -192,7 +192,7 @@ def test_a_speed_that_makes_no_sense_is_wrong_usage(speed, capsys):
 BROKEN_OWNER = """
 import sys
 from innkeepd import main
-from innkeepd.policy import events, scheduler
+from innkeepd.policy.scheduling import events, scheduler
 step = scheduler.Scheduler.step
 def broken(self, event, now):
     if isinstance(event, events.HoldBegan):

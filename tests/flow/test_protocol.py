@@ -161,7 +161,7 @@ async def test_a_fault_of_ours_in_a_verb_is_internal_and_the_connection_lives_on
         monkeypatch.setattr(house.rooms.journey.signpost, "route", broken)
         error = await guest.told("hi")
         assert error.code == "internal"
-        assert "a bug" in error.message
+        assert "RuntimeError" in error.message
         monkeypatch.undo()
         assert isinstance(await guest.told("hi", model=LLAMA8), wire.Done)
 
@@ -182,7 +182,7 @@ async def test_a_fault_of_ours_on_a_connection_ends_that_one_alone(monkeypatch):
             await victim.send(b'{"type":"status","id":1}\n')
             assert await lines_of(victim) == []
             await anyio.sleep(1)
-        assert "a bug" in warned[0]
+        assert "RuntimeError" in warned[0]
         assert isinstance(await guest.status(), wire.Status)
 
 
