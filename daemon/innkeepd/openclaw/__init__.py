@@ -1,1 +1,1 @@
-"""OpenClaw and innkeep: its chains become our roles (``import``), and its provider becomes us (``export``)."""
+"""OpenClaw's chains imported as our roles, and our port exported as its provider."""

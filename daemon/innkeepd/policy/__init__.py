@@ -1,0 +1,1 @@
+"""Every choice, as plain functions: no async, no IO, no clock, no log."""

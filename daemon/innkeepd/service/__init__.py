@@ -1,0 +1,1 @@
+"""The LaunchAgent or systemd unit, the doctor and its report."""

@@ -1,0 +1,1 @@
+"""Traces replayed on the real scheduler, and prompts classified in bulk, without a daemon."""

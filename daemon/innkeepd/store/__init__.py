@@ -1,0 +1,1 @@
+"""Decision records and settings that survive a restart; SQLite behind one writer thread."""

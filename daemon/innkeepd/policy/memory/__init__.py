@@ -1,0 +1,1 @@
+"""What a model takes, what the machine gives, and whether the one fits the other."""

@@ -1,0 +1,1 @@
+"""Which role a prompt is for, and why."""

@@ -1,0 +1,1 @@
+"""Who is served next, which model is loaded and which one leaves."""

@@ -1,1 +1,1 @@
-"""The HTTP port for tools that think they talk to Ollama or OpenAI."""
+"""The HTTP port for tools that speak to Ollama, OpenAI or Anthropic."""

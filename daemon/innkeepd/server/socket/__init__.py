@@ -1,0 +1,1 @@
+"""The control socket: acceptor, reader, writer, and a handler for each verb."""
