@@ -170,7 +170,7 @@ class Dispatcher:
 
         An engine elsewhere is believed to have them.
         """
-        find, needs = self.keeper.catalog.find, set(request.wish.needs)
+        find, needs = self.keeper.catalog.find, set(request.wish.demand.needs)
         if request.wish.kind == "embed" and not self.keeper.backend.dialect.embeds_any:
             needs.add("embedding")
         able = []
@@ -427,7 +427,7 @@ class Dispatcher:
             said = next(b for b in self.config.backends if b.name == candidate.backend)
             return ResponseDeadline(said.timeouts.first_token, said.timeouts.stall)
         speed = self.keeper.catalog.estimates.prefill(candidate.weights)
-        tokens = request.wish.prompt_tokens
+        tokens = request.wish.demand.tokens
         first = (
             first_token_limit(timeouts.first_token, tokens, speed)
             if speed
@@ -439,7 +439,7 @@ class Dispatcher:
         """The context to reload at; ``counted``: exact tokens of the prompt, 0 where only their estimate is known."""
         if candidate.engine is not None:
             return None
-        wanted = counted + ROOM_TO_ANSWER if counted else wish.prompt_tokens
+        wanted = counted + ROOM_TO_ANSWER if counted else wish.demand.tokens
         larger = self.keeper.catalog.larger_context(candidate.weights, grant.context, wanted)
         return larger if larger is not None and larger > counted else None
 

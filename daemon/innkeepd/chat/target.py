@@ -114,7 +114,7 @@ class TargetSelector:
 
     def _judge(self, wish: ChatSpec) -> Route:
         previous = self._sessions.get(wish.session) if wish.session else None
-        return self._reader.route(wish.turns, previous=previous, tools=wish.tools)
+        return self._reader.route(wish.demand.turns, previous=previous, tools=wish.demand.called)
 
     def _without_swap(self, found: Route) -> Route:
         """The same, or a role whose model is in memory where the prompt is doubtful and a swap dear."""

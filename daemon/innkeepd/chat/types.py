@@ -8,20 +8,19 @@ from msgspec import Struct, field
 from innkeepd.backends.backend import Backend
 from innkeepd.backends.ollama_count import Counted
 from innkeepd.chat.deadline import ResponseDeadline
+from innkeepd.chat.demand import Demand
 from innkeepd.policy.scheduling import events as ev
 from innkeepd.residency.catalog import Candidate
 
 
 class ChatSpec(Struct, frozen=True, kw_only=True):
-    """What a client wants, whoever the client is. Seconds; ``turns`` are the user's texts, oldest first.
+    """What a client wants, whoever the client is. ``patience`` and ``deadline`` are seconds from now.
 
-    ``prompt`` is everything the model will read, to judge how long a first token may take. ``needs`` are capabilities,
-    ``tools`` the names of those that were called, oldest first.
+    ``insist``: load it even if another model has to leave that is used, ``door``: ``socket`` or the HTTP path.
     """
 
     kind: str = "chat"
-    turns: tuple[str, ...] = ()
-    prompt_tokens: int = 0
+    demand: Demand = Demand()
     model: str | None = None
     fallbacks: tuple[str, ...] = ()
     role: str | None = None
@@ -32,8 +31,6 @@ class ChatSpec(Struct, frozen=True, kw_only=True):
     last: bool = False
     client: str = ""
     insist: bool = False
-    needs: frozenset[str] = frozenset()
-    tools: tuple[str, ...] = ()
     door: str = "socket"
 
 

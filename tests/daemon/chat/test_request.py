@@ -2,6 +2,7 @@
 
 import pytest
 
+from innkeepd.chat.demand import Demand
 from innkeepd.chat.request import LEFT_OUT, LONGEST, Request, decision_record, without_quotations
 from innkeepd.chat.types import ChatSpec, Completion, Target
 from innkeepd.residency.catalog import Candidate
@@ -17,7 +18,7 @@ def anyio_backend():
 
 
 async def test_a_record_tells_what_was_decided_and_nothing_of_what_was_written():
-    request = Request(ChatSpec(turns=("my secret",), session="s", client="tests", priority="agent"), WAY)
+    request = Request(ChatSpec(demand=Demand(turns=("my secret",)), session="s", client="tests", priority="agent"), WAY)
     request.model, request.queued, request.first_token = "a:1b", 1.23456, 0.5
     request.result = Completion(prompt_tokens=7, completion_tokens=20, decode_seconds=2.0)
     request.attempts.answered("a:1b", 2.5)

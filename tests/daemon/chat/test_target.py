@@ -4,6 +4,7 @@ import anyio
 import pytest
 
 from innkeep import wire
+from innkeepd.chat.demand import Demand
 from innkeepd.chat.target import SESSIONS
 from innkeepd.chat.types import ChatSpec
 from support.house import DEEPSEEK, LLAMA8, LLAMA70, QWEN, config, mock_clock, open_house
@@ -24,9 +25,12 @@ async def test_the_way_of_a_wish():
         assert [each.name for each in named.candidates] == [DEEPSEEK, LLAMA8]
         assert (named.role, named.confidence) == ("reasoning", 1.0)
         assert journey.signpost.route(ChatSpec(model=LLAMA8)).role == "general"
-        assert journey.signpost.route(ChatSpec(role="coding", turns=("why?",))).reason == "the request names the role"
+        assert (
+            journey.signpost.route(ChatSpec(role="coding", demand=Demand(turns=("why?",)))).reason
+            == "the request names the role"
+        )
         journey.signpost.select(LLAMA8)
-        selected = journey.signpost.route(ChatSpec(turns=("debug this function",)))
+        selected = journey.signpost.route(ChatSpec(demand=Demand(turns=("debug this function",))))
         assert [each.name for each in selected.candidates] == [LLAMA8, QWEN, DEEPSEEK, LLAMA70]
         assert f"{LLAMA8} is selected" in selected.reason
 
@@ -34,12 +38,12 @@ async def test_the_way_of_a_wish():
 async def test_the_roles_of_few_sessions_are_remembered():
     async with open_house() as house:
         journey = house.rooms.journey
-        journey.signpost.route(ChatSpec(turns=("debug this function",), session="first"))
+        journey.signpost.route(ChatSpec(demand=Demand(turns=("debug this function",)), session="first"))
         for number in range(SESSIONS):
-            journey.signpost.route(ChatSpec(turns=("hi",), session=str(number)))
+            journey.signpost.route(ChatSpec(demand=Demand(turns=("hi",)), session=str(number)))
         assert len(journey.signpost._sessions) == SESSIONS
         assert "first" not in journey.signpost._sessions
-        journey.signpost.route(ChatSpec(turns=("hi",), session="asked only"), remember=False)
+        journey.signpost.route(ChatSpec(demand=Demand(turns=("hi",)), session="asked only"), remember=False)
         assert "asked only" not in journey.signpost._sessions
 
 
@@ -47,11 +51,11 @@ async def test_a_doubtful_prompt_stays_with_who_is_in_memory_and_a_clear_one_doe
     async with open_house() as house:
         guest, signpost = house.connect(), house.rooms.journey.signpost
         await guest.answer(wire.Load(id=0, model=DEEPSEEK))
-        errand = signpost.route(ChatSpec(turns=("### Task:\nGenerate 1-3 tags",), session="s"))
+        errand = signpost.route(ChatSpec(demand=Demand(turns=("### Task:\nGenerate 1-3 tags",)), session="s"))
         assert (errand.role, signpost._sessions) == ("reasoning", {})
         assert "is in memory" in errand.reason
         assert signpost.swap_of(errand) == ([], 0.0)
-        clear = signpost.route(ChatSpec(turns=("Write a Python function that parses JSON",)))
+        clear = signpost.route(ChatSpec(demand=Demand(turns=("Write a Python function that parses JSON",))))
         leaves, seconds = signpost.swap_of(clear)
         assert (clear.role, leaves) == ("coding", [DEEPSEEK])
         assert 2 < seconds < 60

@@ -9,13 +9,12 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from innkeepd.chat.demand import Said, bounded, understand
 from innkeepd.chat.types import Assignment, ChatSpec
 from innkeepd.policy.answer_limit import asked_for
-from innkeepd.policy.fallback import estimate_tokens
 from innkeepd.policy.model import canonical
 from innkeepd.policy.scheduling.events import PRIORITIES
 from innkeepd.server.http.errors import Api, HttpFault
-from innkeepd.server.socket.demand import bounded, needs_of, turns_of
 
 _ENCODE = msgspec.json.Encoder().encode
 _DECODE = msgspec.json.Decoder().decode
@@ -84,29 +83,20 @@ class ModelRequest(Struct):
 
     def wish(self, headers: Mapping[bytes, bytes]) -> ChatSpec:
         """What the journey needs to know. Raises ``HttpFault`` for a header that makes no sense."""
-        said = list(spoken(self.body))
-        texts = [text for _, text in said]
-        tools = self.body.get("tools")
-        tokens = sum(map(estimate_tokens, texts)) + (len(_ENCODE(tools)) // 4 if tools else 0)
+        body = self.body
+        given = (*_list(body.get("messages")), *_list(body.get("input")))
+        images = body.get("images") or any(map(_shows_an_image, given))
         return ChatSpec(
             kind=self.endpoint.kind,
-            turns=turns_of(said),
-            prompt_tokens=tokens,
+            demand=understand(spoken(body), tools=body.get("tools"), images=images, think=_think(body)),
             model=None if self.is_virtual else self.name,
             role=self.role,
             priority=_priority(headers),
             patience=_patience(headers),
-            session=_text_header(headers, b"x-innkeep-session"),
+            session=_session(headers),
             client=_client(headers),
-            needs=self._needs(),
-            tools=tuple(_called(self.body)),
             door=self.endpoint.path,
         )
-
-    def _needs(self) -> frozenset[str]:
-        body = self.body
-        images = body.get("images") or any(map(_shows_an_image, _list(body.get("messages"))))
-        return needs_of(tools=body.get("tools"), think=body.get("think"), images=images)
 
     @property
     def asks_for(self) -> int | None:
@@ -173,27 +163,27 @@ def decode(data: bytes) -> dict[str, Any]:
 # ---- what was said -------------------------------------------------------------------------------------------------
 
 
-def spoken(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """(role, text) of everything that the model will read but for tools, oldest first, in whichever API's shape."""
+def spoken(body: Mapping[str, Any]) -> Iterator[Said]:
+    """Everything that the model will read but for tools, oldest first, in whichever API's shape."""
     for field in ("system", "instructions"):
         if body.get(field):
-            yield "system", text_of(body[field])
+            yield Said("system", text_of(body[field]))
     if body.get("prompt"):
-        yield "user", text_of(body["prompt"])
+        yield Said("user", text_of(body["prompt"]))
     given = body.get("input")
     if isinstance(given, str):
-        yield "user", given
+        yield Said("user", given)
     for message in (*_list(body.get("messages")), *_list(given)):
         if isinstance(message, str):
-            yield "user", message
+            yield Said("user", message)
         elif isinstance(message, dict):
             content = message.get("content", message.get("output"))
             results = [part for part in _list(content) if _is_result(part)]
             if results:  # Anthropic's API lays what a tool printed into the user's mouth
-                yield "tool", text_of(results)
+                yield Said("tool", text_of(results))
                 content = [part for part in _list(content) if not _is_result(part)]
             if content or not results:
-                yield str(message.get("role") or ""), text_of(content)
+                yield Said(str(message.get("role") or ""), text_of(content), tuple(_called(message)))
 
 
 def text_of(content: Any) -> str:
@@ -208,16 +198,23 @@ def _is_result(part: Any) -> bool:
     return isinstance(part, dict) and part.get("type") == "tool_result"
 
 
-def _called(body: Mapping[str, Any]) -> Iterator[str]:
-    """The names of the tools that the model called before, oldest first, in whichever API's shape."""
-    for message in (*_list(body.get("messages")), *_list(body.get("input"))):
-        if not isinstance(message, dict):
-            continue
-        calls = [call.get("function") for call in _list(message.get("tool_calls")) if isinstance(call, dict)]
-        parts = [part for part in _list(message.get("content")) if isinstance(part, dict)]
-        calls += [part for part in parts if part.get("type") == "tool_use"]
-        calls += [message] if message.get("type") == "function_call" else []
-        yield from (call["name"] for call in calls if isinstance(call, dict) and isinstance(call.get("name"), str))
+def _called(message: Mapping[str, Any]) -> Iterator[str]:
+    """The names of the tools that a message calls, in whichever API's shape."""
+    calls = [call.get("function") for call in _list(message.get("tool_calls")) if isinstance(call, dict)]
+    parts = [part for part in _list(message.get("content")) if isinstance(part, dict)]
+    calls += [part for part in parts if part.get("type") == "tool_use"]
+    calls += [message] if message.get("type") == "function_call" else []
+    yield from (call["name"] for call in calls if isinstance(call, dict) and isinstance(call.get("name"), str))
+
+
+def _think(body: Mapping[str, Any]) -> object:
+    """What a body says of thinking as Ollama takes it: ``think``, or an effort, of which ``none`` is false.
+
+    Anthropic's ``thinking`` is no demand: Ollama answers it with any model.
+    """
+    reasoning = body.get("reasoning")
+    effort = reasoning.get("effort") if isinstance(reasoning, dict) else body.get("reasoning_effort")
+    return body.get("think") if effort is None else effort != "none"
 
 
 def _part_text(part: Any) -> str:
@@ -244,6 +241,11 @@ def _list(value: Any) -> list[Any]:
 def _text_header(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
     value = headers.get(name)
     return value.decode("latin-1").strip()[:128] or None if value else None
+
+
+def _session(headers: Mapping[bytes, bytes]) -> str | None:
+    name = headers.get(b"x-innkeep-session", b"").decode("latin-1").strip()
+    return bounded(name) if name else None
 
 
 def _priority(headers: Mapping[bytes, bytes]) -> Any:

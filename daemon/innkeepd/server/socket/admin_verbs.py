@@ -10,13 +10,13 @@ from msgspec import convert
 from innkeep import wire
 from innkeepd import __version__
 from innkeepd.backends.backend import BackendFault
+from innkeepd.chat.demand import Said, bounded, understand
 from innkeepd.chat.dispatch import Dispatcher
 from innkeepd.chat.types import Assignment, ChatSpec, Completion, RequestFailed
 from innkeepd.config.schema import Config
 from innkeepd.residency import snapshot
 from innkeepd.residency.supervisor import Supervisor
-from innkeepd.server.socket.chat_verbs import ChatVerbs, teller
-from innkeepd.server.socket.demand import bounded
+from innkeepd.server.socket.chat_verbs import ChatVerbs, said, teller
 from innkeepd.server.socket.session import Session, Verb
 from innkeepd.store.settings import State
 
@@ -122,10 +122,10 @@ class AdminVerbs:
 
     async def route(self, session: Session, asked: wire.RouteAsk) -> None:
         """Where a prompt would go; nothing is loaded."""
-        turns = [message.content for message in asked.messages or [] if message.role == "user"]
-        wish = ChatSpec(turns=tuple(turns) if asked.text is None else (asked.text,), session=asked.session)
+        messages = map(said, asked.messages or ()) if asked.text is None else (Said("user", asked.text),)
+        demand = understand(messages)
         signpost = self._journey.signpost
-        way = signpost.route(wish, remember=False)
+        way = signpost.route(ChatSpec(demand=demand, session=asked.session), remember=False)
         names = [candidate.name for candidate in way.candidates]
         known = {each["name"]: each for each in snapshot.models(self._keeper, self._config)}
         model, (_, seconds) = signpost.would_take(way), signpost.swap_of(way)
@@ -137,7 +137,7 @@ class AdminVerbs:
                 model=model,
                 candidates=names,
                 reason=way.reason,
-                words=signpost.explain(wish.turns[-1] if wish.turns else "", way.role),
+                words=signpost.explain(demand.turns[-1] if demand.turns else "", way.role),
                 shares=way.shares,
                 options=[
                     wire.RouteOption(name, known[name]["fit"], known[name]["reason"]) for name in names if name in known

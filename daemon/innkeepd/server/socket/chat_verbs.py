@@ -1,25 +1,28 @@
 """The verbs that run a model, as the socket speaks them: ``chat`` and ``embed``."""
 
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 from msgspec import to_builtins
 
 from innkeep import wire
 from innkeepd.backends.backend import Ask, BackendFault, Finish, Piece
+from innkeepd.chat.demand import Demand, Said, bounded, understand
 from innkeepd.chat.dispatch import Dispatcher
 from innkeepd.chat.request import Request
 from innkeepd.chat.types import Assignment, ChatSpec, Completion, OnProgress, Progress
 from innkeepd.policy.fallback import estimate_tokens
-from innkeepd.server.socket.demand import bounded, needs_of, turns_of
 from innkeepd.server.socket.session import Session
 
 
 def spec_of(chat: wire.Chat, client: str) -> ChatSpec:
     """A chat as the journey takes it."""
     return ChatSpec(
-        turns=turns_of((message.role, message.content) for message in chat.messages),
-        prompt_tokens=estimate_tokens("".join(message.content for message in chat.messages)),
+        demand=understand(
+            map(said, chat.messages),
+            tools=chat.tools,
+            images=any(message.images for message in chat.messages),
+            think=chat.think,
+        ),
         model=None if chat.model is None else bounded(chat.model),
         fallbacks=tuple(map(bounded, chat.fallbacks or ())),
         role=chat.role,
@@ -29,19 +32,14 @@ def spec_of(chat: wire.Chat, client: str) -> ChatSpec:
         session=None if chat.session is None else bounded(chat.session),
         last=chat.last,
         client=client,
-        needs=needs_of(tools=chat.tools, think=chat.think, images=any(message.images for message in chat.messages)),
-        tools=tuple(_called(chat.messages)),
     )
 
 
-def _called(messages: Iterable[wire.Message]) -> Iterator[str]:
-    """The names of the tools that the assistant called."""
-    for message in messages:
-        for call in message.tool_calls or ():
-            function = call.get("function")
-            name = function.get("name") if isinstance(function, dict) else None
-            if isinstance(name, str):
-                yield name
+def said(message: wire.Message) -> Said:
+    """A message as routing and counting read it."""
+    functions = [call.get("function") for call in message.tool_calls or ()]
+    names = [function.get("name") for function in functions if isinstance(function, dict)]
+    return Said(message.role, message.content, tuple(name for name in names if isinstance(name, str)))
 
 
 class ChatVerbs:
@@ -74,7 +72,8 @@ class ChatVerbs:
         """Vectors, by the same journey."""
         texts = [embed.input] if isinstance(embed.input, str) else embed.input
         tokens = sum(estimate_tokens(text) for text in texts)
-        wish = ChatSpec(kind="embed", model=bounded(embed.model), client=session.client, prompt_tokens=tokens)
+        demand = Demand(tokens=tokens)
+        wish = ChatSpec(kind="embed", demand=demand, model=bounded(embed.model), client=session.client)
         async with self._journey.begin(wish) as request:
             found: list[list[float]] = []
 

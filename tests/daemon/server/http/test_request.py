@@ -99,7 +99,7 @@ def test_a_request_without_a_prompt_loads_or_unloads(path, body, is_promptless, 
     ],
 )
 def test_what_was_said_is_found_in_every_apis_shape(body, expected):
-    assert list(spoken(body)) == expected
+    assert [(each.role, each.text) for each in spoken(body)] == expected
 
 
 def test_text_inside_a_tools_result_counts_as_read():
@@ -113,7 +113,7 @@ def test_neighbouring_user_messages_are_one_turn():
         {"role": "user", "content": "debug this"},
         {"role": "user", "content": "context of OpenClaw's own"},
     ]
-    assert asked(messages=messages).wish({}).turns == ("first", "debug this\n\ncontext of OpenClaw's own")
+    assert asked(messages=messages).wish({}).demand.turns == ("first", "debug this\n\ncontext of OpenClaw's own")
 
 
 def test_headers_say_what_the_body_cannot():
@@ -144,12 +144,17 @@ def test_a_header_without_sense_is_told(headers):
         ({"think": "low"}, {"thinking"}),
         ({"messages": [{"role": "user", "content": "x", "images": ["aa"]}]}, {"vision"}),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}, "odd"]}, {"vision"}),
+        ({"input": [{"role": "user", "content": [{"type": "input_image"}]}]}, {"vision"}),
+        ({"reasoning_effort": "high"}, {"thinking"}),
+        ({"reasoning": {"effort": "low"}}, {"thinking"}),
+        ({"reasoning_effort": "none"}, set()),
+        ({"reasoning": "odd", "thinking": {"type": "enabled"}}, set()),
     ],
 )
 def test_what_a_request_needs_of_a_model_is_seen(body, needs):
-    assert asked(**body).wish({}).needs == needs
+    assert asked(**body).wish({}).demand.needs == needs
 
 
 def test_tools_count_as_prompt():
     plain, laden = asked().wish({}), asked(tools=[{"function": {"name": "x" * 400}}]).wish({})
-    assert laden.prompt_tokens > plain.prompt_tokens + 90
+    assert laden.demand.tokens > plain.demand.tokens + 90

@@ -17,10 +17,10 @@ def test_a_chat_becomes_a_wish_of_the_users_turns():
     chat = wire.Chat(id=1, messages=messages, model="m", fallbacks=["n"], priority="batch", patience=1.0, deadline=2.0,
                      session="s", last=True)  # fmt: skip
     wish = spec_of(chat, "me")
-    assert wish.turns == ("one", "three")
+    assert wish.demand.turns == ("one", "three")
     assert (wish.model, wish.fallbacks, wish.priority, wish.session, wish.last) == ("m", ("n",), "batch", "s", True)
     assert (wish.patience, wish.deadline, wish.client) == (1.0, 2.0, "me")
-    assert wish.prompt_tokens >= 4
+    assert wish.demand.tokens >= 4
 
 
 class Ear:

@@ -2,9 +2,9 @@ import msgspec
 import pytest
 
 from innkeep import wire
+from innkeepd.chat.demand import LONGEST_NAME, Said, bounded, turns_of, understand
 from innkeepd.server.http.request import ENDPOINTS, read
 from innkeepd.server.socket.chat_verbs import spec_of
-from innkeepd.server.socket.demand import LONGEST_NAME, bounded, needs_of, turns_of
 
 MESSAGES = [
     {"role": "system", "content": "be brief"},
@@ -29,20 +29,20 @@ MESSAGES = [
         {"messages": [{"role": "user", "content": "what is it?", "images": []}]},
     ],
 )
-def test_the_same_chat_has_the_same_turns_and_needs_through_either_door(more):
+def test_the_same_chat_demands_the_same_through_either_door(more):
     said = {"model": "auto", "messages": MESSAGES, **more}
     http = read(ENDPOINTS["/api/chat"], msgspec.json.encode(said)).wish({})
     socket = spec_of(msgspec.convert({"type": "chat", "id": 1, **said}, wire.Chat), "me")
-    assert (socket.turns, socket.needs) == (http.turns, http.needs)
+    assert socket.demand == http.demand
 
 
 def test_needs_are_named_as_ollama_names_capabilities():
-    assert needs_of(tools=[1], think="low", images=["x"]) == {"tools", "thinking", "vision"}
-    assert needs_of(tools=None, think=None, images=False) == frozenset()
+    assert understand((), tools=[1], think="low", images=["x"]).needs == {"tools", "thinking", "vision"}
+    assert understand((), tools=None, think=None, images=False).needs == frozenset()
 
 
 def test_neighbours_are_one_turn():
-    assert turns_of((each["role"], each["content"]) for each in MESSAGES) == ("one\n\ntwo", "three")
+    assert turns_of(Said(each["role"], each["content"]) for each in MESSAGES) == ("one\n\ntwo", "three")
 
 
 def test_a_long_name_is_cut_and_stays_another_than_every_other():
