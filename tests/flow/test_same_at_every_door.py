@@ -17,7 +17,7 @@ TEXTS = (
     "hello there",
     "한국어로 코드를 고쳐 줘",
     "",
-    "word " * 3000,
+    "word " * 900,
 )
 OF_THE_DOOR = {"id", "asked_at", "timings", "door", "client"}
 """Fields of a record that may differ: two are the door's own, three tell of this one request."""

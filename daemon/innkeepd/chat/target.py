@@ -42,7 +42,7 @@ class TargetSelector:
     def route(self, wish: ChatSpec, *, remember: bool = True) -> Target:
         """Where a wish goes; names are looked up later. ``remember`` its role for the next turn of its session."""
         if wish.model is not None:
-            if self._config.routing.shadow and remember and wish.turns:
+            if self._config.routing.shadow and remember and wish.demand.turns:
                 self._count(wish, wish.model)
             names = (wish.model, *wish.fallbacks)
             return self._direct(wish.role or self._role_of(wish.model), 1.0, "the request names the model", names)
