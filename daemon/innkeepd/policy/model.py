@@ -45,6 +45,7 @@ DERIVED_RECIPE = 2
 """What derived models carry: 1 the context only, 2 a longest answer too. Those of an older one are left unused."""
 
 _DERIVED = re.compile(r"innkeep-ctx/.*-([0-9a-f]{12}):[0-9]+(?:-[0-9]+)?")
+_DERIVED_IN_TEXT = re.compile(r"(?:[A-Za-z0-9.-]+/)?innkeep-ctx/[A-Za-z0-9._-]+:[0-9]+(?:-[0-9]+)?")
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -117,6 +118,11 @@ def derived_name(model: Model, context: int) -> str:
     """
     bare = _NOT_IN_A_NAME.sub("-", model.name).strip("-._")[:48]
     return f"{DERIVED_PREFIX}{bare}-{_mark(model)}:{context}-{DERIVED_RECIPE}"
+
+
+def without_derived(text: str, name: str) -> str:
+    """A text of Ollama's with ``name`` in place of each derived model's: nobody asked for that one."""
+    return _DERIVED_IN_TEXT.sub(lambda _: name, text)
 
 
 def is_derived_from(name: str, model: Model) -> bool:

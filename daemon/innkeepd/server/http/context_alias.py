@@ -12,7 +12,7 @@ from innkeepd.backends.backend import Backend, BackendFault
 from innkeepd.backends.ollama_wire import error_text
 from innkeepd.chat.types import Assignment
 from innkeepd.policy.error_texts import classify
-from innkeepd.policy.model import Model, derived_name
+from innkeepd.policy.model import Model, derived_name, without_derived
 
 _ENCODE = msgspec.json.Encoder().encode
 _JSON = {"content-type": "application/json"}
@@ -32,6 +32,8 @@ class ContextAliases:
         name = derived_name(model, lease.context or 0)
         if name not in self._made:
             if not await _exists(lease.backend, name):
+                if not await _exists(lease.backend, lease.model):  # or Ollama would pull it from its registry
+                    raise BackendFault("unknown_model", f"model '{lease.model}' not found")
                 await _create(lease.backend, name, lease.model, lease.context or 0)
             self._made.add(name)
         return name
@@ -52,5 +54,5 @@ async def _create(backend: Backend, name: str, parent: str, context: int) -> Non
     async with backend.forward("POST", "/api/create", _ENCODE(body), _JSON) as answer:
         told = await answer.read()
         if answer.status != 200:
-            text = f"Ollama could not derive {name}: {error_text(told)}"
+            text = f"Ollama could not derive a model from {parent}: {without_derived(error_text(told), parent)}"
             raise BackendFault(classify(answer.status, text), text, status=answer.status)

@@ -17,6 +17,7 @@ from innkeepd.chat.dispatch import Dispatcher
 from innkeepd.chat.request import Request
 from innkeepd.chat.types import Assignment, Completion, Progress, RequestFailed
 from innkeepd.policy.error_texts import classify
+from innkeepd.policy.model import without_derived
 from innkeepd.server.http.context_alias import ContextAliases
 from innkeepd.server.http.context_check import answer_limit
 from innkeepd.server.http.errors import HttpFault, error_record, fault_of
@@ -115,6 +116,9 @@ class Proxy:
         except BackendFault as fault:
             if is_fixed and fault.code == "unknown_model":
                 self._derived.forget(old)
+            if is_fixed:
+                fault.message = without_derived(fault.message, asked.name)
+                fault.args = (fault.message,)
             raise
         await self.finish()
         if is_fixed:

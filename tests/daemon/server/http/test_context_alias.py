@@ -1,6 +1,9 @@
+import json
+
 import pytest
 
-from innkeepd.policy.model import DERIVED_PREFIX, Model, derived_name, is_derived_from
+from innkeepd.policy.model import DERIVED_PREFIX, Model, derived_name, is_derived_from, without_derived
+from innkeepd.simulator.answer import json_answer
 from support.house import LLAMA8, QWEN
 from support.inn import open_inn
 
@@ -49,3 +52,40 @@ async def test_one_that_cannot_be_made_is_told():
         answer = await inn.http.post("/v1/completions", {"model": QWEN, "prompt": "x"})
         assert answer.status >= 400
         assert "could not derive" in answer.json["error"]["message"]
+
+
+def test_no_text_names_a_derived_model():
+    name = derived_name(MODEL, 8192)
+    text = f"registry.ollama.ai/{name} does not support tools; model '{name.removesuffix('-2')}' not found"
+    assert without_derived(text, "big") == "big does not support tools; model 'big' not found"
+
+
+async def test_an_error_of_the_derived_model_names_the_one_that_was_asked_for():
+    async with open_inn() as inn:
+        handle = inn.house.simulator.handle
+
+        async def refusing(method, path, body=None):
+            if path == "/v1/completions":
+                text = f"registry.ollama.ai/{json.loads(body)['model']} does not support tools"
+                return json_answer({"error": {"message": text}}, status=400)
+            return await handle(method, path, body)
+
+        inn.house.simulator.handle = refusing
+        answer = await inn.http.post("/v1/completions", {"model": LLAMA8, "prompt": "x"})
+        assert answer.json["error"]["message"] == f"{LLAMA8} does not support tools"
+        assert DERIVED_PREFIX not in json.dumps(inn.house.records[-1])
+
+
+async def test_a_parent_that_was_removed_meanwhile_is_never_pulled():
+    async with open_inn() as inn:
+        handle = inn.house.simulator.handle
+
+        async def without_parent(method, path, body=None):
+            if path == "/api/show":
+                return json_answer({"error": "not found"}, status=404)
+            return await handle(method, path, body)
+
+        inn.house.simulator.handle = without_parent
+        answer = await inn.http.post("/v1/completions", {"model": LLAMA8, "prompt": "x"})
+        assert answer.status == 404
+        assert inn.house.asked("/api/create") == []
