@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from innkeep import wire
 from innkeep.conversation import Conversation
-from innkeep.errors import ConnectionLost
+from innkeep.errors import ConnectionFailed, ConnectionLost, InnkeepError
 from innkeep.paths import socket_name
 from innkeep.requests import (
     AnswerSoFar,
@@ -27,6 +27,7 @@ from innkeep.requests import (
     error_of,
     greeting,
     route_request,
+    unanswered,
     unreachable,
 )
 
@@ -89,7 +90,9 @@ class Client:
     """Asks the daemon at ``socket``, a path; None: where ``innkeep.paths`` says. Nothing is opened before it is needed.
 
     ``name`` tells people who asks, in the status and the history; without one nothing is told.
-    ``timeout``: the most seconds to wait for the daemon's next reply, None: as long as it takes. Every method raises an
+    ``timeout``: the most seconds to wait for the daemon's next reply, None: as long as it takes. ``greet_within``: each
+    new connection greets first, and the daemon has so many seconds to answer; None: no greeting. launchd and systemd
+    accept connections for a daemon that cannot start, and only a greeting tells that. Every method raises an
     ``innkeep.errors.InnkeepError`` whose text is one line for a person.
     """
 
@@ -99,10 +102,12 @@ class Client:
         *,
         timeout: float | None = None,
         name: str = "",
+        greet_within: float | None = None,
     ) -> None:
         self.path = socket_name(socket)
         self.timeout = timeout
         self.name = name
+        self.greet_within = greet_within
         self._idle: list[_Connection] = []
         self._busy: set[_Connection] = set()
 
@@ -146,14 +151,13 @@ class Client:
             self._end(connection)
 
     def _begin(self, request: wire.Request) -> tuple[_Connection, wire.Reply, Replies]:
-        connection = self._idle.pop() if self._idle else self._connect()
         try:
-            return self._first(connection, request)
+            return self._first(self._idle.pop() if self._idle else self._connect(), request)
         except ConnectionLost:
             return self._first(self._connect(), request)
 
     def _connect(self) -> _Connection:
-        return _Connection(self.path, self.timeout, self.name)
+        return _Connection(self.path, self.timeout, self.name, self.greet_within)
 
     def _first(self, connection: _Connection, request: wire.Request) -> tuple[_Connection, wire.Reply, Replies]:
         self._busy.add(connection)
@@ -289,19 +293,22 @@ class Client:
 class _Connection:
     """A socket and its conversation, for one request after another."""
 
-    def __init__(self, path: str, timeout: float | None, name: str) -> None:
+    def __init__(self, path: str, timeout: float | None, name: str, greet_within: float | None = None) -> None:
         self.timeout = timeout
         self._conversation = Conversation()
-        self._introduction = self._conversation.introduce(name) if name else b""
+        self._introduction = self._conversation.introduce(name) if name and greet_within is None else b""
         self._number = 0
         self._is_open = True
         self._socket = sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
         try:
-            self._socket.settimeout(timeout)
+            self._socket.settimeout(timeout if greet_within is None else greet_within)
             self._socket.connect(path)
         except OSError as fault:
             self.leave()
             raise unreachable(path, fault) from None
+        if greet_within is not None:
+            self._greet(path, name, greet_within)
+            self._socket.settimeout(timeout)
 
     @property
     def is_reusable(self) -> bool:
@@ -326,6 +333,18 @@ class _Connection:
                 raise client_closed() from None
             self._close()
             raise self._conversation.lost(self._number) from None
+
+    def _greet(self, path: str, name: str, within: float) -> None:
+        """Say hello; raises ``ConnectionFailed`` where nobody answers ``within`` seconds."""
+        try:
+            for reply in self.replies(greeting(name or "innkeep")):
+                if isinstance(reply, wire.Error):
+                    raise error_of(reply)
+        except InnkeepError as fault:
+            self._close()
+            if type(fault) is ConnectionFailed:  # silence; a connection that broke is tried once more
+                raise unanswered(path, within) from None
+            raise
 
     def leave(self) -> None:
         """Cancel the request under way, if there is one, and close."""

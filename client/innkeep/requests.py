@@ -18,6 +18,7 @@ __all__ = [
     "error_of",
     "greeting",
     "route_request",
+    "unanswered",
     "unreachable",
 ]
 
@@ -125,6 +126,14 @@ def error_of(reply: wire.Error) -> InnkeepError:
 def client_closed() -> RequestCancelled:
     """The error for a request whose client was closed by another thread or task; it is not sent again."""
     return RequestCancelled("the client was closed in the middle of a request")
+
+
+def unanswered(path: str, seconds: float) -> ConnectionFailed:
+    """A connection to ``path`` on which nobody answers the greeting: who listens, and what to do, in one line."""
+    return ConnectionFailed(
+        f"{path} takes connections (launchd or systemd may hold it), but no innkeepd answered within {seconds:g} s: "
+        "it is starting, stuck, or cannot start; `innkeep service status` tells which"
+    )
 
 
 def unreachable(path: str, fault: OSError) -> ConnectionFailed:

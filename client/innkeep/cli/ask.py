@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, Namespace
 
 from innkeep.cli.chat_arguments import add_chat_arguments
-from innkeep.cli.lazy import open_client
+from innkeep.cli.lazy import PATIENT_GREETING, open_client
 from innkeep.cli.outcome import OK, UsageError
 from innkeep.cli.terminal import Terminal
 
@@ -51,7 +51,10 @@ def run(args: Namespace, terminal: Terminal) -> int:
     question = Message("user", prompt_text(args.text, args.files, terminal), images=images_of(args.images) or None)
     messages = [*([Message("system", args.system)] if args.system else []), question]
     settings = chat_settings(args)
-    with open_client(args) as client, client.chat(messages, last=args.last, stream=args.stream, **settings) as answer:
+    with (
+        open_client(args, PATIENT_GREETING) as client,
+        client.chat(messages, last=args.last, stream=args.stream, **settings) as answer,
+    ):
         if args.json:
             for reply in answer.replies():
                 if args.stream or isinstance(reply, Done):

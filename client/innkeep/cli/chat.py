@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from innkeep.cli.chat_arguments import add_chat_arguments
-from innkeep.cli.lazy import open_client
+from innkeep.cli.lazy import PATIENT_GREETING, open_client
 from innkeep.cli.outcome import OK, UsageError, error_line
 from innkeep.cli.terminal import Terminal
 from innkeep.errors import InnkeepError
@@ -45,7 +45,7 @@ def run(args: Namespace, terminal: Terminal, read: Callable[[str], str] | None =
     read = read or (_terminal_reader() if at_terminal else _line_reader())
     if at_terminal:
         terminal.note("/help lists the commands; Ctrl-C stops an answer, Ctrl-D leaves")
-    with open_client(args) as client:
+    with open_client(args, PATIENT_GREETING) as client:
         client.ping()  # an absent daemon is told before the first line is typed
         while not talk.over:
             line = _next_line(read, terminal)

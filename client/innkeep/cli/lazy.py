@@ -27,9 +27,16 @@ def load_verb(verb: str) -> Verb:
     return cast("Verb", importlib.import_module(f"innkeep.cli.{verb}"))
 
 
-def open_client(args: "Namespace") -> "Client":
+GREETING = 5.0
+"""Seconds that the daemon has to answer a greeting, for a command that itself takes milliseconds."""
+
+PATIENT_GREETING = 45.0
+"""The same for commands that wait for a model: a restart drains answers (20 s), launchd waits 10 s between starts."""
+
+
+def open_client(args: "Namespace", greet_within: float = GREETING) -> "Client":
     """A blocking client of the socket that the command line names."""
     from innkeep.blocking import Client  # brings msgspec: not for --help
 
     verb = getattr(args, "verb", "")
-    return Client(socket=args.socket, name=f"innkeep {verb}".strip())
+    return Client(socket=args.socket, name=f"innkeep {verb}".strip(), greet_within=greet_within)
