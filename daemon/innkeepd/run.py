@@ -34,7 +34,7 @@ from innkeepd.errors import EX_CONFIG, EX_SOFTWARE, ConfigError, DaemonError
 from innkeepd.home import claim, raise_descriptors
 from innkeepd.lock import AlreadyRunning, Lock, lock_ollama
 from innkeepd.residency.supervisor import OwnerFault
-from innkeepd.server.socket.activation import ActivationFailed, inherited, is_supervised
+from innkeepd.server.socket.activation import ActivationFailed, inherited, is_reachable, is_supervised
 from innkeepd.server.socket.bad_config import serve_bad_config
 from innkeepd.server.socket.listener import bind, identity, listen, unbind
 from innkeepd.supervision import described, supervise
@@ -63,7 +63,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         claim(paths.home())
         lock = Lock(paths.lock_path())
-        listeners = inherited(os.environ, platform=sys.platform)
+        listeners = _reachable(inherited(os.environ, platform=sys.platform))
         own = None if listeners else bind(paths.socket_path())
         listeners = listeners if own is None else [own]
         bound = None if own is None else identity(paths.socket_path())
@@ -76,6 +76,23 @@ def main(argv: Sequence[str]) -> int:
         if bound is not None:
             unbind(paths.socket_path(), bound)
         lock.release()
+
+
+def _reachable(handed_over: list[socket]) -> list[socket]:
+    """The sockets that clients can reach; for none, the caller makes its own, so that nobody stands before a dead file.
+
+    ``innkeep service install`` or ``restart`` has the service manager make its socket anew.
+    """
+    good = [one for one in handed_over if is_reachable(one)]
+    for one in handed_over:
+        if one not in good:
+            name = one.getsockname() or "without a name"
+            _complain(
+                f"the socket that was handed over ({name}) cannot be reached: its file was deleted or never made; "
+                "innkeepd makes its own. `innkeep service restart` has it made anew"
+            )
+            one.close()
+    return good
 
 
 def _options(argv: Sequence[str]) -> argparse.Namespace:

@@ -5,10 +5,11 @@ Its whole world is the JSON file that ``$FAKE_LAUNCHCTL_STATE`` names. Every cal
 what is asynchronous on a Mac (a bootout that answers 36 and is over some calls later) is asynchronous here, without
 any sleeping.
 
-The world: ``domains`` that exist; ``disabled`` targets; ``jobs`` by target; ``env`` of the login session; ``script``:
-exit statuses that the next calls of a verb answer with, whatever they ask; ``linger``: ticks that a bootout takes;
-``already``: what bootstrap says of a loaded job (5, 17 or 37); ``fate``: how the program ends right after its start
-(``null`` runs, ``{"exit": 1}``, ``{"signal": "Killed: 9"}``); ``calls``: what was asked.
+The world: ``domains`` that exist (of another one ``print`` and ``bootstrap`` say 125, or ``bootstrap`` 5 where it is
+in ``refusing``); ``session``: what ``managername`` says; ``disabled`` targets; ``jobs`` by target; ``env`` of the login
+session; ``script``: exit statuses that the next calls of a verb answer with, whatever they ask; ``linger``: ticks that
+a bootout takes; ``already``: what bootstrap says of a loaded job (5, 17 or 37); ``fate``: how the program ends right
+after its start (``null`` runs, ``{"exit": 1}``, ``{"signal": "Killed: 9"}``); ``calls``: what was asked.
 """
 
 import json
@@ -43,6 +44,8 @@ class World:
         self.at: dict[str, Any] = {
             "time": 0,
             "domains": ["gui/501", "user/501"],
+            "refusing": [],
+            "session": None,
             "disabled": [],
             "jobs": {},
             "env": {},
@@ -67,6 +70,8 @@ class World:
     # ---- verbs -----------------------------------------------------------------------------------------------------
 
     def bootstrap(self, domain: str, plist: str) -> None:
+        if domain in self.at["refusing"]:
+            raise Refusal(5)
         if domain not in self.at["domains"]:
             raise Refusal(125)
         import plistlib  # imported where used: this program starts a thousand times in a test run
@@ -136,7 +141,21 @@ class World:
     def getenv(self, name: str) -> None:
         print(self.at["env"].get(name, ""))
 
+    def managername(self) -> None:
+        print(self.at["session"] or ("Aqua" if "gui/501" in self.at["domains"] else "Background"))
+
+    def print_disabled(self, domain: str) -> None:
+        print("\tdisabled services = {")
+        for target in self.at["disabled"]:
+            print(f'\t\t"{target.removeprefix(domain + "/")}" => disabled')
+        print("\t}")
+
     def print(self, target: str) -> None:
+        if target.count("/") == 1:
+            if target not in self.at["domains"]:
+                raise Refusal(125)
+            print(f"{target} = {{\n\ttype = login\n}}")
+            return
         job = self.at["jobs"].get(target)
         if job is None:
             _domain, uid, label = (*target.split("/", 2), "")[:3]
@@ -217,7 +236,7 @@ def main() -> int:
             status = scripted.pop(0)
             if status:
                 raise Refusal(status)
-        getattr(world, verb)(*arguments)
+        getattr(world, verb.replace("-", "_"))(*arguments)
     except Refusal as refusal:
         status = refusal.args[0]
         if verb != "print":

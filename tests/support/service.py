@@ -72,12 +72,18 @@ class FakeMac:
         return subprocess.run((found, *command[1:]), capture_output=True, text=True, check=False, env=self.environ)
 
     def ask(self, path: Path, timeout: float = 2.0) -> Answer:
-        """What the socket says: ``stranger`` if there is one, else ``answer`` while a job has a process."""
+        """What the socket says: ``stranger`` if there is one, else ``answer`` while a job has a process.
+
+        Without a file it is absent. launchd accepts for a job that does not run, and there nobody answers.
+        """
         assert path == self.paths.socket
         if self.stranger is not None:
             return self.stranger
-        runs = any(job["pid"] for job in self.jobs.values()) or "innkeepd.service" in self.at.get("active", [])
-        return self.answer if runs else Answer("refused")
+        if self.paths.platform == "darwin" and not self.paths.socket.exists():
+            return Answer("absent")
+        if any(job["pid"] for job in self.jobs.values()) or "innkeepd.service" in self.at.get("active", []):
+            return self.answer
+        return Answer("silent" if self.jobs else "refused")
 
     def agent(self, **changed: Any) -> LaunchAgent:
         return LaunchAgent(
@@ -108,7 +114,7 @@ class FakeMac:
     @property
     def verbs(self) -> list[str]:
         """The verbs that changed something, in order."""
-        return [call[0] for call in self.at["calls"] if call[0] not in ("print", "show", "is-active")]
+        return [call[0] for call in self.at["calls"] if call[0] not in ("print", "show", "is-active", "managername")]
 
     def set(self, **changes: Any) -> None:
         """Change launchd's world."""

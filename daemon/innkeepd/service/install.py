@@ -1,5 +1,9 @@
 """innkeepd as a LaunchAgent: each verb brings the machine to where it says from wherever it is, also twice.
 
+Which domain: ``launchctl managername`` says Aqua at a desktop, and ``print gui/UID`` whether there is one. Neither is
+enough where it counts: bootstrap was seen to answer 5 where print says 125 (hermes-agent#23387), and 5 for ``user/UID``
+inside a desktop session (#40831). So the likelier domain is tried first, and the other one after a 5 that stays.
+
 The sequence that proved itself elsewhere (yabai, Homebrew): write the plist -> enable -> if the job is loaded and the
 plist unchanged, restart it; else bootout -> wait until launchd has forgotten it -> bootstrap, again while launchd says
 "in progress" -> see it run. ``bootout`` is asynchronous and lasts as long as the drain; what hurries past it gets 37
@@ -56,13 +60,21 @@ class LaunchAgent:
         """Write the plist, load the job and see it run; the answer is what its socket says then."""
         self._refuse_root()
         make_ready(self.paths)
-        reply = self._settle(self.desktop, None)
-        if reply is not None and reply.verdict == "no_session":
-            self._say("no desktop session here (ssh?): installing for the background session instead")
-            reply = self._settle(self.background, NO_DESKTOP)
-            self._say("say `innkeep service install` again at the desktop to move it there")
+        first, second = self._domains()
+        if first is self.background:
+            self._say("no desktop session here (ssh?): installing for the background session")
+        reply = self._settle(first)
+        if reply is not None and reply.verdict in ("no_session", "refused"):
+            self._say(f"{first.domain} does not take it (status {reply.status}): trying {second.domain}")
+            other = self._settle(second)
+            if other is None or other.verdict == "done":
+                reply = other
+            else:
+                write_whole(self.paths.agent_file, self._plist(self._session(first)))  # the next login tries that
         if reply is not None and reply.verdict != "done":
             raise reply.fault()
+        if first is self.background or self.desktop.job() is None:
+            self._say("say `innkeep service install` again at the desktop to move it there")
         return self._see_it_run()
 
     def uninstall(self, *, keep_state: bool = False) -> None:
@@ -88,7 +100,7 @@ class LaunchAgent:
     def start(self) -> Answer:
         """Start the installed job. Raises ``NotInstalled`` without a plist."""
         found = self.find()
-        if found is None:
+        if found is None or self._is_cut_off():
             self._load_as_written()
         elif found[1].pid is None:
             self._insist(found[0].kickstart())
@@ -112,6 +124,9 @@ class LaunchAgent:
         """End the daemon after its answers and start it anew; launchd keeps the socket: nobody is refused."""
         found = self.find()
         if found is None:
+            self._load_as_written()
+        elif self._is_cut_off():
+            self._say(f"{self.paths.socket} was deleted or leads nowhere: having launchd make it anew")
             self._load_as_written()
         else:
             self._renew(*found)
@@ -152,16 +167,34 @@ class LaunchAgent:
 
     # ---- steps -----------------------------------------------------------------------------------------------------
 
-    def _settle(self, domain: Launchctl, session: str | None) -> Reply | None:
+    def _session(self, domain: Launchctl) -> str | None:
+        return None if domain is self.desktop else NO_DESKTOP
+
+    def _domains(self) -> tuple[Launchctl, Launchctl]:
+        """The domain to try first, and the other one."""
+        session = self.desktop.session_type()
+        at_desktop = session == "Aqua" or (session is None and self.desktop.exists()) or self.desktop.job() is not None
+        return (self.desktop, self.background) if at_desktop else (self.background, self.desktop)
+
+    def _is_cut_off(self) -> bool:
+        """Whether clients cannot reach launchd's socket: no file, or one that nobody listens behind.
+
+        launchd keeps its descriptor, so a restart would hand the same dead socket to the next daemon; only a bootout
+        and a bootstrap make a new one.
+        """
+        return self._ask(self.paths.socket, 0.5).how in ("absent", "refused")
+
+    def _settle(self, domain: Launchctl) -> Reply | None:
         """Bring the job into ``domain`` with the plist of now; the reply that ended it, None for a plain restart."""
-        changed = write_whole(self.paths.agent_file, self._plist(session))
+        changed = write_whole(self.paths.agent_file, self._plist(self._session(domain)))
         self._say(f"{'wrote' if changed else 'unchanged:'} {self.paths.agent_file}")
         enabled = domain.enable()
         if enabled.verdict == "no_session":
             return enabled
         self._leave(self.background if domain is self.desktop else self.desktop)
         job = domain.job()
-        if job is not None and not changed and job.path in (None, str(self.paths.agent_file)):
+        is_ours = job is not None and job.path in (None, str(self.paths.agent_file))
+        if job is not None and is_ours and not changed and not self._is_cut_off():
             self._renew(domain, job)
             return None
         return self._reload(domain)

@@ -36,7 +36,7 @@ STATUSES: dict[int, Meaning] = {
     5: Meaning(
         "refused",
         "input/output error: already loaded, still unloading, or launchd can't read the plist or open its log",
-        "look at it with `plutil -lint` and `innkeep service print`, then `innkeep service install` again",
+        "look at it with `plutil -lint` and `innkeep service print`, then `innkeep service install` at the desktop",
     ),
     17: Meaning("loaded", "the job is already loaded"),
     36: Meaning("leaving", "the job is being unloaded"),
@@ -45,7 +45,7 @@ STATUSES: dict[int, Meaning] = {
     119: Meaning("disabled", "the job is disabled", f"launchctl enable gui/$(id -u)/{LABEL}"),
     125: Meaning(
         "no_session",
-        "this login has no graphical session (ssh, or sudo)",
+        "this login has no such session (no desktop over ssh or sudo)",
         "log in at the Mac's desktop and run `innkeep service install` there",
     ),
 }
@@ -145,6 +145,7 @@ class Launchctl:
 
     def __init__(self, domain: str, run: Runner = run_command, label: str = LABEL) -> None:
         self.domain = domain
+        self.label = label
         self.target = f"{domain}/{label}"
         self._run = run
 
@@ -175,6 +176,27 @@ class Launchctl:
     def signal(self, name: str) -> Reply:
         """Send a signal to the running job, e.g. ``SIGTERM``."""
         return self._call("kill", name, self.target)
+
+    def exists(self) -> bool:
+        """Whether launchd has this domain for us at all: ``print`` of the domain itself, by its exit status."""
+        return self._call("print", self.domain).verdict == "done"
+
+    def is_disabled(self) -> bool | None:
+        """Whether ``launchctl disable`` (or the older ``unload -w``) switched the job off; None where it is not told.
+
+        ``"label" => disabled`` since macOS 13, ``=> true`` before. The switch of System Settings is another one, and is
+        not in this list.
+        """
+        reply = self._call("print-disabled", self.domain)
+        if reply.verdict != "done":
+            return None
+        found = re.search(rf'"{re.escape(self.label)}" => (\w+)', reply.out)
+        return found is not None and found[1] in ("disabled", "true")
+
+    def session_type(self) -> str | None:
+        """The session of the calling process: ``Aqua`` at a desktop, ``Background`` over ssh; None where untold."""
+        reply = self._call("managername")
+        return reply.out.strip() or None if reply.verdict == "done" else None
 
     def getenv(self, name: str) -> str | None:
         """A variable of this login session (``launchctl setenv``); None where it is unset."""

@@ -143,7 +143,50 @@ def test_a_bootstrap_that_never_succeeds_ends_in_one_clear_fault(mac: FakeMac):
     mac.set(script={"bootstrap": [5] * 100})
     with pytest.raises(ServiceFault, match=r"bootstrap gui/501 .*status 5 .*Input/output error.*plutil"):
         mac.agent().install()
-    assert mac.verbs.count("bootstrap") == 6
+    assert mac.verbs.count("bootstrap") == 12, "six in each domain"
+    assert "LimitLoadToSessionType" not in plistlib.loads(mac.paths.agent_file.read_bytes())
+
+
+def test_where_the_desktop_domain_refuses_for_good_the_background_one_is_tried(mac: FakeMac):
+    """Seen over ssh: bootstrap answers 5 for a domain of which ``print`` says 125."""
+    mac.set(domains=["user/501"], refusing=["gui/501"], session="Aqua")
+    mac.agent().install()
+    assert list(mac.jobs) == [USER]
+    assert plistlib.loads(mac.paths.agent_file.read_bytes())["LimitLoadToSessionType"] == "Background"
+    assert "gui/501 does not take it (status 5): trying user/501" in mac.said
+
+
+def test_where_the_background_domain_refuses_inside_a_desktop_session_the_desktop_one_is_tried(mac: FakeMac):
+    mac.set(refusing=["user/501"], session="Background")
+    mac.agent().install()
+    assert list(mac.jobs) == [GUI]
+
+
+def test_without_a_managername_the_domain_that_launchd_knows_is_taken(mac: FakeMac):
+    mac.set(script={"managername": [1]})
+    mac.agent().install()
+    assert list(mac.jobs) == [GUI]
+    assert "bootstrap" in mac.verbs
+
+
+@pytest.mark.parametrize("verb", ["install", "restart", "start"])
+def test_a_deleted_socket_is_mended_by_what_we_advise(mac: FakeMac, verb: str):
+    """launchd keeps listening on the nameless rest: a mere restart would inherit it."""
+    mac.agent().install()
+    mac.paths.socket.unlink()
+    mac.forget_calls()
+    assert getattr(mac.agent(), verb)() == mac.answer
+    assert "bootout" in mac.verbs
+    assert mac.paths.socket.exists()
+    assert not mac.jobs[GUI]["sockets"]["Listeners"]["broken"]
+
+
+def test_a_socket_that_nobody_listens_behind_is_made_anew(mac: FakeMac):
+    mac.agent().install()
+    mac.forget_calls()
+    mac.stranger = Answer("refused")
+    mac.agent().install()
+    assert mac.verbs == ["enable", "bootout", "bootstrap"]
 
 
 def test_a_status_that_nobody_knows_is_not_tried_again(mac: FakeMac):

@@ -22,6 +22,7 @@ LAUNCHD_NAME = "Listeners"
 
 LAUNCHD_LABELS = ("dev.innkeep.innkeepd", "homebrew.mxcl.innkeep")
 SYSTEMD_FIRST = 3
+BACKLOG = 128
 LIBSYSTEM = "/usr/lib/libSystem.B.dylib"
 
 
@@ -44,6 +45,31 @@ def inherited(
     if not descriptors and platform == "darwin":
         descriptors = launchd_descriptors(name, library or _libsystem)
     return [_ready(descriptor) for descriptor in descriptors if _is_listening(descriptor)]
+
+
+def is_reachable(listener: socket.socket) -> bool:
+    """Whether a client that connects to this Unix socket's name ends up at it, or at least at somebody.
+
+    Not where the file was deleted: launchd keeps listening on the nameless rest, and hands that to each new daemon. Nor
+    where launchd could not bind (nix-installer#1517) and passes a socket that never had a name; ``SO_ACCEPTCONN``,
+    which tells that elsewhere, is not in XNU's ``sogetopt``.
+    """
+    try:
+        name = listener.getsockname()
+        if listener.family != socket.AF_UNIX:
+            return True
+        listener.listen(BACKLOG)
+    except OSError:
+        return False
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as visitor:
+        visitor.setblocking(False)
+        try:
+            visitor.connect(name)
+        except BlockingIOError:  # a full queue is somebody's queue
+            return True
+        except OSError:
+            return False
+        return True
 
 
 def is_supervised(environ: MutableMapping[str, str]) -> bool:

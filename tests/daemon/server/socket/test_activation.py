@@ -12,7 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from innkeepd.server.socket.activation import ActivationFailed, inherited, is_supervised, systemd_descriptors
+from innkeepd.server.socket.activation import (
+    ActivationFailed,
+    inherited,
+    is_reachable,
+    is_supervised,
+    systemd_descriptors,
+)
 from innkeepd.service.plist import LABEL, SOCKET_NAME
 
 ACTIVATOR = """
@@ -230,3 +236,62 @@ def test_launchd_names_its_job_in_the_environment(name: str, expected: bool):
 def test_systemd_names_the_process_that_it_started():
     assert is_supervised({"LISTEN_PID": str(os.getpid())})
     assert not is_supervised({"LISTEN_PID": "1"})
+
+
+@pytest.fixture
+def held() -> Iterator[tuple[socket.socket, Path]]:
+    """A listening socket as launchd holds it, and its file."""
+    folder = Path(tempfile.mkdtemp(prefix="ik"))
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "d.sock"))
+        yield listener, folder / "d.sock"
+    shutil.rmtree(folder)
+
+
+def test_a_socket_whose_file_is_there_is_reachable(held: tuple[socket.socket, Path]):
+    listener, _ = held
+    assert is_reachable(listener), "one that is bound and does not listen yet begins to"
+
+
+def test_a_socket_whose_file_was_deleted_is_not_reachable(held: tuple[socket.socket, Path]):
+    listener, path = held
+    listener.listen()
+    path.unlink()
+    assert not is_reachable(listener)
+
+
+def test_a_socket_that_was_never_bound_is_not_reachable():
+    with socket.socket(socket.AF_UNIX) as one:
+        assert not is_reachable(one)
+
+
+def test_a_socket_whose_place_a_dead_one_took_is_not_reachable(held: tuple[socket.socket, Path]):
+    listener, path = held
+    listener.listen()
+    path.unlink()
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    assert not is_reachable(listener)
+
+
+def test_a_full_queue_is_reachable(held: tuple[socket.socket, Path], monkeypatch: pytest.MonkeyPatch):
+    listener, path = held
+    monkeypatch.setattr("innkeepd.server.socket.activation.BACKLOG", 0)
+    listener.listen(0)
+    guests = []
+    for _ in range(3):
+        guest = socket.socket(socket.AF_UNIX)
+        guest.setblocking(False)
+        guests.append(guest)
+        try:
+            guest.connect(str(path))
+        except BlockingIOError:
+            break
+    assert is_reachable(listener)
+    for guest in guests:
+        guest.close()
+
+
+def test_a_tcp_socket_is_reachable_by_its_port():
+    with socket.socket() as one:
+        assert is_reachable(one)
