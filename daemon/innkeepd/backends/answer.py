@@ -4,10 +4,10 @@ from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from typing import Protocol, TypeAlias
 
-from innkeepd.backends.backend import BackendFault, Finish, Piece
+from innkeepd.backends.backend import BackendFault, Completion, Piece
 from innkeepd.backends.http import Answer, TooLarge, Unreachable
 
-Item: TypeAlias = Piece | Finish | BackendFault
+Item: TypeAlias = Piece | Completion | BackendFault
 """A fault stands in its place among the pieces, so that text which came before it in the same chunk is not lost."""
 
 
@@ -39,7 +39,7 @@ class AnswerStream:
     def __aiter__(self) -> "AnswerStream":
         return self
 
-    async def __anext__(self) -> Piece | Finish:
+    async def __anext__(self) -> Piece | Completion:
         while not self._ready:
             if self._dialect.over:
                 raise StopAsyncIteration

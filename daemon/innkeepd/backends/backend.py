@@ -59,10 +59,13 @@ class Piece(Struct, frozen=True):
     tool_calls: list[dict[str, Any]] | None = None
 
 
-class Finish(Struct, frozen=True):
-    """The end of an answer: tokens, and the engine's own durations in seconds (0 where it tells none)."""
+class Completion(Struct, frozen=True):
+    """The end of an answer: tokens, and the engine's own durations in seconds (0 where it tells none).
 
-    reason: str
+    ``load_seconds`` are some milliseconds for a model that was in memory.
+    """
+
+    finish_reason: str = "stop"
     prompt_tokens: int = 0
     completion_tokens: int = 0
     prefill_seconds: float = 0.0
@@ -112,8 +115,8 @@ class Backend(Protocol):
         """The same engine for models that it runs elsewhere."""
         ...
 
-    def chat(self, ask: Ask) -> AbstractAsyncContextManager[AsyncIterator[Piece | Finish]]:
-        """Stream an answer; the context is entered once the engine has taken it; the last item is a ``Finish``."""
+    def chat(self, ask: Ask) -> AbstractAsyncContextManager[AsyncIterator[Piece | Completion]]:
+        """Stream an answer; the context is entered once the engine has taken it; the last item is a ``Completion``."""
         ...
 
     async def embed(self, name: str, texts: list[str], *, context: int | None, keep_alive: float) -> list[list[float]]:

@@ -17,7 +17,7 @@ import anyio
 import msgspec
 
 from innkeepd.backends.answer import AnswerStream, ForwardedAnswer, unreachable
-from innkeepd.backends.backend import Ask, BackendFault, Finish, Piece, Running
+from innkeepd.backends.backend import Ask, BackendFault, Completion, Piece, Running
 from innkeepd.backends.decoding import Undecodable, count, decode
 from innkeepd.backends.http import Answer, Transport, Unreachable
 from innkeepd.backends.ollama_count import Counted, count_prompt
@@ -143,7 +143,7 @@ class OllamaBackend:
         return OllamaBackend(self._transport, elsewhere=True)
 
     @asynccontextmanager
-    async def chat(self, ask: Ask) -> AsyncGenerator[AsyncIterator[Piece | Finish]]:
+    async def chat(self, ask: Ask) -> AsyncGenerator[AsyncIterator[Piece | Completion]]:
         """Stream an answer. Ollama sends the head with the first piece, so entering already waits for the prompt."""
         limited, counted = await self._limited(ask)
         body = self._owned("/api/chat", limited, ask.context, ask.keep_alive)

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from innkeepd.backends.backend import BackendFault, Finish, Piece
+from innkeepd.backends.backend import BackendFault, Completion, Piece
 from innkeepd.backends.decoding import Undecodable, count, decode, decode_lines, mean_count
 from innkeepd.policy.error_texts import classify
 from innkeepd.policy.model import Model, canonical
@@ -122,8 +122,8 @@ class AnswerLines:
     """The newline-delimited answer of ``/api/chat``, fed as it comes, cut anywhere.
 
     A fault is handed out in its place among the pieces, so that text which came before it in the same chunk is not
-    lost. After the ``Finish`` or a fault nothing more comes. ``prefill`` and ``load``: seconds that a count before it
-    took to read the prompt and to load; the answer then only finds what that has done.
+    lost. After the ``Completion`` or a fault nothing more comes. ``prefill`` and ``load``: seconds that a count before
+    it took to read the prompt and to load; the answer then only finds what that has done.
     """
 
     def __init__(self, *, prefill: float = 0.0, load: float = 0.0) -> None:
@@ -135,20 +135,20 @@ class AnswerLines:
     def __repr__(self) -> str:
         return f"<AnswerLines over={self.over} rest={len(self._rest)} bytes>"
 
-    def feed(self, chunk: bytes) -> list[Piece | Finish | BackendFault]:
+    def feed(self, chunk: bytes) -> list[Piece | Completion | BackendFault]:
         """What the bytes so far complete."""
         data = self._rest + chunk if self._rest else chunk
         cut = data.rfind(b"\n") + 1
         whole, self._rest = (data, b"") if cut == len(data) else (data[:cut], data[cut:])
-        out: list[Piece | Finish | BackendFault] = []
+        out: list[Piece | Completion | BackendFault] = []
         self._take(whole, out)
         if len(self._rest) > MAX_LINE and not self.over:
             self._end(out, BackendFault("backend_error", "Ollama sent a line of over 16 MiB"))
         return out
 
-    def end(self) -> list[Piece | Finish | BackendFault]:
+    def end(self) -> list[Piece | Completion | BackendFault]:
         """What is left when the body has ended; an answer without its ``done`` record was cut off."""
-        out: list[Piece | Finish | BackendFault] = []
+        out: list[Piece | Completion | BackendFault] = []
         if not self.over:
             with suppress(Undecodable):  # half a line
                 self._line(decode(self._rest, _LINE), out)
@@ -158,7 +158,7 @@ class AnswerLines:
             )
         return out
 
-    def _take(self, data: bytes, out: list[Piece | Finish | BackendFault]) -> None:
+    def _take(self, data: bytes, out: list[Piece | Completion | BackendFault]) -> None:
         """Decode whole lines, all of a chunk in one call; where one is broken, those before it still count."""
         if self.over or not data:
             return
@@ -171,7 +171,7 @@ class AnswerLines:
             if self._line(line, out):
                 return
 
-    def _take_one_by_one(self, data: bytes, out: list[Piece | Finish | BackendFault]) -> None:
+    def _take_one_by_one(self, data: bytes, out: list[Piece | Completion | BackendFault]) -> None:
         for raw in data.splitlines():
             if not raw.strip():
                 continue
@@ -183,7 +183,7 @@ class AnswerLines:
             if self._line(line, out):
                 return
 
-    def _line(self, line: _Line, out: list[Piece | Finish | BackendFault]) -> bool:
+    def _line(self, line: _Line, out: list[Piece | Completion | BackendFault]) -> bool:
         """Hand out one line; whether it was the last."""
         if line.error is not None:
             text = error_words(line.error)
@@ -201,8 +201,8 @@ class AnswerLines:
             self._end(out, self._finish(line))
         return line.done
 
-    def _finish(self, line: _Line) -> Finish:
-        return Finish(
+    def _finish(self, line: _Line) -> Completion:
+        return Completion(
             line.done_reason or "stop",
             count(line.prompt_eval_count),
             count(line.eval_count),
@@ -211,7 +211,7 @@ class AnswerLines:
             max(self._load, seconds(line.load_duration)),
         )
 
-    def _end(self, out: list[Piece | Finish | BackendFault], last: Finish | BackendFault) -> None:
+    def _end(self, out: list[Piece | Completion | BackendFault], last: Completion | BackendFault) -> None:
         self.over = True
         self._rest = b""
         out.append(last)

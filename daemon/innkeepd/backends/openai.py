@@ -15,7 +15,7 @@ import msgspec
 from innkeepd.backends import openai_bridge as native
 from innkeepd.backends.answer import AnswerStream, ForwardedAnswer, unreachable
 from innkeepd.backends.auth import BearerTransport
-from innkeepd.backends.backend import Ask, BackendFault, Finish, Piece, Running
+from innkeepd.backends.backend import Ask, BackendFault, Completion, Piece, Running
 from innkeepd.backends.decoding import Undecodable, decode
 from innkeepd.backends.http import Answer, Transport, Unreachable
 from innkeepd.backends.ollama_dialect import NEWEST
@@ -78,7 +78,7 @@ class OpenAIBackend:
         """Its own affair."""
 
     @asynccontextmanager
-    async def chat(self, ask: Ask) -> AsyncGenerator[AsyncIterator[Piece | Finish]]:
+    async def chat(self, ask: Ask) -> AsyncGenerator[AsyncIterator[Piece | Completion]]:
         """Stream an answer. ``context`` and ``keep_alive`` are the engine's own affair."""
         async with self._sent("POST", "/chat/completions", _ENCODE(chat_body(ask))) as answer:
             streamed = not answer.headers.get("content-type", "").startswith("application/json")

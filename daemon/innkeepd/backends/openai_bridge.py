@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from innkeepd.backends.backend import Ask, BackendFault, Finish, Piece
+from innkeepd.backends.backend import Ask, BackendFault, Completion, Piece
 from innkeepd.backends.decoding import Undecodable, decode
 
 CHATS = frozenset({"/api/chat", "/api/generate"})
@@ -64,27 +64,27 @@ class Records:
         self._is_chat = path == "/api/chat"
         self._model = model
 
-    def record(self, item: Piece | Finish) -> bytes:
+    def record(self, item: Piece | Completion) -> bytes:
         """One line."""
         return _ENCODE(self._plain(item)) + b"\n"
 
-    async def whole(self, items: AsyncIterator[Piece | Finish]) -> bytes:
+    async def whole(self, items: AsyncIterator[Piece | Completion]) -> bytes:
         """All of an answer in one record."""
         text: list[str] = []
         thinking: list[str] = []
         calls: list[dict[str, Any]] = []
-        last: Finish | None = None
+        last: Completion | None = None
         async for item in items:
-            if isinstance(item, Finish):
+            if isinstance(item, Completion):
                 last = item
             else:
                 text.append(item.text or "")
                 thinking.append(item.thinking or "")
                 calls += item.tool_calls or []
         said = self._said("".join(text), "".join(thinking), calls)
-        return _ENCODE(self._plain(last or Finish("stop")) | said)
+        return _ENCODE(self._plain(last or Completion("stop")) | said)
 
-    def _plain(self, item: Piece | Finish) -> dict[str, Any]:
+    def _plain(self, item: Piece | Completion) -> dict[str, Any]:
         stamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
         head = {"model": self._model, "created_at": stamp}
         if isinstance(item, Piece):
@@ -94,7 +94,7 @@ class Records:
             "prompt_eval_count": item.prompt_tokens,
             "eval_count": item.completion_tokens,
         }
-        return head | self._said("", "", []) | {"done": True, "done_reason": item.reason} | figures
+        return head | self._said("", "", []) | {"done": True, "done_reason": item.finish_reason} | figures
 
     def _said(self, text: str, thinking: str, calls: list[dict[str, Any]]) -> dict[str, Any]:
         also: dict[str, Any] = {"thinking": thinking} if thinking else {}
@@ -108,7 +108,11 @@ class NativeAnswer:
     """An answer as Ollama would have given it; ``body`` whole, or ``items`` still to come as ``records``."""
 
     def __init__(
-        self, body: bytes = b"", *, items: AsyncIterator[Piece | Finish] | None = None, records: Records | None = None
+        self,
+        body: bytes = b"",
+        *,
+        items: AsyncIterator[Piece | Completion] | None = None,
+        records: Records | None = None,
     ) -> None:
         self.status = 200
         kind = "application/json" if items is None else "application/x-ndjson"
@@ -131,7 +135,7 @@ class NativeAnswer:
 class _Lines:
     """An iterator object, not a generator: left halfway, nothing has to be closed later."""
 
-    def __init__(self, items: AsyncIterator[Piece | Finish], records: Records) -> None:
+    def __init__(self, items: AsyncIterator[Piece | Completion], records: Records) -> None:
         self._items = items
         self._records = records
 

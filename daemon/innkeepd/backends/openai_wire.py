@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from innkeepd.backends.answer import Item
-from innkeepd.backends.backend import BackendFault, Finish, Piece
+from innkeepd.backends.backend import BackendFault, Completion, Piece
 from innkeepd.backends.decoding import Undecodable, count, decode
 from innkeepd.backends.ollama_wire import error_text, error_words
 from innkeepd.backends.sse import MAX_EVENT, Event, EventStream, TooLong
@@ -134,8 +134,8 @@ class AnswerEvents:
     ``streamed`` false: one object, of a server that does not stream. ``silent``: what the engine thinks is not told.
     ``secret`` is taken out of the words of errors.
 
-    After the ``Finish`` or a fault nothing more comes. Token counts come in a chunk of their own after the last word,
-    so the end waits for ``[DONE]`` or the end of the body.
+    After the ``Completion`` or a fault nothing more comes. Token counts come in a chunk of their own after the last
+    word, so the end waits for ``[DONE]`` or the end of the body.
     """
 
     def __init__(self, *, streamed: bool = True, silent: bool = False, secret: str = "") -> None:
@@ -233,7 +233,7 @@ class AnswerEvents:
         self.over = True
         reason = self._reason or "stop"
         usage = self._usage
-        out.append(Finish(_REASONS.get(reason, reason), count(usage.prompt_tokens), count(usage.completion_tokens)))
+        out.append(Completion(_REASONS.get(reason, reason), count(usage.prompt_tokens), count(usage.completion_tokens)))
 
     def _fail(self, out: list[Item], code: str, message: str) -> None:
         self.over = True

@@ -11,11 +11,11 @@ import anyio
 from msgspec import to_builtins
 
 from innkeep import wire
-from innkeepd.backends.backend import Backend, BackendFault
+from innkeepd.backends.backend import Backend, BackendFault, Completion
 from innkeepd.chat.deadline import ResponseDeadline
 from innkeepd.chat.request import Request, decision_record, without_quotations
 from innkeepd.chat.target import TargetSelector
-from innkeepd.chat.types import Assignment, ChatSpec, Completion, OnProgress, Progress, RequestFailed, Work
+from innkeepd.chat.types import Assignment, ChatSpec, OnProgress, Progress, RequestFailed, Work
 from innkeepd.config.schema import Config
 from innkeepd.policy.answer_limit import is_shifted
 from innkeepd.policy.error_texts import is_damaged, is_known, unquoted

@@ -6,7 +6,8 @@ from time import time as epoch
 import anyio
 
 from innkeep import wire
-from innkeepd.chat.types import ChatSpec, Completion, Target
+from innkeepd.backends.backend import Completion
+from innkeepd.chat.types import ChatSpec, Target
 from innkeepd.policy.error_texts import unquoted
 from innkeepd.policy.fallback import Attempt, Attempts
 

@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct, field
 
-from innkeepd.backends.backend import Backend
+from innkeepd.backends.backend import Backend, Completion
 from innkeepd.backends.ollama_count import Counted
 from innkeepd.chat.deadline import ResponseDeadline
 from innkeepd.chat.demand import Demand
@@ -83,20 +83,6 @@ class Assignment(Struct):
         if self.candidate.backend is None:
             return self.candidate.name
         return self.candidate.name.removeprefix(f"{self.candidate.backend}/")
-
-
-class Completion(Struct):
-    """What the work found out about an answer: tokens, seconds, the engine's word for its end.
-
-    ``load_seconds``: the engine's own, some milliseconds for a model that stood there.
-    """
-
-    finish_reason: str = "stop"
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    prefill_seconds: float = 0.0
-    decode_seconds: float = 0.0
-    load_seconds: float = 0.0
 
 
 class RequestFailed(Exception):

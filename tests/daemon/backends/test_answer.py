@@ -3,7 +3,7 @@ from collections import deque
 import pytest
 
 from innkeepd.backends.answer import AnswerStream, ForwardedAnswer
-from innkeepd.backends.backend import BackendFault, Finish, Piece
+from innkeepd.backends.backend import BackendFault, Completion, Piece
 from innkeepd.backends.http import TooLarge, Unreachable
 from support.remote import RemoteAnswer
 
@@ -25,7 +25,9 @@ class Words:
         if self.over:
             return []
         self.over = byte in "!."
-        return [BackendFault("backend_error", "!") if byte == "!" else Finish("stop") if byte == "." else Piece(byte)]
+        return [
+            BackendFault("backend_error", "!") if byte == "!" else Completion("stop") if byte == "." else Piece(byte)
+        ]
 
 
 def reply(*chunks):
@@ -41,7 +43,12 @@ async def taken(items):
 
 
 async def test_pieces_come_one_by_one_and_stop_after_the_last():
-    assert [each async for each in reply(b"ab", b"", b"c.de")] == [Piece("a"), Piece("b"), Piece("c"), Finish("stop")]
+    assert [each async for each in reply(b"ab", b"", b"c.de")] == [
+        Piece("a"),
+        Piece("b"),
+        Piece("c"),
+        Completion("stop"),
+    ]
 
 
 async def test_a_fault_is_raised_in_its_place():

@@ -7,7 +7,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from innkeepd.backends.backend import Ask, BackendFault, Finish, Piece
+from innkeepd.backends.backend import Ask, BackendFault, Completion, Piece
 from innkeepd.backends.http import Unreachable
 from innkeepd.backends.ollama import SHOWN_AGAIN, SHOWN_WITHIN, OllamaBackend
 from innkeepd.backends.ollama_dialect import LLAMA_SERVER, NEWEST, OWN_RUNNER
@@ -153,7 +153,7 @@ async def test_a_chat_streams_pieces_and_one_finish():
     ollama, transport = backend(chat="chat_unloaded_midstream")
     *pieces, finish = await told(ollama)
     assert pieces == [Piece(text) for text in (">", "6", "*", "A", "\t")]
-    assert (finish.reason, finish.prompt_tokens, finish.completion_tokens) == ("stop", 6, 21)
+    assert (finish.finish_reason, finish.prompt_tokens, finish.completion_tokens) == ("stop", 6, 21)
     assert transport.open == 0
 
 
@@ -262,7 +262,7 @@ async def test_a_connection_that_breaks_in_mid_answer_is_unreachable_where_the_r
 async def test_after_the_finish_the_stream_is_over():
     ollama, _ = backend(chat="chat_mid_stream")
     async with ollama.chat(ask()) as stream:
-        assert isinstance([item async for item in stream][-1], Finish)
+        assert isinstance([item async for item in stream][-1], Completion)
         assert await anext(stream, "over") == "over"
 
 

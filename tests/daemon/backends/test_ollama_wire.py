@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from innkeepd.backends.backend import BackendFault, Finish, Piece
+from innkeepd.backends.backend import BackendFault, Completion, Piece
 from innkeepd.backends.ollama_wire import (
     MAX_LINE,
     AnswerLines,
@@ -40,7 +40,7 @@ def whole(data):
 def test_a_recorded_answer_becomes_its_pieces_and_a_finish():
     *pieces, finish = whole(STREAM)
     assert "".join(piece.text for piece in pieces) == ">6*A\t"
-    assert finish == Finish(
+    assert finish == Completion(
         "stop", 6, 21, pytest.approx(0.072231624), pytest.approx(1.624333828), pytest.approx(0.002788353)
     )
 
@@ -83,12 +83,12 @@ def test_a_line_that_is_no_answer_is_a_fault_in_its_place():
 
 
 def test_a_finish_among_broken_lines_still_ends_the_answer():
-    assert isinstance(whole(b'{"done":true}\nnot json\n')[-1], Finish)
+    assert isinstance(whole(b'{"done":true}\nnot json\n')[-1], Completion)
 
 
 def test_nothing_comes_after_the_end():
     lines = AnswerLines()
-    assert lines.feed(b'{"done":true}\n{"message":{"content":"late"},"done":false}\n') == [Finish("stop")]
+    assert lines.feed(b'{"done":true}\n{"message":{"content":"late"},"done":false}\n') == [Completion("stop")]
     assert lines.feed(b'{"message":{"content":"later"},"done":false}\n') == []
     assert lines.end() == []
 
@@ -112,7 +112,7 @@ def test_thinking_text_and_tool_calls_of_one_line_are_pieces_of_their_own():
 
 @given(st.binary(max_size=200))
 def test_no_bytes_make_it_raise(data):
-    assert isinstance(whole(data)[-1], tuple | Finish)
+    assert isinstance(whole(data)[-1], tuple | Completion)
 
 
 def shown(name="show_mid", **changed):

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from innkeepd.backends.backend import Ask, BackendFault, Finish, Piece
+from innkeepd.backends.backend import Ask, BackendFault, Completion, Piece
 from innkeepd.backends.http import Unreachable
 from innkeepd.backends.openai import OpenAIBackend
 from support.remote import JSON, RemoteEngine, answer, delta
@@ -39,7 +39,7 @@ async def fault(waiting):
 
 
 async def test_a_chat_is_streamed_with_our_token(engine, backend):
-    assert await told(backend) == [Piece("from "), Piece("the "), Piece("cluster"), Finish("stop", 5, 3)]
+    assert await told(backend) == [Piece("from "), Piece("the "), Piece("cluster"), Completion("stop", 5, 3)]
     ((method, path, body, headers),) = engine.asked
     assert (method, path, body["max_tokens"]) == ("POST", "/v1/chat/completions", 4)
     assert headers == {"content-type": "application/json", "authorization": f"Bearer {TOKEN}"}
@@ -87,7 +87,7 @@ async def test_who_asked_for_no_thinking_gets_none(engine, backend):
 async def test_a_server_that_does_not_stream_is_understood(engine, backend):
     engine.headers = JSON
     engine.chunks = [b'{"choices":[{"message":{"content":"whole"},"finish_reason":"stop"}]}']
-    assert await told(backend) == [Piece("whole"), Finish("stop")]
+    assert await told(backend) == [Piece("whole"), Completion("stop")]
 
 
 @pytest.mark.parametrize(
@@ -218,4 +218,4 @@ async def test_token_counts_that_cannot_be_true_are_none(engine, backend):
     usage = b'{"choices":[{"delta":{"content":"x"},"finish_reason":"stop"}],"usage":{"prompt_tokens":'
     event = b"data: " + usage + b"9" * 30 + b',"completion_tokens":-5}}\n\n'
     engine.chunks = [event]
-    assert (await told(backend))[-1] == Finish("stop", 0, 0)
+    assert (await told(backend))[-1] == Completion("stop", 0, 0)

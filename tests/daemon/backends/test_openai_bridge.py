@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from innkeepd.backends.backend import BackendFault, Finish, Piece
+from innkeepd.backends.backend import BackendFault, Completion, Piece
 from innkeepd.backends.openai_bridge import NativeAnswer, Records, ask_of, read, texts_of, vectors_body
 
 pytestmark = pytest.mark.anyio
@@ -54,7 +54,7 @@ def test_texts_and_vectors_of_both_endpoints():
 
 
 async def test_a_streamed_chat_is_a_record_a_piece():
-    items = Items(Piece(thinking="hm"), Piece("hi"), Piece(tool_calls=[CALL]), Finish("length", 3, 2))
+    items = Items(Piece(thinking="hm"), Piece("hi"), Piece(tool_calls=[CALL]), Completion("length", 3, 2))
     answer = NativeAnswer(items=items, records=Records("/api/chat", "m"))
     *lines, last = [json.loads(line) for line in (await answer.read()).splitlines()]
     assert answer.headers["content-type"] == "application/x-ndjson"
@@ -68,7 +68,7 @@ async def test_a_streamed_chat_is_a_record_a_piece():
 
 
 async def test_a_whole_answer_is_one_record():
-    items = Items(Piece(thinking="h"), Piece("a"), Piece("b"), Piece(tool_calls=[CALL]), Finish("stop", 1, 2))
+    items = Items(Piece(thinking="h"), Piece("a"), Piece("b"), Piece(tool_calls=[CALL]), Completion("stop", 1, 2))
     told = json.loads(await Records("/api/chat", "m").whole(items))
     assert told["message"] == {"role": "assistant", "content": "ab", "thinking": "h", "tool_calls": [CALL]}
     assert told["done"] is True

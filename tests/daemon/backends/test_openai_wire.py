@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from innkeepd.backends.backend import BackendFault, Finish, Piece
+from innkeepd.backends.backend import BackendFault, Completion, Piece
 from innkeepd.backends.openai_wire import TOO_LONG, AnswerEvents, Embedded, code_of, fault_of
 from innkeepd.backends.sse import MAX_EVENT
 from support.remote import answer, delta, event, usage
@@ -27,7 +27,7 @@ TOLD = [
         {"id": "call_1", "function": {"index": 0, "name": "time", "arguments": {"zone": "Asia/Seoul"}}},
         {"id": "call_2", "function": {"index": 1, "name": "now", "arguments": {}}},
     ]),
-    Finish("stop", 12, 9),
+    Completion("stop", 12, 9),
 ]  # fmt: skip
 
 
@@ -44,7 +44,7 @@ def whole(*chunks, **how):
 
 def test_words_thinking_and_counts_become_pieces_and_a_finish():
     chunks = [delta(reasoning="hm"), *answer("hello ", "you")]
-    assert whole(*chunks) == [Piece(thinking="hm"), Piece("hello "), Piece("you"), Finish("stop", 5, 2)]
+    assert whole(*chunks) == [Piece(thinking="hm"), Piece("hello "), Piece("you"), Completion("stop", 5, 2)]
 
 
 def test_calls_come_whole_at_the_end_and_a_sign_of_life_meanwhile():
@@ -61,11 +61,15 @@ def test_where_the_bytes_are_cut_changes_nothing(cuts):
 @given(st.binary(max_size=200))
 def test_no_bytes_at_all_break_it(noise):
     *_, last = whole(*CALLS[:2], b"data: " + noise + b"\n\n")
-    assert isinstance(last, tuple | Finish)
+    assert isinstance(last, tuple | Completion)
 
 
 def test_who_asked_for_no_thinking_is_told_none_but_that_it_goes_on():
-    assert whole(delta(reasoning="hm"), *answer("yes"), silent=True) == [Piece(""), Piece("yes"), Finish("stop", 5, 1)]
+    assert whole(delta(reasoning="hm"), *answer("yes"), silent=True) == [
+        Piece(""),
+        Piece("yes"),
+        Completion("stop", 5, 1),
+    ]
 
 
 def test_nothing_comes_after_the_end():
@@ -76,11 +80,11 @@ def test_nothing_comes_after_the_end():
 
 
 def test_a_stream_without_done_ends_by_its_finish_reason():
-    assert whole(delta(content="a"), delta(finish="length")) == [Piece("a"), Finish("length")]
+    assert whole(delta(content="a"), delta(finish="length")) == [Piece("a"), Completion("length")]
 
 
 def test_done_without_a_finish_reason_is_an_end():
-    assert whole(delta(content="a"), event("[DONE]")) == [Piece("a"), Finish("stop")]
+    assert whole(delta(content="a"), event("[DONE]")) == [Piece("a"), Completion("stop")]
 
 
 def test_an_answer_without_its_end_was_cut_off():
@@ -139,7 +143,7 @@ def test_a_server_that_does_not_stream_answers_in_one_piece():
     message = {"role": "assistant", "content": "hello", "refusal": None}
     body = {"choices": [{"message": message, "finish_reason": "stop"}], "usage": {"prompt_tokens": 3}}
     data = json.dumps(body).encode()
-    assert whole(data[:9], data[9:], streamed=False) == [Piece("hello"), Finish("stop", 3, 0)]
+    assert whole(data[:9], data[9:], streamed=False) == [Piece("hello"), Completion("stop", 3, 0)]
     assert whole(b'{"error": "no"}', streamed=False) == [("backend_error", "no")]
 
 

@@ -2,9 +2,10 @@
 
 import pytest
 
+from innkeepd.backends.backend import Completion
 from innkeepd.chat.demand import Demand
 from innkeepd.chat.request import LEFT_OUT, LONGEST, Request, decision_record, without_quotations
-from innkeepd.chat.types import ChatSpec, Completion, Target
+from innkeepd.chat.types import ChatSpec, Target
 from innkeepd.residency.catalog import Candidate
 from support.house import mock_clock
 

@@ -7,9 +7,9 @@ from typing import TypeAlias
 import anyio
 import msgspec
 
-from innkeepd.backends.backend import BackendFault
+from innkeepd.backends.backend import BackendFault, Completion
 from innkeepd.chat.dispatch import Dispatcher
-from innkeepd.chat.types import Assignment, Completion, Progress, RequestFailed
+from innkeepd.chat.types import Assignment, Progress, RequestFailed
 from innkeepd.config.schema import HttpConfig
 from innkeepd.policy.model import canonical
 from innkeepd.residency.supervisor import Supervisor

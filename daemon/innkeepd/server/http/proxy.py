@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 import anyio
 import msgspec
 
-from innkeepd.backends.backend import BackendFault
+from innkeepd.backends.backend import BackendFault, Completion
 from innkeepd.backends.http import Answer
 from innkeepd.backends.ollama_wire import error_text
 from innkeepd.chat.dispatch import Dispatcher
 from innkeepd.chat.request import Request
-from innkeepd.chat.types import Assignment, Completion, Progress, RequestFailed
+from innkeepd.chat.types import Assignment, Progress, RequestFailed
 from innkeepd.policy.error_texts import classify
 from innkeepd.policy.model import without_derived
 from innkeepd.server.http.context_alias import ContextAliases
@@ -138,8 +138,9 @@ class Proxy:
         lease.pace.went_on()
         result = scanner.result()
         if lease.counted is not None:  # which has read the prompt, and loaded the model if that was needed
-            result.prefill_seconds = lease.counted.prefill_seconds
-            result.load_seconds = max(result.load_seconds, lease.counted.load_seconds)
+            load_seconds = max(result.load_seconds, lease.counted.load_seconds)
+            prefill = lease.counted.prefill_seconds
+            result = msgspec.structs.replace(result, prefill_seconds=prefill, load_seconds=load_seconds)
         return result
 
     async def _stream(self, answer: Answer, lease: Assignment, renamed: Renamed | None, scanner: Scanner) -> None:

@@ -8,9 +8,8 @@ import re
 
 import msgspec
 
-from innkeepd.backends.backend import BackendFault
+from innkeepd.backends.backend import BackendFault, Completion
 from innkeepd.backends.ollama_wire import error_text, error_words
-from innkeepd.chat.types import Completion
 from innkeepd.policy.error_texts import classify
 from innkeepd.server.http.errors import Api
 

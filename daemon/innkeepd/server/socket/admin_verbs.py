@@ -9,10 +9,10 @@ from msgspec import convert
 
 from innkeep import wire
 from innkeepd import __version__
-from innkeepd.backends.backend import BackendFault
+from innkeepd.backends.backend import BackendFault, Completion
 from innkeepd.chat.demand import Said, bounded, understand
 from innkeepd.chat.dispatch import Dispatcher
-from innkeepd.chat.types import Assignment, ChatSpec, Completion, RequestFailed
+from innkeepd.chat.types import Assignment, ChatSpec, RequestFailed
 from innkeepd.config.schema import Config
 from innkeepd.residency import snapshot
 from innkeepd.residency.supervisor import Supervisor

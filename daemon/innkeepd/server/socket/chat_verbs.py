@@ -5,11 +5,11 @@ from typing import Any
 from msgspec import to_builtins
 
 from innkeep import wire
-from innkeepd.backends.backend import Ask, BackendFault, Finish, Piece
+from innkeepd.backends.backend import Ask, BackendFault, Completion, Piece
 from innkeepd.chat.demand import Demand, Said, bounded, understand
 from innkeepd.chat.dispatch import Dispatcher
 from innkeepd.chat.request import Request
-from innkeepd.chat.types import Assignment, ChatSpec, Completion, OnProgress, Progress
+from innkeepd.chat.types import Assignment, ChatSpec, OnProgress, Progress
 from innkeepd.policy.fallback import estimate_tokens
 from innkeepd.server.socket.session import Session
 
@@ -155,8 +155,8 @@ class _Answer:
         )
         async with lease.backend.chat(ask) as pieces:
             async for piece in pieces:
-                if isinstance(piece, Finish):
-                    return _result(piece)
+                if isinstance(piece, Completion):
+                    return piece
                 is_first = pace.first_token is None
                 pace.went_on()
                 if chat.stream:
@@ -205,14 +205,3 @@ class _Answer:
             thinking="".join(self._thinking) or None if whole else None,
             tool_calls=self._calls or None if whole else None,
         )
-
-
-def _result(finish: Finish) -> Completion:
-    return Completion(
-        finish.reason,
-        finish.prompt_tokens,
-        finish.completion_tokens,
-        finish.prefill_seconds,
-        finish.decode_seconds,
-        finish.load_seconds,
-    )

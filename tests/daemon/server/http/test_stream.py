@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from innkeepd.chat.types import Completion
+from innkeepd.backends.backend import Completion
 from innkeepd.server.http.stream import LONGEST_ERROR, Errors, Renamed, Scanner
 
 LINES = b'{"model":"a:1","n":{"model":"a:1"}}\n{"model":"a:1","content":"\\"model\\":\\"a:1\\""}\n{"model":"b"}\n'
