@@ -16,8 +16,8 @@ FOLDERS = (
     "policy",
     "config",
     "machine",
-    "backends",
     "simulator",
+    "backends",
     "store",
     "residency",
     "chat",
@@ -41,11 +41,12 @@ PROTOCOL_ONLY = {"residency": {"backend", "ollama_dialect", "ollama_proved"}, "c
 """Of ``backends`` these folders know the Protocol and pure data; ``app`` hands the engines in."""
 
 REAL_SLEEPS: dict[str, str] = {
-    "tests/daemon/backends/test_http_transport.py": "the kernel's socket buffers fill in real time; no event tells",
+    "tests/daemon/backends/test_loopback.py": "the kernel's socket buffers fill in real time; no event tells",
     "tests/engines/ray_app.py": "no test, but an engine in a process of its own that takes its time for each word",
     "tests/support/asgi.py": "on the clock of the test that uses it: a mock clock, or for no time at all",
     "tests/support/attack.py": "on the clock of the attack that uses it: a mock clock",
     "tests/support/remote.py": "on the clock of the test that uses it: a mock clock, or for no time at all",
+    "tests/support/transport.py": "on the clock of the test that uses it: a mock clock, or for no time at all",
 }
 """Test modules that may sleep for a real while, and why."""
 

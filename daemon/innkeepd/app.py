@@ -14,9 +14,8 @@ from anyio.abc import TaskGroup
 
 from innkeep import paths, wire
 from innkeepd import log
-from innkeepd.backends.auth import BearerTransport
 from innkeepd.backends.backend import Backend
-from innkeepd.backends.http_transport import HttpTransport
+from innkeepd.backends.http import HttpClient
 from innkeepd.backends.ollama import OllamaBackend
 from innkeepd.backends.openai import OpenAIBackend
 from innkeepd.chat.dispatch import Dispatcher
@@ -137,9 +136,7 @@ class App:
         """Import what is slow, off the event loop."""
         await anyio.to_thread.run_sync(self._open_log)
         for backend in (self.backend, *self.backends.values()):
-            opened = getattr(backend, "open", None)
-            if opened is not None:
-                await opened()
+            await backend.open()
 
     def _open_log(self) -> None:
         """The log's file; where it cannot be had, the log goes to stderr alone: nobody's answer hangs on it."""
@@ -216,7 +213,7 @@ async def open_app(
     config: Config, tasks: TaskGroup, *, simulator: Any, journal: Path | None, home: Path
 ) -> AsyncIterator[App]:
     """The rooms around the real world (or the simulated one)."""
-    transport = HttpTransport(config.ollama.url, connect_timeout=config.timeouts.connect)
+    ollama = OllamaBackend(HttpClient(config.ollama.url, connect_timeout=config.timeouts.connect))
     backends = {said.name: backend_elsewhere(said) for said in config.backends}
     memory = machine_memory() if simulator is None else _simulated_memory(simulator.simulator)
     records = History.open(
@@ -228,7 +225,7 @@ async def open_app(
     rooms = App(
         config,
         tasks=tasks,
-        backend=OllamaBackend(transport),
+        backend=ollama,
         backends=backends,
         memory=memory,
         records=records,
@@ -243,8 +240,7 @@ async def open_app(
         yield rooms
     finally:
         with anyio.CancelScope(shield=True):
-            await transport.aclose()
-            for backend in backends.values():
+            for backend in (ollama, *backends.values()):
                 await backend.aclose()
             records.close()
 
@@ -256,10 +252,8 @@ def _is_here(url: str) -> bool:
 
 def backend_elsewhere(said: BackendConfig) -> Backend:
     """The engine of a ``[[backends]]`` table; nothing is sent yet."""
-    transport = HttpTransport(said.url, connect_timeout=said.timeouts.connect)
-    if said.api == "ollama":
-        return OllamaBackend(BearerTransport(transport, said.token), elsewhere=True)
-    return OpenAIBackend(transport, token=said.token)
+    http = HttpClient(said.url, connect_timeout=said.timeouts.connect, token=said.token)
+    return OllamaBackend(http, elsewhere=True) if said.api == "ollama" else OpenAIBackend(http)
 
 
 def _history_path(config: Config, home: Path) -> Path:

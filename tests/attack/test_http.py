@@ -6,10 +6,10 @@ import anyio
 import trio
 from hypothesis import strategies as st
 
-from innkeepd.backends.http import Unreachable
 from innkeepd.simulator.answer import JSON, SimAnswer, whole
 from innkeepd.simulator.catalog import LIBRARY, SHELF
 from innkeepd.simulator.engine import Simulator
+from innkeepd.simulator.faults import Disconnected
 from support.attack import rest
 from support.house import mock_clock
 from support.inn import Inn, open_inn
@@ -57,7 +57,7 @@ class Sturdy(Simulator):
     async def handle(self, method: str, path: str, body: bytes | None = None) -> SimAnswer:
         try:
             return await super().handle(method, path, body)
-        except Unreachable:
+        except Disconnected:
             raise
         except Exception as error:  # noqa: BLE001 - as the docstring says
             return whole(b'{"error":"a fault of the simulator: %s"}' % type(error).__name__.encode(), JSON, 500)

@@ -1,10 +1,10 @@
 """Engines on other machines in a role's chain: first where they answer, never in the way where they don't."""
 
 import anyio
+import httpx2
 import pytest
 
 from innkeep import wire
-from innkeepd.backends.http import Unreachable
 from innkeepd.backends.ollama import OllamaBackend
 from innkeepd.backends.openai import OpenAIBackend
 from innkeepd.config.schema import BackendConfig, BackendTimeouts, RoleConfig, default_roles
@@ -36,7 +36,8 @@ def said(*fallbacks, limit=4, **timeouts):
 
 
 def far(engine):
-    return {"cluster": OpenAIBackend(engine, token=TOKEN)}
+    engine.token = TOKEN
+    return {"cluster": OpenAIBackend(engine)}
 
 
 def turns(end):
@@ -122,7 +123,7 @@ async def test_one_that_is_slow_to_be_unreachable_is_not_waited_for_three_times(
 @pytest.mark.parametrize(
     ("chunks", "code"),
     [
-        ([Unreachable("the connection broke")], "backend_unreachable"),
+        ([httpx2.ReadError("broke")], "backend_unreachable"),
         ([delta(role="assistant", content=""), b""], "backend_error"),
         ([b'data: {"error": {"message": "the replica died"}}\n\n'], "backend_error"),
         ([200], "first_token_timeout"),
@@ -143,7 +144,7 @@ async def test_one_that_dies_before_its_first_token_is_followed_by_the_local_mod
 @pytest.mark.parametrize(
     ("last", "code"),
     [
-        (Unreachable("the connection broke in mid-answer"), "backend_unreachable"),
+        (httpx2.ReadError("broke"), "backend_unreachable"),
         (100, "stalled"),
         (b"", "backend_error"),
     ],
@@ -214,7 +215,7 @@ async def test_a_client_that_leaves_frees_its_place_on_the_cluster():
         await guest.until(number, wire.Started)
         await guest.cancel(number)
         await anyio.sleep(0.1)
-        assert engine.open == 0
+        assert engine.open_answers == 0
         assert house.is_quiet()
 
 

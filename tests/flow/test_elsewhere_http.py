@@ -24,7 +24,8 @@ async def open_port(engine):
     general = RoleConfig(primary=FAR, fallbacks=(LLAMA8,))
     cluster = BackendConfig(name="cluster", url=engine.url, models=("llama3.3",))
     said = config(roles=default_roles() | {"general": general}, backends=(cluster,))
-    async with open_house(said, backends={"cluster": OpenAIBackend(engine, token="sk-ours")}) as house:
+    engine.token = "sk-ours"
+    async with open_house(said, backends={"cluster": OpenAIBackend(engine)}) as house:
         await house.keeper.senses.ready.wait()
         async with asgi_client(HttpApp(said.http, house.rooms.journey, house.keeper, warn=print)) as http:
             yield house, http

@@ -241,13 +241,13 @@ class _Never:
 
 async def test_an_ollama_that_takes_questions_and_never_answers_keeps_nobody_waiting_for_ever():
     async with open_house() as house:
-        house.keeper.backend._transport.__class__ = Hanging
+        house.keeper.backend._http.__class__ = Hanging
         guest = house.connect()
         error = await guest.told(CODE)
         assert error.code == "backend_unreachable"
         assert anyio.current_time() < 120
         assert not (await guest.status()).backend.reachable
-        house.keeper.backend._transport.hangs = False
+        house.keeper.backend._http.hangs = False
         await anyio.sleep(31)
         assert (await guest.told(CODE)).model == QWEN
 

@@ -1,14 +1,14 @@
 """What an engine may send instead of its answer: 200 kinds of garbage, and a transport that sends them for one call."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Any
 
 import anyio
+import httpx2
 
-from innkeepd.backends.http import Unreachable
 from support.odd import HUGE, NUMBERS, TEXTS, nested
+from support.transport import FakeServer, chunks_of, path_of
 
 Kind = Callable[[bytes], list[Any]]
 """Makes of the true body what is sent instead: chunks, an exception to raise in its place, or seconds of silence."""
@@ -58,7 +58,7 @@ def kinds() -> dict[str, Kind]:
         found[f"NUL at {at} %"] = lambda data, at=at: [_put(data, at, b"\0")]
         found[f"broken off at {at} %"] = lambda data, at=at: [
             data[: len(data) * at // 100],
-            Unreachable("it broke off"),
+            httpx2.ReadError("it broke off"),
         ]
         found[f"1 MB more at {at} %"] = lambda data, at=at: [_put(data, at, b" " * 2**20)]
     found["bytes one by one"] = lambda data: [data[n : n + 1] for n in range(len(data))]
@@ -66,7 +66,7 @@ def kinds() -> dict[str, Kind]:
     found["a line of over 16 MiB"] = lambda _: [b"x" * 2**20] * 17
     found["silence"] = lambda _: [anyio.sleep_forever]
     found["silence in the middle"] = lambda data: [data[: len(data) // 2], anyio.sleep_forever]
-    found["no connection"] = lambda _: [Unreachable("connection refused")]
+    found["no connection"] = lambda _: [httpx2.ConnectError("connection refused")]
     for status in (100, 204, 301, 400, 404, 418, 429, 500, 503, 599):
         found[f"status {status}"] = _status(status)
     return found
@@ -105,66 +105,27 @@ def _replacing(value: Any, field: str | None = None) -> Kind:
     return kind
 
 
-class GarbageTransport:
+class GarbageTransport(FakeServer):
     """Passes requests to ``inner``; what answers those that ``strikes`` says yes to is made by ``kind``."""
 
-    def __init__(self, inner: Any, kind: Kind, strikes: Callable[[str, bytes], bool]) -> None:
-        self.url = inner.url
-        self.losses = 0
+    def __init__(self, inner: FakeServer, kind: Kind, strikes: Callable[[str, bytes], bool]) -> None:
+        super().__init__(inner.url)
         self.struck = 0
         self.is_well = False
         self._inner = inner
         self._kind = kind
         self._strikes = strikes
 
-    @asynccontextmanager
-    async def request(
-        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
-    ) -> AsyncIterator[Any]:
-        async with self._inner.request(method, path, body, headers) as answer:
-            if self.is_well or not self._strikes(path, body or b""):
-                yield answer
-                return
-            self.struck += 1
-            made = self._kind(await answer.read())
-            if made and isinstance(made[0], Unreachable):
-                raise made[0]
-            status = made.pop(0) if made and isinstance(made[0], int) else answer.status
-            yield _Made(status, answer.headers, made)
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-
-class _Made:
-    """An answer of chunks; an exception among them is raised, a function awaited."""
-
-    def __init__(self, status: int, headers: Mapping[str, str], chunks: list[Any]) -> None:
-        self.status = status
-        self.headers = headers
-        self._left = chunks
-
-    async def read(self) -> bytes:
-        data = b""
-        async for chunk in self:
-            data += chunk
-            if len(data) > 16 * 2**20:
-                raise Unreachable("an answer of over 16 MiB")
-        return data
-
-    def chunks(self) -> AsyncIterator[bytes]:
-        return self
-
-    def __aiter__(self) -> "_Made":
-        return self
-
-    async def __anext__(self) -> bytes:
-        await anyio.lowlevel.checkpoint()
-        if not self._left:
-            raise StopAsyncIteration
-        chunk = self._left.pop(0)
-        if isinstance(chunk, Exception):
-            raise chunk
-        if callable(chunk):
-            await chunk()
-        return bytes(chunk)
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        answer = await self._inner.handle_async_request(request)
+        if self.is_well or not self._strikes(path_of(request), request.content):
+            return answer
+        self.struck += 1
+        try:
+            made = self._kind(await answer.aread())
+        finally:
+            await answer.aclose()
+        if made and isinstance(made[0], httpx2.TransportError):
+            raise made[0]
+        status = made.pop(0) if made and isinstance(made[0], int) else answer.status_code
+        return self.response(status, {"content-type": answer.headers.get("content-type", "")}, chunks_of(made))

@@ -1,19 +1,21 @@
-"""An engine elsewhere that speaks the OpenAI API, as a ``Transport`` in memory: up, down, slow, or dying in mid-answer.
+"""An engine elsewhere that speaks the OpenAI API, in memory: up, down, slow, or dying in mid-answer.
 
 Waits are ``anyio.sleep``, so they take no time on a mock clock.
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
+import httpx2
 
-from innkeepd.backends.http import Unreachable
+from support.transport import Body, FakeServer, chunks_of, path_of
 
 STREAM = {"content-type": "text/event-stream; charset=utf-8"}
 JSON = {"content-type": "application/json"}
+PLAIN = {"host", "accept", "accept-encoding", "content-length"}
+"""Headers that every request has, left out of ``asked``."""
 
 
 def event(data: Any) -> bytes:
@@ -39,46 +41,15 @@ def answer(*words: str) -> list[bytes]:
     return [*pieces, usage(5, len(words)), event("[DONE]")]
 
 
-class RemoteAnswer:
-    """``chunks`` come one by one, ``gap`` seconds apart; an exception among them is raised, a number is slept."""
-
-    def __init__(self, status: int, headers: Mapping[str, str], chunks: list[Any], gap: float) -> None:
-        self.status = status
-        self.headers = headers
-        self._left = list(chunks)
-        self._gap = gap
-
-    async def read(self) -> bytes:
-        return b"".join([chunk async for chunk in self])
-
-    def chunks(self) -> AsyncIterator[bytes]:
-        return self
-
-    def __aiter__(self) -> "RemoteAnswer":
-        return self
-
-    async def __anext__(self) -> bytes:
-        await anyio.sleep(self._gap)
-        while self._left:
-            chunk = self._left.pop(0)
-            if isinstance(chunk, Exception):
-                raise chunk
-            if isinstance(chunk, bytes):
-                return chunk
-            await anyio.sleep(chunk)
-        raise StopAsyncIteration
-
-
-class RemoteEngine:
+class RemoteEngine(FakeServer):
     """Set ``status`` and ``chunks`` for what a chat gets; ``down`` for the seconds until no connection was made.
 
-    ``asked`` keeps (method, path, JSON body, headers); ``open`` counts the answers under way that are no ``pages``,
-    ``most`` is how many those were at once.
+    ``asked`` keeps (method, path, JSON body, headers); ``open_answers`` counts those under way that are no
+    ``pages``, ``most`` is how many those were at once.
     """
 
-    def __init__(self, url: str = "http://cluster.test:8000") -> None:
-        self.url = url
-        self.losses = 0
+    def __init__(self, url: str = "http://cluster.test:8000", token: str = "") -> None:
+        super().__init__(url, token)
         self.down: float | None = None
         self.status = 200
         self.headers = STREAM
@@ -88,28 +59,22 @@ class RemoteEngine:
         }
         self.gap = 0.0
         self.asked: list[tuple[str, str, Any, dict[str, str]]] = []
-        self.open = 0
         self.most = 0
-        self.closed = False
 
-    @asynccontextmanager
-    async def request(
-        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
-    ) -> AsyncIterator[RemoteAnswer]:
-        self.asked.append((method, path, json.loads(body) if body else None, dict(headers or {})))
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        path = path_of(request).removeprefix(urlsplit(self.url).path)
+        body = json.loads(request.content) if request.content else None
+        headers = {name: value for name, value in request.headers.items() if name not in PLAIN}
+        self.asked.append((request.method, path, body, headers))
         await anyio.sleep(self.down or 0)
         if self.down is not None:
-            raise Unreachable(f"{self.url}: connection refused")
-        self.open += path not in self.pages
-        self.most = max(self.most, self.open)
-        try:
-            if path in self.pages:
-                status, page = self.pages[path]
-                yield RemoteAnswer(status, JSON, [page], 0.0)
-            else:
-                yield RemoteAnswer(self.status, self.headers, self.chunks, self.gap)
-        finally:
-            self.open -= path not in self.pages
+            raise httpx2.ConnectError("connection refused")
+        if path in self.pages:
+            status, page = self.pages[path]
+            return httpx2.Response(status, headers=JSON, stream=Body(chunks_of([page]), anyio.lowlevel.checkpoint))
+        answer = self.response(self.status, self.headers, chunks_of(self.chunks, self.gap))
+        self.most = max(self.most, self.open_answers)
+        return answer
 
     @property
     def chats(self) -> list[Any]:
@@ -120,7 +85,3 @@ class RemoteEngine:
         """Answer chats with an error."""
         self.status, self.headers = status, JSON
         self.chunks = [json.dumps({"error": {"message": text, "type": "error"}}).encode()]
-
-    async def aclose(self) -> None:
-        self.closed = True
-        await anyio.lowlevel.checkpoint()

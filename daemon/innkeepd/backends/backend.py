@@ -10,13 +10,12 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from innkeepd.backends.http import Answer
 from innkeepd.backends.ollama_dialect import OllamaDialect
 from innkeepd.policy.model import Model
 
 
 class BackendFault(Exception):
-    """The engine failed; ``code`` is the wire code (``policy.attempt.classify``), ``str()`` its own words."""
+    """The engine failed; ``code`` is the wire code (``policy.error_texts.classify``), ``str()`` its own words."""
 
     def __init__(self, code: str, message: str, *, status: int | None = None) -> None:
         super().__init__(message)
@@ -73,6 +72,28 @@ class Completion(Struct, frozen=True):
     load_seconds: float = 0.0
 
 
+class Answer(Protocol):
+    """A response whose head has come. Leaving its context closes it, which tells the engine that nobody listens."""
+
+    @property
+    def status(self) -> int:
+        """HTTP status code."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Names in lower case."""
+        ...
+
+    async def read(self) -> bytes:
+        """The whole body, at most 16 MiB. Raises ``BackendFault``."""
+        ...
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it comes, cut anywhere. Raises ``BackendFault`` when the connection breaks."""
+        ...
+
+
 class Backend(Protocol):
     """An engine that runs models."""
 
@@ -127,6 +148,10 @@ class Backend(Protocol):
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> AbstractAsyncContextManager[Answer]:
         """Pass a request through as it is, for the HTTP port."""
+        ...
+
+    async def open(self) -> None:
+        """Prepare what the first request would wait for."""
         ...
 
     async def aclose(self) -> None:

@@ -16,10 +16,10 @@ from typing import Any, TypeVar
 import anyio
 import msgspec
 
-from innkeepd.backends.answer import AnswerStream, ForwardedAnswer, unreachable
-from innkeepd.backends.backend import Ask, BackendFault, Completion, Piece, Running
+from innkeepd.backends.answer import AnswerStream
+from innkeepd.backends.backend import Answer, Ask, BackendFault, Completion, Piece, Running
 from innkeepd.backends.decoding import Undecodable, count, decode
-from innkeepd.backends.http import Answer, Transport, Unreachable
+from innkeepd.backends.http import HttpClient, Unreachable
 from innkeepd.backends.ollama_count import Counted, count_prompt
 from innkeepd.backends.ollama_dialect import NEWEST, OllamaDialect, dialect_by_tags, dialect_of
 from innkeepd.backends.ollama_wire import (
@@ -60,7 +60,7 @@ T = TypeVar("T")
 
 
 class OllamaBackend:
-    """Speaks Ollama's own API over a transport. Raises ``BackendFault`` only.
+    """Speaks Ollama's own API. Raises ``BackendFault`` only.
 
     ``elsewhere``: an Ollama or innkeep of another machine, whose memory is its own affair: nothing is said of how long
     it keeps a model or at which context. ``dialect`` follows each ``version`` that is read; until one has been, it is
@@ -69,8 +69,8 @@ class OllamaBackend:
 
     dialect: OllamaDialect = NEWEST
 
-    def __init__(self, transport: Transport, *, elsewhere: bool = False) -> None:
-        self._transport = transport
+    def __init__(self, http: HttpClient, *, elsewhere: bool = False) -> None:
+        self._http = http
         self._elsewhere = elsewhere
         self._shown: dict[str, Shown] = {}
         self._silent: dict[str, float] = {}
@@ -82,12 +82,12 @@ class OllamaBackend:
     @property
     def url(self) -> str:
         """Its address."""
-        return self._transport.url
+        return self._http.url
 
     @property
     def losses(self) -> int:
         """How many kept connections the server has closed: one that ends or is replaced closes all of them."""
-        return self._transport.losses
+        return self._http.losses
 
     async def version(self) -> str:
         """Its version, any text; ``0.0.0`` for a build from source. Sets ``dialect`` where it tells one."""
@@ -140,7 +140,7 @@ class OllamaBackend:
 
     def cloud(self) -> "OllamaBackend":
         """The same Ollama for its cloud models: they run elsewhere, so no context and no ``keep_alive`` is sent."""
-        return OllamaBackend(self._transport, elsewhere=True)
+        return OllamaBackend(self._http, elsewhere=True)
 
     @asynccontextmanager
     async def chat(self, ask: Ask) -> AsyncGenerator[AsyncIterator[Piece | Completion]]:
@@ -163,14 +163,18 @@ class OllamaBackend:
     ) -> AsyncGenerator[Answer]:
         """Pass a request through as it is; error statuses are the caller's to read."""
         try:
-            async with self._transport.request(method, path, body, headers) as answer:
-                yield ForwardedAnswer(answer)
-        except Unreachable as broken:
-            raise unreachable(broken) if self._elsewhere else not_running(str(broken)) from None
+            async with self._http.request(method, path, body, headers) as answer:
+                yield answer
+        except Unreachable as fault:
+            raise fault if self._elsewhere else not_running(fault.message) from None
+
+    async def open(self) -> None:
+        """Prepare what the first request would wait for."""
+        await self._http.open()
 
     async def aclose(self) -> None:
         """Close kept connections."""
-        await self._transport.aclose()
+        await self._http.aclose()
 
     async def _limited(self, ask: Ask) -> tuple[dict[str, Any], Counted]:
         """The body of ``/api/chat`` with a limit of its answer where the context would shift, and its count."""

@@ -13,11 +13,10 @@ from urllib.parse import urlsplit
 import msgspec
 
 from innkeepd.backends import openai_bridge as native
-from innkeepd.backends.answer import AnswerStream, ForwardedAnswer, unreachable
-from innkeepd.backends.auth import BearerTransport
-from innkeepd.backends.backend import Ask, BackendFault, Completion, Piece, Running
+from innkeepd.backends.answer import AnswerStream
+from innkeepd.backends.backend import Answer, Ask, BackendFault, Completion, Piece, Running
 from innkeepd.backends.decoding import Undecodable, decode
-from innkeepd.backends.http import Answer, Transport, Unreachable
+from innkeepd.backends.http import HttpClient
 from innkeepd.backends.ollama_dialect import NEWEST
 from innkeepd.backends.openai_bridge import CHATS, EMBEDDINGS
 from innkeepd.backends.openai_request import chat_body
@@ -31,15 +30,14 @@ T = TypeVar("T")
 
 
 class OpenAIBackend:
-    """Speaks the OpenAI API over a transport. Raises ``BackendFault`` only."""
+    """Speaks the OpenAI API. Raises ``BackendFault`` only."""
 
     dialect = NEWEST
     """Unused: bodies of Ollama's own API are translated."""
 
-    def __init__(self, transport: Transport, *, token: str = "") -> None:
-        self._transport = BearerTransport(transport, token)
-        self._token = token
-        self._base = "" if urlsplit(transport.url).path.strip("/") else "/v1"
+    def __init__(self, http: HttpClient) -> None:
+        self._http = http
+        self._base = "" if urlsplit(http.url).path.strip("/") else "/v1"
 
     def __repr__(self) -> str:
         return f"<OpenAIBackend {self.url}>"
@@ -47,12 +45,12 @@ class OpenAIBackend:
     @property
     def url(self) -> str:
         """Its address."""
-        return self._transport.url
+        return self._http.url
 
     @property
     def losses(self) -> int:
         """How many kept connections the server has closed: one that ends or is replaced closes all of them."""
-        return self._transport.losses
+        return self._http.losses
 
     async def version(self) -> str:
         """Nothing in the API tells one."""
@@ -68,14 +66,14 @@ class OpenAIBackend:
         return []
 
     async def load(self, name: str, *, context: int, keep_alive: float) -> None:
-        """Its own affair."""
+        """No-op: the remote engine manages its own memory."""
 
     def cloud(self) -> "OpenAIBackend":
         """Itself: all its models run elsewhere."""
         return self
 
     async def unload(self, name: str) -> None:
-        """Its own affair."""
+        """No-op: the remote engine manages its own memory."""
 
     @asynccontextmanager
     async def chat(self, ask: Ask) -> AsyncGenerator[AsyncIterator[Piece | Completion]]:
@@ -83,7 +81,7 @@ class OpenAIBackend:
         async with self._sent("POST", "/chat/completions", _ENCODE(chat_body(ask))) as answer:
             streamed = not answer.headers.get("content-type", "").startswith("application/json")
             silent = (ask.extra or {}).get("think") is False
-            yield AnswerStream(answer.chunks(), AnswerEvents(streamed=streamed, silent=silent, secret=self._token))
+            yield AnswerStream(answer.chunks(), AnswerEvents(streamed=streamed, silent=silent, secret=self._http.token))
 
     async def embed(self, name: str, texts: list[str], **_ours: object) -> list[list[float]]:
         """One vector for each text."""
@@ -120,22 +118,22 @@ class OpenAIBackend:
         else:
             raise BackendFault("unsupported", f"{self.url} speaks the OpenAI API only: there is no {path}")
 
+    async def open(self) -> None:
+        """Prepare what the first request would wait for."""
+        await self._http.open()
+
     async def aclose(self) -> None:
         """Close kept connections."""
-        await self._transport.aclose()
+        await self._http.aclose()
 
     @asynccontextmanager
     async def _sent(
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str] = _JSON
     ) -> AsyncGenerator[Answer]:
-        try:
-            async with self._transport.request(method, self._base + path, body, headers) as answer:
-                forwarded = ForwardedAnswer(answer)
-                if answer.status >= 400:
-                    raise fault_of(answer.status, await forwarded.read(), self.url, path=path, secret=self._token)
-                yield forwarded
-        except Unreachable as broken:
-            raise unreachable(broken) from None
+        async with self._http.request(method, self._base + path, body, headers) as answer:
+            if answer.status >= 400:
+                raise fault_of(answer.status, await answer.read(), self.url, path=path, secret=self._http.token)
+            yield answer
 
     async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None, kind: type[T]) -> T:
         """One request whose answer is one JSON object."""

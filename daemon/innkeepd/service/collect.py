@@ -14,7 +14,7 @@ import msgspec
 
 from innkeep.wire import MemoryState
 from innkeepd.backends.backend import Backend, BackendFault
-from innkeepd.backends.http_transport import HttpTransport
+from innkeepd.backends.http import HttpClient
 from innkeepd.backends.ollama import OllamaBackend
 from innkeepd.config.address import OLLAMA_PORT, is_loopback
 from innkeepd.config.load import load
@@ -59,7 +59,7 @@ T = TypeVar("T")
 
 def connect(config: Config) -> Backend:
     """This machine's Ollama."""
-    return OllamaBackend(HttpTransport(config.ollama.url, connect_timeout=config.timeouts.connect))
+    return OllamaBackend(HttpClient(config.ollama.url, connect_timeout=config.timeouts.connect))
 
 
 def runners_of(url: str) -> Runners:

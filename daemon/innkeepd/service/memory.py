@@ -9,7 +9,7 @@ import anyio
 
 from innkeepd.arguments import Parser
 from innkeepd.backends.backend import BackendFault
-from innkeepd.backends.http_transport import HttpTransport
+from innkeepd.backends.http import HttpClient
 from innkeepd.backends.ollama import OllamaBackend
 from innkeepd.config.load import load
 from innkeepd.errors import EX_CONFIG, ConfigError
@@ -48,7 +48,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 async def _ask(url: str) -> Seen | None:
-    backend = OllamaBackend(HttpTransport(url, connect_timeout=ASK_WITHIN))
+    backend = OllamaBackend(HttpClient(url, connect_timeout=ASK_WITHIN))
     try:
         with anyio.fail_after(ASK_WITHIN):
             return Seen(await backend.pulled(), [(line.name, line.size) for line in await backend.running()])

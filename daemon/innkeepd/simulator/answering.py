@@ -6,13 +6,12 @@ from collections.abc import AsyncGenerator
 import anyio
 from msgspec import Struct
 
-from innkeepd.backends.http import Unreachable
 from innkeepd.simulator import remote, texts
 from innkeepd.simulator.answer import LINES, V1_JSON, SimAnswer, json_answer, whole
 from innkeepd.simulator.asked import Asked, joined
 from innkeepd.simulator.catalog import Pulled
 from innkeepd.simulator.dialect import Dialect, Said, Tally
-from innkeepd.simulator.faults import ANSWER, Fault, Refusal, in_prompt
+from innkeepd.simulator.faults import ANSWER, Disconnected, Fault, Refusal, in_prompt
 from innkeepd.simulator.journal import Read
 from innkeepd.simulator.native import Native
 from innkeepd.simulator.overflow import Fitted, Prompt, longest_answer
@@ -64,7 +63,7 @@ async def answer(state: State, asked: Asked, dialect: Dialect) -> SimAnswer:
         first = await anext(spoken, None)
     except BaseException as end:
         use.release()
-        if not isinstance(end, Refusal | Unreachable):
+        if not isinstance(end, Refusal | Disconnected):
             state.journal.left.append(model.name)
         raise
     if first is None:  # the stream has ended before its first record, and the head was never set
@@ -210,11 +209,11 @@ class Speaking(Struct):
         return not self.model.renders_itself and len(last) > MOST_EQUAL and set(last) == {part.text}
 
     async def _breaks(self, fault: Fault | None, number: int) -> bool:
-        """Whether the runner dies before piece ``number``. Raises ``Unreachable`` where the connection goes with it."""
+        """Whether the runner dies before piece ``number``. Raises ``Disconnected`` where its connection ends too."""
         if fault and fault.how == "stall" and number == fault.after:
             await anyio.sleep(fault.seconds)
         if self.use.runner.gone or (fault and fault.how == "cut" and number >= fault.after):
-            raise Unreachable("the simulated Ollama went away: connection reset")
+            raise Disconnected("the simulated Ollama went away: connection reset")
         if fault and fault.how == "crash" and number >= fault.after:
             self.state.runners.kill(self.use.runner)
         return self.use.runner.dead

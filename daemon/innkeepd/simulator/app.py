@@ -5,9 +5,9 @@ from typing import Any
 
 import anyio
 
-from innkeepd.backends.http import Unreachable
 from innkeepd.simulator.answer import SimAnswer
 from innkeepd.simulator.engine import Simulator
+from innkeepd.simulator.faults import Disconnected
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -39,7 +39,7 @@ class App:
             tasks.start_soon(watch)
             try:
                 await self._answer(scope, body, send)
-            except Unreachable:
+            except Disconnected:
                 abort = (scope.get("extensions") or {}).get(ABORT)
                 if abort is not None:
                     abort()

@@ -8,11 +8,10 @@ from typing import Any
 
 import anyio
 
-from innkeepd.backends.http import Unreachable
 from innkeepd.simulator.answer import JSON, TEXT, V1_JSON, SimAnswer, json_answer, whole
 from innkeepd.simulator.body import parse
 from innkeepd.simulator.catalog import sha
-from innkeepd.simulator.faults import DOOR, REFUSE, Refusal
+from innkeepd.simulator.faults import DOOR, REFUSE, Disconnected, Refusal
 from innkeepd.simulator.journal import Seen
 from innkeepd.simulator.routes import find_route, is_known
 from innkeepd.simulator.state import State
@@ -27,13 +26,13 @@ class Simulator(State):
     async def handle(self, method: str, path: str, body: bytes | None = None) -> SimAnswer:
         """Answer a request; returns once the head would be sent.
 
-        Raises ``Unreachable`` where no answer comes at all.
+        Raises ``Disconnected`` where no answer comes at all.
         """
         path = path.partition("?")[0]
         request, wrong = parse(body)
         self.journal.requests.append(Seen(anyio.current_time(), method, path, request))
         if self.down:
-            raise Unreachable("the simulated Ollama is down: connection refused")
+            raise Disconnected("the simulated Ollama is down: connection refused")
         found = find_route(method, path)
         if found is None:
             known = is_known(path)
@@ -69,6 +68,6 @@ class Simulator(State):
         lines_up = bool(body.get("model")) and path != "/api/show"
         fault = self.faults.take(DOOR if lines_up else REFUSE, model.name if model else None)
         if fault is not None and fault.how == "refuse":
-            raise Unreachable("the simulated Ollama refuses: connection refused")
+            raise Disconnected("the simulated Ollama refuses: connection refused")
         if fault is not None:
             raise Refusal(503, QUEUE_FULL)

@@ -33,6 +33,10 @@ class Refusal(Exception):
         self.content_type = content_type
 
 
+class Disconnected(Exception):
+    """The connection ends without an answer, or in the middle of one."""
+
+
 class Fault(Struct):
     """One failure to come.
 

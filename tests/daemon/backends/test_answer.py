@@ -2,12 +2,25 @@ from collections import deque
 
 import pytest
 
-from innkeepd.backends.answer import AnswerStream, ForwardedAnswer
+from innkeepd.backends.answer import AnswerStream
 from innkeepd.backends.backend import BackendFault, Completion, Piece
-from innkeepd.backends.http import TooLarge, Unreachable
-from support.remote import RemoteAnswer
 
 pytestmark = pytest.mark.anyio
+
+
+class Chunks:
+    """A body as it comes."""
+
+    def __init__(self, chunks):
+        self._left = deque(chunks)
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        if not self._left:
+            raise StopAsyncIteration
+        return self._left.popleft()
 
 
 class Words:
@@ -31,7 +44,7 @@ class Words:
 
 
 def reply(*chunks):
-    return AnswerStream(RemoteAnswer(200, {}, list(chunks), 0).chunks(), Words())
+    return AnswerStream(Chunks(chunks), Words())
 
 
 async def taken(items):
@@ -57,23 +70,3 @@ async def test_a_fault_is_raised_in_its_place():
 
 async def test_a_body_that_ends_too_soon_is_the_dialects_to_judge():
     assert await taken(reply(b"a")) == ([Piece("a")], "backend_error")
-
-
-async def test_a_broken_connection_is_a_fault_while_forwarding():
-    answer = ForwardedAnswer(RemoteAnswer(200, {"a": "b"}, [b"x", Unreachable("broke"), Unreachable("broke")], 0))
-    assert (answer.status, answer.headers) == (200, {"a": "b"})
-    assert await taken(answer.chunks()) == ([b"x"], "backend_unreachable")
-    with pytest.raises(BackendFault, match="broke"):
-        await answer.read()
-
-
-async def test_an_answer_that_is_too_large_is_the_requests_fault_and_says_what_to_do():
-    class Large:
-        status, headers = 200, {}
-
-        async def read(self):
-            raise TooLarge(16 * 2**20)
-
-    with pytest.raises(BackendFault, match=r"over 16 MiB.*send fewer texts") as told:
-        await ForwardedAnswer(Large()).read()
-    assert told.value.code == "bad_request"

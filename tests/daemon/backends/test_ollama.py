@@ -3,12 +3,12 @@ import math
 from contextlib import asynccontextmanager
 
 import anyio
+import httpx2
 import pytest
 import trio
 from trio.testing import MockClock
 
 from innkeepd.backends.backend import Ask, BackendFault, Completion, Piece
-from innkeepd.backends.http import Unreachable
 from innkeepd.backends.ollama import SHOWN_AGAIN, SHOWN_WITHIN, OllamaBackend
 from innkeepd.backends.ollama_dialect import LLAMA_SERVER, NEWEST, OWN_RUNNER
 from innkeepd.policy.model import DERIVED_PREFIX, footprint
@@ -154,7 +154,7 @@ async def test_a_chat_streams_pieces_and_one_finish():
     *pieces, finish = await told(ollama)
     assert pieces == [Piece(text) for text in (">", "6", "*", "A", "\t")]
     assert (finish.finish_reason, finish.prompt_tokens, finish.completion_tokens) == ("stop", 6, 21)
-    assert transport.open == 0
+    assert transport.open_answers == 0
 
 
 async def test_what_the_daemon_owns_cannot_be_overlaid():
@@ -234,7 +234,7 @@ async def test_a_refused_chat_fails_on_entering(name):
         await told(ollama)
     assert failure.value.code != "backend_error"
     assert str(failure.value) == json.loads(recorded(name)[1])["error"]
-    assert transport.open == 0
+    assert transport.open_answers == 0
 
 
 async def test_a_crash_in_mid_answer_is_raised_after_the_text_before_it():
@@ -250,13 +250,13 @@ async def test_a_crash_in_mid_answer_is_raised_after_the_text_before_it():
 
 async def test_a_connection_that_breaks_in_mid_answer_is_unreachable_where_the_reader_stands():
     first = recorded("chat_mid_stream")[1].splitlines(keepends=True)[0]
-    ollama, transport = backend(chat=(200, [first, Unreachable("the connection broke")]))
+    ollama, transport = backend(chat=(200, [first, httpx2.ReadError("broke")]))
     async with ollama.chat(ask()) as stream:
         assert await anext(stream) == Piece("+")
         with pytest.raises(BackendFault, match="the connection broke") as failure:
             await anext(stream)
     assert failure.value.code == "backend_unreachable"
-    assert transport.open == 0
+    assert transport.open_answers == 0
 
 
 async def test_after_the_finish_the_stream_is_over():
@@ -270,8 +270,8 @@ async def test_leaving_early_lets_the_answer_go():
     ollama, transport = backend(chat="chat_unloaded_midstream")
     async with ollama.chat(ask()) as stream:
         await anext(stream)
-        assert transport.open == 1
-    assert transport.open == 0
+        assert transport.open_answers == 1
+    assert transport.open_answers == 0
 
 
 async def test_texts_are_embedded_without_being_cut():
@@ -283,7 +283,7 @@ async def test_texts_are_embedded_without_being_cut():
 
 @pytest.mark.parametrize("call", [lambda it: it.version(), lambda it: it.pulled(), lambda it: it.running(), told])
 async def test_an_unreachable_ollama_is_a_fault_of_that_code(call):
-    gone = Unreachable("connection refused")
+    gone = httpx2.ConnectError("connection refused")
     ollama, _ = backend(version=gone, tags=gone, ps=gone, chat=gone)
     with pytest.raises(BackendFault, match="connection refused") as failure:
         await call(ollama)
@@ -308,7 +308,7 @@ async def test_a_forwarded_request_comes_back_as_it_is():
 
 
 async def test_a_forwarded_answer_that_breaks_is_a_fault():
-    ollama, _ = backend(tags=(200, [b"a", Unreachable("broke")]))
+    ollama, _ = backend(tags=(200, [b"a", httpx2.ReadError("broke")]))
     async with ollama.forward("GET", "/api/tags") as answer:
         with pytest.raises(BackendFault, match="broke"):
             await answer.read()
@@ -340,7 +340,7 @@ async def test_cancelling_a_chat_lets_the_answer_go():
             scope.cancel()
             await anext(stream)
     assert scope.cancelled_caught
-    assert transport.open == 0
+    assert transport.open_answers == 0
 
 
 DEEP = b"[" * 5000 + b"]" * 5000

@@ -1,9 +1,9 @@
 import json
 
+import httpx2
 import pytest
 
 from innkeepd.backends.backend import Ask, BackendFault, Completion, Piece
-from innkeepd.backends.http import Unreachable
 from innkeepd.backends.openai import OpenAIBackend
 from support.remote import JSON, RemoteEngine, answer, delta
 
@@ -18,12 +18,12 @@ def ask(**extra):
 
 @pytest.fixture
 def engine():
-    return RemoteEngine()
+    return RemoteEngine(token=TOKEN)
 
 
 @pytest.fixture
 def backend(engine):
-    return OpenAIBackend(engine, token=TOKEN)
+    return OpenAIBackend(engine)
 
 
 async def told(backend, question=None):
@@ -43,12 +43,12 @@ async def test_a_chat_is_streamed_with_our_token(engine, backend):
     ((method, path, body, headers),) = engine.asked
     assert (method, path, body["max_tokens"]) == ("POST", "/v1/chat/completions", 4)
     assert headers == {"content-type": "application/json", "authorization": f"Bearer {TOKEN}"}
-    assert engine.open == 0
+    assert engine.open_answers == 0
 
 
 async def test_the_token_is_in_no_repr(engine, backend):
     assert repr(backend) == f"<OpenAIBackend {engine.url}>"
-    assert TOKEN not in repr(vars(backend)["_transport"])
+    assert TOKEN not in repr(engine)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ async def test_a_fault_in_mid_stream_does_not_tell_the_token_either(engine, back
 
 
 async def test_a_line_that_is_down_or_breaks_is_unreachable(engine, backend):
-    engine.chunks = [delta(content="a"), Unreachable("the connection broke in mid-answer")]
+    engine.chunks = [delta(content="a"), httpx2.ReadError("broke")]
     assert (await fault(told(backend))).code == "backend_unreachable"
     engine.down = 0.0
     assert (await fault(told(backend))).code == "backend_unreachable"
@@ -154,7 +154,7 @@ async def test_error_answers_are_faults_a_client_does_not_take_our_refused_token
 
 
 async def test_a_line_that_breaks_while_passing_through_is_a_fault(engine, backend):
-    engine.chunks = [Unreachable("broke")]
+    engine.chunks = [httpx2.ReadError("broke")]
     assert (await fault(forwarded(backend, "/v1/responses"))).code == "backend_unreachable"
 
 

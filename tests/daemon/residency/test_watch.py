@@ -2,18 +2,18 @@ from contextlib import asynccontextmanager
 from itertools import pairwise
 
 import anyio
+import httpx2
 import pytest
 from trio.testing import MockClock
 
 from innkeepd.backends.backend import Running
-from innkeepd.backends.http import Unreachable
 from innkeepd.backends.ollama import OllamaBackend
 from innkeepd.residency.watch import ALIVE_WITHIN, ANSWER_WITHIN, AWAKE, IDLE, QUICK, VERSION_EVERY, Observation, Watch
 from support.scripted import ScriptedTransport
 
 pytestmark = pytest.mark.anyio
 
-GONE = Unreachable("connection refused")
+GONE = httpx2.ConnectError("connection refused")
 
 
 @pytest.fixture
@@ -113,7 +113,8 @@ async def test_a_silent_ollama_is_told_once_and_again_when_it_is_back_with_its_v
         house.says("ps_mid")
         house.transport._script["/api/version"] = (200, b'{"version":"9.9"}')
     assert told(house)[:4] == [(0, True), (30, True), (60, False), (80, True)]
-    down = "Ollama does not answer: connection refused. Start it with `ollama serve` or the Ollama app"
+    why = f"{house.transport.url}: connection refused"
+    down = f"Ollama does not answer: {why}. Start it with `ollama serve` or the Ollama app"
     assert house.reports[2] == Observation(house.reports[2].sent, None, "0.0.0", down)
     assert house.reports[3].version == "9.9"
     assert house.asked == 6

@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from innkeepd.backends.http import Unreachable
+from innkeepd.backends.backend import BackendFault
 from innkeepd.simulator import texts
 from innkeepd.simulator.texts import V17
 
@@ -114,7 +114,7 @@ async def test_out_of_memory_on_demand_evicts_everything_like_the_real_one(simul
 async def test_a_refused_connection_brings_no_answer(simulator, ask):
     simulator.fail("refuse", times=2)
     for _ in range(2):
-        with pytest.raises(Unreachable):
+        with pytest.raises(BackendFault):
             await ask("GET", "/api/version")
     assert (await ask("GET", "/api/version")).status == 200
 
@@ -126,9 +126,9 @@ async def test_a_server_that_is_down_brings_no_answer_and_cuts_those_it_gives(si
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(stop)
-        with pytest.raises(Unreachable):
+        with pytest.raises(BackendFault):
             await ask(*chat("[simulate tokens 100]"))
-    with pytest.raises(Unreachable):
+    with pytest.raises(BackendFault):
         await ask("GET", "/api/ps")
 
 
@@ -142,7 +142,7 @@ async def test_a_silent_runner_is_silent_for_as_long_as_it_is_told(simulator, as
 
 async def test_a_cut_connection_raises_in_the_middle(simulator, ask):
     simulator.fail("cut", LLAMA, after=2)
-    with pytest.raises(Unreachable):
+    with pytest.raises(BackendFault):
         await ask(*chat())
     assert simulator.runners.standing()[0].busy == 0
 
@@ -187,4 +187,4 @@ async def test_a_client_that_leaves_without_reading_frees_the_slot(simulator, as
     ):
         assert simulator.runners.standing()[0].busy == 1
     assert simulator.runners.standing()[0].busy == 0
-    assert ask.transport.open == 0
+    assert ask.transport.open_answers == 0

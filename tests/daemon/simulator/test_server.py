@@ -5,8 +5,8 @@ import socket
 import anyio
 import pytest
 
-from innkeepd.backends.http import Unreachable
-from innkeepd.backends.http_transport import HttpTransport
+from innkeepd.backends.backend import BackendFault
+from innkeepd.backends.http import HttpClient
 from innkeepd.simulator.engine import Simulator
 from innkeepd.simulator.server import serve
 from support.transport import fetch
@@ -35,7 +35,7 @@ def simulator():
 @pytest.fixture
 async def transport(simulator):
     async with serve(simulator) as url:
-        transport = HttpTransport(url, connect_timeout=3.0)
+        transport = HttpClient(url, connect_timeout=3.0)
         yield transport
         await transport.aclose()
 
@@ -61,7 +61,7 @@ async def test_a_client_that_leaves_is_noticed(simulator, transport):
 @pytest.mark.parametrize("how", ["refuse", "cut"])
 async def test_a_connection_that_breaks_is_unreachable(simulator, transport, how):
     simulator.fail(how, "llama3.1:8b", after=2, times=9)
-    with pytest.raises(Unreachable):
+    with pytest.raises(BackendFault):
         await fetch(transport, "POST", "/api/chat", CHAT)
 
 
@@ -71,10 +71,10 @@ async def test_leaving_the_context_cuts_what_is_still_being_answered():
     ended = []
     async with anyio.create_task_group() as tasks:
         async with serve(simulator) as url:
-            transport = HttpTransport(url, connect_timeout=3.0)
+            transport = HttpClient(url, connect_timeout=3.0)
 
             async def talk():
-                with pytest.raises(Unreachable):
+                with pytest.raises(BackendFault):
                     await fetch(transport, "POST", "/api/chat", CHAT)
                 ended.append(True)
 
@@ -83,7 +83,7 @@ async def test_leaving_the_context_cuts_what_is_still_being_answered():
                 await until(lambda: any(runner.busy for runner in simulator.runners.standing()))
         with anyio.fail_after(5):
             await until(lambda: ended)
-    with pytest.raises(Unreachable):
+    with pytest.raises(BackendFault):
         await fetch(transport, "GET", "/api/version")
     await transport.aclose()
 

@@ -10,8 +10,7 @@ from datetime import UTC, datetime
 import anyio
 import msgspec
 
-from innkeepd.backends.backend import BackendFault, Completion
-from innkeepd.backends.http import Answer
+from innkeepd.backends.backend import Answer, BackendFault, Completion
 from innkeepd.backends.ollama_wire import error_text
 from innkeepd.chat.dispatch import Dispatcher
 from innkeepd.chat.request import Request
