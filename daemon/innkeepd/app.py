@@ -28,8 +28,8 @@ from innkeepd.machine.sleep import SleepWatch
 from innkeepd.policy.memory.estimate import Estimates
 from innkeepd.policy.scheduling import events as ev
 from innkeepd.residency.catalog import Catalog
+from innkeepd.residency.control import ResidencyControl
 from innkeepd.residency.health import HealthChecks
-from innkeepd.residency.supervisor import Supervisor
 from innkeepd.server.socket.admin_verbs import AdminVerbs
 from innkeepd.server.socket.session import Verb
 from innkeepd.store.records import History, Records
@@ -74,7 +74,7 @@ class App:
         self.backends = backends
         catalog = Catalog(config)
         catalog.estimates = Estimates.from_dict(self.state.learned())
-        self.keeper = Supervisor(
+        self.keeper = ResidencyControl(
             catalog,
             backend,
             memory,
@@ -86,7 +86,7 @@ class App:
             runners=runners,
         )
         self._kept = anyio.Event()
-        self.keeper.pins = self.state.pins()
+        self.keeper.catalog.pins = self.state.pins()
         self._restore_hold()
         self.journey = Dispatcher(self.keeper, config, backends, records, log=log_request)
         self.elsewhere = HealthChecks(self.keeper, backends, warn=lambda text: self.log().warning(text))

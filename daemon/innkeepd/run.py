@@ -232,7 +232,7 @@ class Daemon:
         """The exit status."""
         self._complaints: dict[str, tuple[float, int]] = {}
         rooms.stop = self.stop
-        rooms.keeper.on_fault = self.fail
+        rooms.keeper.supervisor.on_fault = self.fail
 
     async def listen(self, listener: socket) -> None:
         """Serve one control socket."""

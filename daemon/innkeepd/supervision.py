@@ -1,7 +1,7 @@
 """Keep long-lived tasks alive: report a fault, wait, begin anew. ``docs/architecture.md`` has the rule.
 
 A fault in or behind the scheduler's step is the exception: the owner's state can no longer be believed, so it ends the
-process (``keeper.OwnerFault``).
+process (``residency.supervisor.OwnerFault``).
 """
 
 import traceback

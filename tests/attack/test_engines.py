@@ -80,7 +80,7 @@ async def _suffer(kind: Kind, strikes: Callable[[str, bytes], bool], *, late: bo
     async with open_house(simulator=simulator, transport=transport) as house:
         transport.is_well = late
         if late:
-            await house.keeper.senses.ready.wait()
+            await house.keeper.monitor.ready.wait()
             await anyio.sleep(1)
             transport.is_well = False
         await _ask_everything(house)

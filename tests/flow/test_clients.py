@@ -32,7 +32,7 @@ async def test_a_cancel_frees_everything_within_a_second(stage):
         assert (await guest.cancel(number)).found
         error = guest.heard[number][-1]
         assert (error.code, anyio.current_time() - began < 1.0) == ("cancelled", True)
-        mine = [place for place in house.keeper.places() if place.ticket.chain[0] == house.keeper.weights_of(QWEN)]
+        mine = [place for place in house.keeper.handles() if place.ticket.chain[0] == house.keeper.weights_of(QWEN)]
         assert mine == []
         record = house.records[-1]
         assert (record["outcome"], record["code"]) == ("cancelled", "cancelled")
@@ -75,10 +75,10 @@ async def test_a_client_that_dies_frees_everything_and_others_go_on(stage):
     async with open_house() as house:
         guest = house.connect()
         await at_stage(house, guest, stage)
-        before = len(house.keeper.places())
+        before = len(house.keeper.handles())
         await guest.leave()
         await anyio.sleep(0.9)
-        assert len(house.keeper.places()) == before - 1
+        assert len(house.keeper.handles()) == before - 1
         assert house.records[-1]["outcome"] == "cancelled"
         assert isinstance(await house.connect().told("hi", model=LLAMA8), wire.Done)
 
@@ -101,9 +101,9 @@ async def test_a_slow_reader_stops_its_own_model_in_bounded_memory_and_is_cut_of
         for _ in range(40):  # a reader that reads a little now and then is no stuck one
             await slow.receive(512)
             await anyio.sleep(10)
-        assert len(house.keeper.places()) == 1
+        assert len(house.keeper.handles()) == 1
         await anyio.sleep(35)
-        assert house.keeper.places() == []
+        assert house.keeper.handles() == []
         assert house.records[-1]["outcome"] == "cancelled"
         assert isinstance(await other.told("hi", model=LLAMA8), wire.Done)
 

@@ -103,7 +103,7 @@ async def test_a_cloud_model_that_fails_rests_like_an_engine_elsewhere_but_not_f
 
 async def test_an_mlx_model_has_no_derived_names_and_no_larger_context(shelf):
     async with open_house(simulator=shelf) as house:
-        await house.keeper.senses.ready.wait()
+        await house.keeper.monitor.ready.wait()
         catalog = house.keeper.catalog
         weights = house.keeper.weights_of(QWEN)
         assert catalog.context_of(weights) == QWEN_PULLED.max_context
@@ -130,7 +130,7 @@ async def test_an_mlx_models_footprint_is_the_most_that_was_seen_of_it(shelf, mo
         await guest.told("hi", model=QWEN)
         for size in (25 * GIB, 22 * GIB):
             grown.append(size)
-            await keeper.senses.watch.observe_now()
+            await keeper.monitor.watch.observe_now()
         weights = keeper.weights_of(QWEN)
         resident = keeper.scheduler.house.residents[weights]
         assert (resident.footprint, resident.context) == (25 * GIB, QWEN_PULLED.max_context)

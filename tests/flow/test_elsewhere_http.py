@@ -26,7 +26,7 @@ async def open_port(engine):
     said = config(roles=default_roles() | {"general": general}, backends=(cluster,))
     engine.token = "sk-ours"
     async with open_house(said, backends={"cluster": OpenAIBackend(engine)}) as house:
-        await house.keeper.senses.ready.wait()
+        await house.keeper.monitor.ready.wait()
         async with asgi_client(HttpApp(said.http, house.rooms.journey, house.keeper, warn=print)) as http:
             yield house, http
 

@@ -121,7 +121,7 @@ async def test_a_model_that_runs_partly_on_the_cpu_is_told(monkeypatch):
         guest = house.connect()
         await guest.told("hi", model=LLAMA8)
         monkeypatch.setattr(house.simulator.machine, "metal", 4 * GIB)
-        await house.keeper.senses.watch.observe_now()
+        await house.keeper.monitor.watch.observe_now()
         status = await guest.status()
         assert status.resident[0].on_cpu > GIB
         assert status.warnings == [

@@ -118,7 +118,7 @@ async def test_in_a_crowd_a_change_wakes_whom_it_concerns_and_everybody_is_looke
             return all_at_once(now)
 
         monkeypatch.setattr(house.keeper.scheduler, "outlooks", counted)
-        woken = [place for place in house.keeper.places() if place.settled is None]
+        woken = [place for place in house.keeper.handles() if place.settled is None]
         news = [place._news for place in woken]
         for _ in range(50):
             house.keeper.post(ev.Woke())

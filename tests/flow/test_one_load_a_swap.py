@@ -106,7 +106,7 @@ class Clients:
 async def test_mixed_requests_make_one_load_a_swap_and_no_reload(ollama, monkeypatch):
     simulator = Simulator(ollama=ollama, models=[QWEN, DEEPSEEK, LLAMA8, *LIBRARY], others=2 * 2**30)
     async with open_inn(simulator=simulator) as inn:
-        monkeypatch.setattr("innkeepd.residency.supervisor.epoch", simulator.wall.epoch)
+        monkeypatch.setattr("innkeepd.residency.clock.epoch", simulator.wall.epoch)
         clients = Clients(inn, random.Random(9))
         for _ in range(REQUESTS):
             await clients.ask()

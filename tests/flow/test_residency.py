@@ -40,7 +40,7 @@ async def test_idle_unload_at_once_and_never():
 
 async def test_a_model_that_never_leaves_is_renewed_before_ollama_lets_it_go(monkeypatch):
     async with open_house(config(residency={"idle_unload": None})) as house:
-        monkeypatch.setattr("innkeepd.residency.supervisor.epoch", house.simulator.wall.epoch)
+        monkeypatch.setattr("innkeepd.residency.clock.epoch", house.simulator.wall.epoch)
         await house.connect().told(CODE)
         await anyio.sleep(3 * HOUR)
         assert house.simulator.resident == [QWEN]
@@ -50,7 +50,7 @@ async def test_a_model_that_never_leaves_is_renewed_before_ollama_lets_it_go(mon
 
 async def test_a_pinned_model_outlives_idleness_and_nobody_evicts_it(monkeypatch):
     async with open_house() as house:
-        monkeypatch.setattr("innkeepd.residency.supervisor.epoch", house.simulator.wall.epoch)
+        monkeypatch.setattr("innkeepd.residency.clock.epoch", house.simulator.wall.epoch)
         guest = house.connect()
         await guest.told(CODE)
         assert (await guest.answer(wire.Pin(id=0, model="qwen2.5-coder:32b"))).model == QWEN
@@ -80,9 +80,9 @@ async def test_pinning_what_is_not_pulled_is_refused_and_unpinning_a_slip_too():
         guest = house.connect()
         assert (await guest.answer(wire.Pin(id=0, model="nobody:1b"))).code == "unknown_model"
         assert (await guest.answer(wire.Unpin(id=0, model="nobody:1b"))).code == "unknown_model"
-        house.keeper.pins.add("removed:1b")  # pinned once, no longer pulled
+        house.keeper.catalog.pins.add("removed:1b")  # pinned once, no longer pulled
         assert (await guest.answer(wire.Unpin(id=0, model="removed:1b"))).model == "removed:1b"
-        assert house.keeper.pins == set()
+        assert house.keeper.catalog.pins == set()
 
 
 async def test_who_asks_for_a_model_on_its_way_out_is_told_that_it_is():
@@ -102,7 +102,7 @@ async def test_who_asks_for_a_model_on_its_way_out_is_told_that_it_is():
 async def test_who_waits_out_a_hold_is_told_once(monkeypatch):
     async with open_house() as house:
         epoch, corrections = house.simulator.wall.epoch, itertools.cycle((0.0, 0.002))
-        monkeypatch.setattr("innkeepd.residency.supervisor.epoch", lambda: epoch() + next(corrections))
+        monkeypatch.setattr("innkeepd.residency.clock.epoch", lambda: epoch() + next(corrections))
         guest = house.connect()
         await guest.answer(wire.Hold(id=0, seconds=30.0))
         number = await guest.chat(CODE)
@@ -479,7 +479,7 @@ async def test_a_fault_of_ours_in_a_move_ends_that_move_and_not_the_daemon(monke
         async def broken(*_args, **_more):
             raise RuntimeError("a bug")
 
-        monkeypatch.setattr(house.keeper.porter.moves, "bring_in", broken)
+        monkeypatch.setattr(house.keeper.loader.moves, "bring_in", broken)
         error = await guest.told("hi", model=LLAMA8)
         assert error.code == "load_failed"
         assert "RuntimeError at" in error.message

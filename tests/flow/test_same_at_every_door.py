@@ -52,7 +52,7 @@ def test_a_conversation_has_one_record_at_every_door(chat, wanted):
 
 async def by_socket(chat):
     async with open_house() as house:
-        await house.keeper.senses.ready.wait()
+        await house.keeper.monitor.ready.wait()
         await house.connect().answer(chat)
         return comparable(house.records)
 
@@ -87,7 +87,7 @@ def shown(message):
 async def by_http(path, body, chat):
     headers = {"x-innkeep-session": chat.session} if chat.session else {}
     async with open_house() as house:
-        await house.keeper.senses.ready.wait()
+        await house.keeper.monitor.ready.wait()
         app = HttpApp(house.rooms.config.http, house.rooms.journey, house.keeper)
         async with asgi_client(app) as client:
             await client.start("POST", path, body, headers).returned.wait()

@@ -248,7 +248,7 @@ class House:
         self.faults: list[Exception] = []
         """Faults of our own that were stopped, or that ended the owner; a test that wants them empties the list."""
         rooms.stop = self.stop
-        rooms.keeper.on_fault = self.fail
+        rooms.keeper.supervisor.on_fault = self.fail
         rooms.keeper.on_event.append(self._hear)
 
     def report(self, where: str, error: Exception) -> None:
@@ -296,7 +296,7 @@ class House:
         """Whether nobody waits or holds anything, and nothing is on its way."""
         scheduler = self.keeper.scheduler
         return not (
-            self.keeper.places() or len(scheduler.line) or scheduler.leases.all() or scheduler.house.is_changing()
+            self.keeper.handles() or len(scheduler.line) or scheduler.leases.all() or scheduler.house.is_changing()
         )
 
 

@@ -29,7 +29,7 @@ async def open_inn(*, simulator: Any = None, **tables: Any) -> AsyncIterator[Inn
     """Open the port; nothing of the daemon's own may fail. ``tables`` as ``support.house.config`` takes them."""
     said = config(**tables)
     async with open_house(said, simulator=simulator) as house:
-        await house.keeper.senses.ready.wait()
+        await house.keeper.monitor.ready.wait()
         warnings: list[str] = []
         app = HttpApp(said.http, house.rooms.journey, house.keeper, warn=warnings.append)
         async with asgi_client(app) as http:

@@ -33,6 +33,7 @@ class Life:
         self.wake: float | None = None
         self.loads: dict[int, ev.Load] = {}
         self.unloads: dict[int, ev.Unload] = {}
+        self.renewals: dict[int, str] = {}
         self.waiting: set[str] = set()
         self.granted: dict[str, str] = {}
         self.ended: dict[str, str] = {}
@@ -66,7 +67,12 @@ class Life:
                 assert op not in self.loads and op not in self.unloads
                 assert not self.loads, "nothing leaves during a load"
                 assert weights not in self.granted.values(), "a model with a lease is never unloaded"
+                assert weights not in self.renewals.values(), "nor is one that is being renewed"
                 self.unloads[op] = action
+            case ev.Renew(op=op, weights=weights):
+                assert self.scheduler.house.residents[weights].is_resident
+                assert weights not in self.renewals.values(), "one renewal of a model at a time"
+                self.renewals[op] = weights
             case ev.Grant(ticket=ticket, weights=weights):
                 self._end(ticket, "granted")
                 self.granted[ticket] = weights
@@ -102,7 +108,8 @@ class Life:
         assert {w for w, s in states.items() if s == UNLOADING} == {u.weights for u in self.unloads.values()}
         if self.waiting:
             # No lost wake-up: something is under way, or a timer will look again.
-            assert self.loads or self.unloads or self.granted or self.wake is not None, "somebody waits for nothing"
+            under_way = self.loads or self.unloads or self.granted or self.renewals
+            assert under_way or self.wake is not None, "somebody waits for nothing"
 
     # ---- what may happen ----
 
@@ -120,6 +127,10 @@ class Life:
         self.unloads.pop(op, None)
         self.step(ev.UnloadEnded(op, code, "the unload's text"))
 
+    def renew_ended(self, op: int) -> None:
+        self.renewals.pop(op, None)
+        self.step(ev.RenewEnded(op))
+
     def truth(self) -> tuple[ev.Seen, ...]:
         """What ``/api/ps`` says where nobody interferes."""
         residents = self.scheduler.house.residents.values()
@@ -134,6 +145,8 @@ class Life:
             elif self.unloads:
                 self.now += 1
                 self.unload_ended(next(iter(self.unloads)))
+            elif self.renewals:
+                self.renew_ended(next(iter(self.renewals)))
             elif self.granted:
                 self.now += 10
                 self.step(ev.Released(next(iter(self.granted))))
@@ -184,6 +197,8 @@ def random_event(life: Life, dice: random.Random, *, foreign: bool) -> None:
     elif roll < 0.54 and life.unloads:
         op = dice.choice(list(life.unloads))
         life.unload_ended(op, dice.choice([None, None, None, "load_failed", "backend_unreachable"]))
+    elif roll < 0.57 and life.renewals:
+        life.renew_ended(dice.choice(list(life.renewals)))
     elif roll < 0.68 and life.granted:
         life.step(ev.Released(dice.choice(list(life.granted))))
     elif roll < 0.72 and life.waiting:
@@ -210,7 +225,7 @@ def random_event(life: Life, dice: random.Random, *, foreign: bool) -> None:
     elif foreign:
         meddle(life, dice)
     else:
-        life.step(ev.Observed(life.now, life.truth()))
+        life.step(ev.Observed(life.now, life.truth(), epoch=0.0))
 
 
 def stale(life: Life, dice: random.Random) -> None:
@@ -225,6 +240,8 @@ def stale(life: Life, dice: random.Random) -> None:
             ev.LoadEnded(0, "load_failed"),
             ev.UnloadEnded(number),
             ev.UnloadEnded(0, "stuck"),
+            ev.RenewEnded(number),
+            ev.RenewEnded(0),
             ev.Cancelled(over),
             ev.Released(over),
         ]
@@ -242,4 +259,4 @@ def meddle(life: Life, dice: random.Random) -> None:
         if weights != "r" and all(seen.weights != weights for seen in shown):
             shown.append(ev.Seen(weights, dice.choice([0, 6, 20, 40]), dice.choice([None, 4096]), life.now + 300))
     sent = life.now - dice.choice([0, 0, 1, 50])
-    life.step(ev.Observed(sent, tuple(shown)))
+    life.step(ev.Observed(sent, tuple(shown), epoch=0.0))

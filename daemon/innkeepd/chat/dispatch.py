@@ -24,8 +24,8 @@ from innkeepd.policy.scheduling import events as ev
 from innkeepd.policy.scheduling.progress import Outlook
 from innkeepd.policy.scheduling.residency import UNLOADING
 from innkeepd.residency.catalog import Candidate
+from innkeepd.residency.control import ResidencyControl
 from innkeepd.residency.lease import CROWD, LeaseHandle, Revoked
-from innkeepd.residency.supervisor import Supervisor
 from innkeepd.store.records import Records
 from innkeepd.supervision import described
 
@@ -53,7 +53,7 @@ class Dispatcher:
 
     def __init__(
         self,
-        keeper: Supervisor,
+        keeper: ResidencyControl,
         config: Config,
         backends: Mapping[str, Backend],
         history: Records,
@@ -121,7 +121,7 @@ class Dispatcher:
                 need,
                 wish.insist,
             )
-            async with self.keeper.line(ticket, wish.client) as place:
+            async with self.keeper.lease(ticket, wish.client) as place:
                 grant = await self._wait(request, place, chain, tell)
                 candidate = self._chosen(request, chain, grant)
                 step = await self._attempt(request, place, candidate, grant, work)
@@ -146,13 +146,13 @@ class Dispatcher:
         """Names that exist. A name that is new to us may just have been pulled: look once more before it is refused."""
         catalog, wish = self.keeper.catalog, request.wish
         chain = request.direction.candidates
-        is_news = wish.model or not catalog.models or self.keeper.senses.knows_for() > PULLED_EVERY
+        is_news = wish.model or not catalog.models or self.keeper.pulled.age() > PULLED_EVERY
         if is_news and any(not catalog.is_known(candidate) for candidate in chain):
-            await self.keeper.senses.ready.wait()
-            reachable = await self.keeper.senses.refresh()
+            await self.keeper.monitor.ready.wait()
+            reachable = await self.keeper.pulled.refresh()
             chain = tuple(dict.fromkeys(catalog.candidate(candidate.name) for candidate in chain))
             if not reachable and not any(catalog.is_known(candidate) for candidate in chain):
-                fault = self.keeper.senses.observation.fault if self.keeper.senses.observation else None
+                fault = self.keeper.monitor.observation.fault if self.keeper.monitor.observation else None
                 text = f"Ollama at {self.keeper.backend.url} does not tell what is pulled"
                 raise RequestFailed("backend_unreachable", fault or text)
         for candidate in chain:
@@ -299,7 +299,7 @@ class Dispatcher:
             again=again,
         )
         if candidate.backend is None:
-            self.keeper.senses.watch.hurry()
+            self.keeper.monitor.watch.hurry()
             if code == "out_of_memory":
                 self.keeper.distrust(candidate.weights)
         is_away = candidate.host and code == "backend_unreachable"  # this machine's Ollama, not the host beyond
@@ -322,7 +322,7 @@ class Dispatcher:
     def _report(self, words: str) -> None:
         if words not in self._reported and len(self._reported) < REPORTED:
             self._reported.add(words)
-            data = {"text": words, "ollama": seen.version if (seen := self.keeper.senses.observation) else None}
+            data = {"text": words, "ollama": seen.version if (seen := self.keeper.monitor.observation) else None}
             self.keeper.tell("log", "unknown error text of Ollama, please report it", data)
 
     def _answered(
@@ -388,7 +388,7 @@ class Dispatcher:
             if (r.wanted_by == look.weights and not r.is_resident) or (r is moving and r.state == UNLOADING)
         )
         if leaving or (moving is not None and not moving.is_resident):
-            since = keeper.porter.swapping_since(look.weights) or keeper.porter.moving_since(look.weights)
+            since = keeper.scheduler.inn.swapping_since(look.weights)
             elapsed = keeper.now() - since if since is not None else 0.0
             whole = self._swap_seconds(look.weights, leaving)
             return Progress("loading", model, unloading=leaving, elapsed=elapsed, expected=whole)

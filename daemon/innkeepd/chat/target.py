@@ -11,7 +11,7 @@ from innkeepd.config.schema import Config
 from innkeepd.policy.routing.router import ROLES, Route, Router
 from innkeepd.policy.routing.swap import without_swap
 from innkeepd.policy.scheduling.ledger import obstacle
-from innkeepd.residency.supervisor import Supervisor
+from innkeepd.residency.control import ResidencyControl
 
 SESSIONS = 256
 """How many sessions' roles are remembered, so that "and now in Rust" stays with the coder."""
@@ -23,7 +23,7 @@ READS = 2.5e9
 class TargetSelector:
     """Points wishes to candidates. ``selected`` and ``selected_roles`` are the user's word, kept over restarts."""
 
-    def __init__(self, keeper: Supervisor, config: Config) -> None:
+    def __init__(self, keeper: ResidencyControl, config: Config) -> None:
         self.selected: str | None = None
         self.selected_roles: dict[str, str] = {}
         self.shadow = Shadow()

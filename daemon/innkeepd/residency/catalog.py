@@ -1,15 +1,17 @@
 """Which models there are, by name and by weights, and what each would take on this machine."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from msgspec import Struct
 
+from innkeepd.config.derived import memory_policy, scheduler_settings
 from innkeepd.config.schema import Config
-from innkeepd.policy.memory.budget import Budget, MemoryPolicy
+from innkeepd.policy.memory.budget import Budget
 from innkeepd.policy.memory.context import asks, choose_contexts, footprints, is_heavy, next_context, takes
 from innkeepd.policy.memory.estimate import Estimates
 from innkeepd.policy.model import CONTEXT_STEPS, DERIVED_PREFIX, Model, canonical, is_derived_from
 from innkeepd.policy.scheduling.events import Spec
+from innkeepd.policy.scheduling.settings import SchedulerSettings
 
 
 class Candidate(Struct, frozen=True):
@@ -29,6 +31,10 @@ class Candidate(Struct, frozen=True):
         return self.backend or (cloud_engine(self.host) if self.host else None)
 
 
+KEEP_ALIVE = 1800.0
+"""Seconds that Ollama is told to keep a model: longer than our own idle time; a dead daemon leaves nothing for ever."""
+MOST_REMEMBERED = 256
+"""Names of models elsewhere that are kept because somebody asked for them; the oldest is forgotten."""
 CLOUD_PARALLEL = 4
 """Requests at once to one host of cloud models; more wait here, where they can be cancelled and take their turns."""
 
@@ -38,28 +44,13 @@ def cloud_engine(host: str) -> str:
     return f"cloud {host}"
 
 
-def memory_policy(config: Config) -> MemoryPolicy:
-    """What the configuration says of memory, as the room of choices wants it."""
-    said = config.models
-    return MemoryPolicy(
-        budget=config.memory.budget,
-        reserve=config.memory.reserve,
-        gpu_limit=config.memory.gpu_limit,
-        heavy_limit=config.residency.heavy_limit,
-        heavy_parameters=config.residency.heavy_parameters,
-        contexts={name: model.context for name, model in said.items() if model.context is not None},
-        weights={name: model.weight for name, model in said.items() if model.weight is not None},
-        parallel={name: model.parallel for name, model in said.items()},
-    )
-
-
 def mlx_bytes(model: Model, estimates: Estimates) -> int:
     """Bytes of a model of the MLX engine: the most that was ever seen of it, at least its weights."""
     return max([model.size, *(size for (weights, _), size in estimates.footprints.items() if weights == model.weights)])
 
 
 class Catalog:
-    """Names to weights to specs. Changed by the keeper only."""
+    """Names to weights to specs. Changed by the residency only."""
 
     def __init__(self, config: Config) -> None:
         self.budget: Budget | None = None
@@ -68,7 +59,9 @@ class Catalog:
         self.estimates = Estimates()
         self._models: dict[str, Model] = {}
         self._contexts: dict[str, int] = {}
-        self._elsewhere: set[str] = set()
+        self._elsewhere: dict[str, None] = {}
+        self.pins: set[str] = set()
+        """Names of the models that the user keeps in memory."""
         self.configure(config)
 
     def __repr__(self) -> str:
@@ -111,6 +104,10 @@ class Catalog:
         spelled = canonical(name)
         return Candidate(spelled, model.weights, None, model.host) if model else Candidate(spelled, spelled)
 
+    def weights_of(self, name: str) -> str:
+        """Weights behind a name, here or elsewhere."""
+        return self.candidate(name).weights
+
     def is_known(self, candidate: Candidate) -> bool:
         """Whether it is pulled, or one that the engine elsewhere is said to have."""
         if candidate.backend is None:
@@ -127,9 +124,14 @@ class Catalog:
             return f"{candidate.name} is not pulled; `ollama pull {candidate.name.removesuffix(':latest')}`"
         return f"{candidate.name} is not among the models of the backend {said.name}: {', '.join(said.models)}"
 
-    def remember(self, candidates: Iterable[Candidate]) -> None:
-        """Know remote models that no role names, because somebody asked for them."""
-        self._elsewhere |= {candidate.name for candidate in candidates}
+    def remember(self, candidates: Iterable[Candidate], in_use: Container[str] = ()) -> None:
+        """Know remote models that no role names, because somebody asked for them; those ``in_use`` are kept."""
+        for candidate in candidates:
+            self._elsewhere.pop(candidate.name, None)
+            self._elsewhere[candidate.name] = None
+        for name in list(self._elsewhere)[:-MOST_REMEMBERED]:
+            if name not in in_use:
+                del self._elsewhere[name]
 
     def name_of(self, weights: str) -> str:
         """The name that a person would use for these weights: a role's, else one of the configuration, else any."""
@@ -146,6 +148,15 @@ class Catalog:
             if model.weights not in found or name in self.config.models:
                 found[model.weights] = model
         return found
+
+    def keep_alive(self) -> float:
+        """Seconds for Ollama's ``keep_alive``."""
+        idle = self.config.residency.idle_unload
+        return KEEP_ALIVE if idle is None else max(KEEP_ALIVE, idle + 300.0)
+
+    def scheduler_settings(self) -> SchedulerSettings:
+        """What the configuration says of scheduling."""
+        return scheduler_settings(self.config)
 
     def context_of(self, weights: str) -> int:
         """Tokens to load these weights with."""

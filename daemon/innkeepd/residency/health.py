@@ -10,7 +10,7 @@ import anyio
 
 from innkeepd.backends.backend import Backend, BackendFault
 from innkeepd.residency.catalog import Candidate
-from innkeepd.residency.supervisor import Supervisor
+from innkeepd.residency.control import ResidencyControl
 
 ASK_EVERY = 15.0
 """Seconds between two questions to an engine that is out of reach."""
@@ -21,7 +21,9 @@ ANSWER_WITHIN = 10.0
 class HealthChecks:
     """Looks after the engines' health. ``warn`` is told, once, of names that an engine does not serve."""
 
-    def __init__(self, keeper: Supervisor, backends: Mapping[str, Backend], *, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self, keeper: ResidencyControl, backends: Mapping[str, Backend], *, warn: Callable[[str], None]
+    ) -> None:
         self._keeper = keeper
         self._backends = backends
         self._warn = warn
@@ -30,7 +32,7 @@ class HealthChecks:
         """Keep asking until cancelled; nothing to do where there are none."""
         if not self._backends:
             return
-        await self._keeper.senses.ready.wait()
+        await self._keeper.monitor.ready.wait()
         asked = list(self._backends)
         while True:
             async with anyio.create_task_group() as group:

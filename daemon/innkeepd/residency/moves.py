@@ -56,7 +56,10 @@ class Outcome(Struct, frozen=True):
 
 
 class Moves:
-    """Brings models in and out. ``weights_of`` maps a name in ``/api/ps`` to weights, ``free`` reads free bytes now."""
+    """Brings models in and out. ``weights_of`` maps a name in ``/api/ps`` to weights, ``free`` reads free bytes now.
+
+    ``load_timeout`` gives the seconds that a load may take.
+    """
 
     def __init__(
         self,
@@ -64,7 +67,7 @@ class Moves:
         *,
         weights_of: Callable[[str], str],
         free: Callable[[], int | None],
-        load_timeout: float,
+        load_timeout: Callable[[], float],
         observed: Callable[[float, list[Running]], None] | None = None,
         pid_of: Callable[[str], int | None] = lambda _weights: None,
         is_alive: Callable[[int], bool] = lambda _pid: False,
@@ -72,7 +75,7 @@ class Moves:
         self._backend = backend
         self._weights_of = weights_of
         self._free = free
-        self.load_timeout = load_timeout
+        self._load_timeout = load_timeout
         self._observed = observed
         self._pid_of = pid_of
         self._is_alive = is_alive
@@ -84,14 +87,14 @@ class Moves:
 
         ``expected`` is the estimate in bytes, which counts where ``/api/ps`` tells no size; 0: none.
         """
-        began, before = anyio.current_time(), self._free()
+        began, before, within = anyio.current_time(), self._free(), self._load_timeout()
         try:
-            with anyio.fail_after(self.load_timeout):
+            with anyio.fail_after(within):
                 await self._load(name, context, keep_alive)
             line = await self._listed(weights)
         except TimeoutError:
             await self._give_up(weights, name)
-            return Outcome("load_failed", f"{name} did not load within {self.load_timeout:g} s")
+            return Outcome("load_failed", f"{name} did not load within {within:g} s")
         except BackendFault as fault:
             code = fault.code if fault.code in LOAD_CODES else "load_failed"
             return Outcome("model_missing" if fault.code == "unknown_model" else code, fault.message)
@@ -131,7 +134,7 @@ class Moves:
 
     async def renew(self, name: str, *, context: int, keep_alive: float) -> None:
         """Move the end of a model's stay; the same context, or Ollama would reload it."""
-        with anyio.move_on_after(self.load_timeout):
+        with anyio.move_on_after(self._load_timeout()):
             try:
                 await self._backend.load(name, context=context, keep_alive=keep_alive)
             except BackendFault:

@@ -13,17 +13,17 @@ from innkeepd.policy.model import Model
 from innkeepd.policy.scheduling.progress import Outlook
 from innkeepd.policy.scheduling.residency import LEAST_GROWTH, LOADING, Residency
 from innkeepd.residency.catalog import mlx_bytes
+from innkeepd.residency.control import ResidencyControl
 from innkeepd.residency.lease import LeaseHandle
-from innkeepd.residency.supervisor import Supervisor
 
 MLX = "; MLX: Ollama does not obey num_ctx, and it grows with its conversations (the most seen so far counts)"
 
 
-def status(keeper: Supervisor, *, simulated: bool, selected: str | None) -> dict[str, Any]:
+def status(keeper: ResidencyControl, *, simulated: bool, selected: str | None) -> dict[str, Any]:
     """Everything that ``status`` tells but for the daemon's own name, pid and uptime."""
     house, now = keeper.scheduler.house, keeper.now()
-    seen, reading, counts = keeper.senses.observation, keeper.senses.reading, keeper.counts
-    places = [place for place in keeper.places() if place.settled is None]
+    seen, reading, counts = keeper.monitor.observation, keeper.monitor.reading, keeper.counts
+    places = [place for place in keeper.handles() if place.settled is None]
     looks = keeper.scheduler.outlooks(now) if places else {}
     waiting = [_waiter(keeper, place, now, looks.get(place.ticket.id)) for place in places]
     held = keeper.scheduler.held_until
@@ -50,13 +50,13 @@ def status(keeper: Supervisor, *, simulated: bool, selected: str | None) -> dict
         "selected": selected,
         "held_until": None if held is None else keeper.wall(held),
         "held_why": "" if held is None else keeper.scheduler.inn.held_why,
-        "pins": sorted(keeper.pins),
+        "pins": sorted(keeper.catalog.pins),
         "counters": {name: getattr(counts, name) for name in counts.__struct_fields__},
         "awake": keeper.awake.reason,
     }
 
 
-def _waiter(keeper: Supervisor, place: LeaseHandle, now: float, look: Outlook | None) -> dict[str, Any]:
+def _waiter(keeper: ResidencyControl, place: LeaseHandle, now: float, look: Outlook | None) -> dict[str, Any]:
     ticket = place.ticket
     wanted = next((waiter.wants for waiter in keeper.scheduler.line if waiter.ticket.id == ticket.id), ticket.chain[0])
     return {
@@ -70,7 +70,7 @@ def _waiter(keeper: Supervisor, place: LeaseHandle, now: float, look: Outlook | 
     }
 
 
-def _resident(keeper: Supervisor, resident: Residency) -> dict[str, Any]:
+def _resident(keeper: ResidencyControl, resident: Residency) -> dict[str, Any]:
     return {
         "name": keeper.name_of(resident.weights),
         "weight": "heavy" if resident.heavy else "light",
@@ -87,7 +87,7 @@ def _resident(keeper: Supervisor, resident: Residency) -> dict[str, Any]:
     }
 
 
-def _leaves(keeper: Supervisor, resident: Residency) -> float | None:
+def _leaves(keeper: ResidencyControl, resident: Residency) -> float | None:
     """When it leaves if nobody asks for it, by our idle time or by Ollama's, epoch seconds; None while it works."""
     if keeper.scheduler.inn.is_busy(resident.weights):
         return None
@@ -96,19 +96,18 @@ def _leaves(keeper: Supervisor, resident: Residency) -> float | None:
     return min((end for end in ends if end is not None), default=None)
 
 
-def _changing(keeper: Supervisor, resident: Residency, now: float) -> dict[str, Any]:
+def _changing(keeper: ResidencyControl, resident: Residency, now: float) -> dict[str, Any]:
     loading = resident.state == LOADING
     spec = keeper.scheduler.house.specs.get(resident.weights)
-    began = keeper.porter.moving_since(resident.weights)
     return {
         "model": keeper.name_of(resident.weights),
         "what": "loading" if loading else "unloading",
-        "elapsed": 0.0 if began is None else now - began,
+        "elapsed": now - resident.since,
         "expected": None if spec is None else spec.load_s if loading else spec.unload_s,
     }
 
 
-def models(keeper: Supervisor, config: Config) -> list[dict[str, Any]]:
+def models(keeper: ResidencyControl, config: Config) -> list[dict[str, Any]]:
     """Every model that is pulled or that a role names, with its verdict now."""
     pulled = keeper.catalog.models
     named = dict.fromkeys(name for role in config.roles.values() for name in role.chain)
@@ -117,12 +116,12 @@ def models(keeper: Supervisor, config: Config) -> list[dict[str, Any]]:
     return [_model(keeper, config, name, pulled.get(name)) for name in names]
 
 
-def warnings(keeper: Supervisor) -> list[str]:
+def warnings(keeper: ResidencyControl) -> list[str]:
     """What a person should know of Ollama, its runners and the engines elsewhere, a sentence each."""
-    seen = keeper.senses.observation
-    told = [unproved(seen.version if seen else None), keeper.senses.blocked_by()]
+    seen = keeper.monitor.observation
+    told = [unproved(seen.version if seen else None), keeper.monitor.blocked_by()]
     split = [_split(keeper, r) for r in keeper.scheduler.house.residents.values()]
-    orphans = [left_behind(runner) for runner in keeper.senses.runners.orphans]
+    orphans = [left_behind(runner) for runner in keeper.monitor.weights.runners.orphans]
     return [*(text for text in (*told, *split) if text), *orphans, *engines_away(keeper)]
 
 
@@ -132,7 +131,7 @@ def left_behind(runner: Runner) -> str:
     return f"{runner.name} (pid {runner.pid}) was left behind by an Ollama that was killed{size}: kill {runner.pid}"
 
 
-def _split(keeper: Supervisor, resident: Residency) -> str | None:
+def _split(keeper: ResidencyControl, resident: Residency) -> str | None:
     """A sentence about one of which a part runs on the CPU of a machine that has a GPU."""
     if (resident.on_cpu or 0) < LEAST_GROWTH:
         return None
@@ -140,13 +139,13 @@ def _split(keeper: Supervisor, resident: Residency) -> str | None:
     return f"{name} runs partly on the CPU ({size} of it did not fit the GPU): it answers slowly"
 
 
-def engines_away(keeper: Supervisor) -> list[str]:
+def engines_away(keeper: ResidencyControl) -> list[str]:
     """What a person should know of models elsewhere that failed and are left alone for now."""
     told = [_elsewhere(keeper, name) for name in keeper.scheduler.cooling]
     return [each["reason"] for each in told if each["fit"] == "missing"]
 
 
-def _elsewhere(keeper: Supervisor, name: str) -> dict[str, str]:
+def _elsewhere(keeper: ResidencyControl, name: str) -> dict[str, str]:
     cooling, now = keeper.scheduler.cooling.get(name), keeper.now()
     if cooling is None or cooling.until <= now or not keeper.scheduler.house.is_remote(name):
         return {"fit": "fits", "reason": "runs elsewhere: takes no memory of this machine"}
@@ -160,7 +159,7 @@ def _roles(config: Config, name: str) -> list[str]:
     return [role for role, said in config.roles.items() if name in said.chain]
 
 
-def _model(keeper: Supervisor, config: Config, name: str, model: Model | None) -> dict[str, Any]:
+def _model(keeper: ResidencyControl, config: Config, name: str, model: Model | None) -> dict[str, Any]:
     base = {"name": name, "roles": _roles(config, name), "size": 0, "parameters": 0, "quantization": "", "footprint": 0}
     if config.backend_of(name) is not None:
         return base | {"weight": "light"} | _elsewhere(keeper, name)
@@ -168,7 +167,7 @@ def _model(keeper: Supervisor, config: Config, name: str, model: Model | None) -
     if model is not None and model.host:
         return base | {"parameters": model.parameters, "weight": "light"} | _cloud(keeper, model)
     if model is None or budget is None:
-        fault = keeper.senses.observation.fault if keeper.senses.observation and not keeper.catalog.models else None
+        fault = keeper.monitor.observation.fault if keeper.monitor.observation and not keeper.catalog.models else None
         reason = f"can't be told: {fault}" if fault else missing(name).reason
         return base | {"weight": "light", "fit": "missing", "reason": reason}
     context = keeper.catalog.context_of(model.weights)
@@ -180,7 +179,7 @@ def _model(keeper: Supervisor, config: Config, name: str, model: Model | None) -
         SizedModel(name, model.weights, size, heavy, asks(model, context, keeper.catalog.policy)),
         _guests(keeper, house.residents.values()),
         budget,
-        keeper.senses.reading.free_now if keeper.senses.reading else None,
+        keeper.monitor.reading.free_now if keeper.monitor.reading else None,
         heavy_limit=house.heavy_limit,
         most_loaded=house.most_loaded,
     )
@@ -198,7 +197,7 @@ def _model(keeper: Supervisor, config: Config, name: str, model: Model | None) -
     }
 
 
-def _cloud(keeper: Supervisor, model: Model) -> dict[str, str]:
+def _cloud(keeper: ResidencyControl, model: Model) -> dict[str, str]:
     found = _elsewhere(keeper, model.weights)
     if found["fit"] == "missing":
         return found
@@ -206,6 +205,6 @@ def _cloud(keeper: Supervisor, model: Model) -> dict[str, str]:
     return {"fit": "fits", "reason": text}
 
 
-def _guests(keeper: Supervisor, residents: Iterable[Residency]) -> list[SizedModel]:
+def _guests(keeper: ResidencyControl, residents: Iterable[Residency]) -> list[SizedModel]:
     by_use = sorted(residents, key=lambda resident: resident.used)
     return [SizedModel(keeper.name_of(r.weights), r.weights, r.footprint, r.heavy) for r in by_use]

@@ -64,12 +64,14 @@ class _Question:
 
 
 class Watch:
-    """Asks at the right pace and reports. ``report`` is called in this task and must not wait."""
+    """Asks at the right pace. ``report`` is called with the last observation and the one before, and must not wait."""
 
-    def __init__(self, backend: Backend, report: Callable[[Observation], None]) -> None:
+    def __init__(self, backend: Backend, report: Callable[[Observation, Observation | None], None]) -> None:
+        self.last: Observation | None = None
+        self.clients = 0
+        """How many are connected."""
         self._backend = backend
         self._report = report
-        self._last: Observation | None = None
         self._question: _Question | None = None
         self._version: str | None = None
         self._version_at = float("-inf")
@@ -77,14 +79,13 @@ class Watch:
         self._hurry_until = float("-inf")
         self._step = QUICK[0]
         self._at_once = False
-        self._clients = 0
         self._requests = 0
         self._changed = anyio.Event()
         self._asked = 0.0
         self._sleep: anyio.CancelScope | None = None
 
     def __repr__(self) -> str:
-        return f"<Watch every {self.interval(self._hurry_until):.2g} s, last {self._last!r}>"
+        return f"<Watch every {self.interval(self._hurry_until):.2g} s, last {self.last!r}>"
 
     async def run(self) -> None:
         """Observe until cancelled, at once to begin with."""
@@ -105,13 +106,17 @@ class Watch:
         question = self._question = _Question()
         try:
             seen = question.seen = await self._ask()
-            if self._is_news(seen):
-                self._last = seen
-                self._report(seen)
+            self.take(seen)
         finally:
             self._question = None
             question.over.set()
         return seen
+
+    def take(self, seen: Observation) -> None:
+        """Keep and report an observation, unless it is no news."""
+        if self._is_news(seen):
+            before, self.last = self.last, seen
+            self._report(seen, before)
 
     def hurry(self, seconds: float = 10.0) -> None:
         """Something is under way: ask now and quickly, for so many seconds or until ``calm``."""
@@ -131,7 +136,7 @@ class Watch:
 
         Called twice a request, so it moves the sleep's end instead of waking anybody.
         """
-        self._clients, self._requests = clients, requests
+        self.clients, self._requests = clients, requests
         if self._sleep is not None:
             due = self._asked + self.interval(anyio.current_time())
             self._sleep.deadline = min(due, self._sleep.deadline)
@@ -142,7 +147,7 @@ class Watch:
             return self._step
         if self._requests:
             return SERVING
-        if self._clients or (self._last is not None and self._last.running != []):
+        if self.clients or (self.last is not None and self.last.running != []):
             return AWAKE
         return IDLE
 
@@ -163,7 +168,7 @@ class Watch:
 
     def _has_lost(self, running: list[Running]) -> bool:
         """Whether a model left since the last look: it may be that Ollama was started anew, as another version."""
-        before = self._last.running if self._last is not None and self._last.running is not None else []
+        before = self.last.running if self.last is not None and self.last.running is not None else []
         return bool({line.name for line in before} - {line.name for line in running})
 
     @property
@@ -187,7 +192,7 @@ class Watch:
 
     def _is_news(self, seen: Observation) -> bool:
         """Not older than what was reported, and not one more time that nobody answers."""
-        last = self._last
+        last = self.last
         if last is None:
             return True
         is_same = seen.running is None and last.running is None and seen.is_blocked == last.is_blocked

@@ -17,6 +17,7 @@ from innkeepd.backends.backend import Backend, BackendFault
 from innkeepd.backends.http import HttpClient
 from innkeepd.backends.ollama import OllamaBackend
 from innkeepd.config.address import OLLAMA_PORT, is_loopback
+from innkeepd.config.derived import memory_policy
 from innkeepd.config.load import load
 from innkeepd.config.schema import Config, OllamaConfig
 from innkeepd.errors import ConfigError, DaemonError
@@ -25,7 +26,6 @@ from innkeepd.machine.report import Seen, verdicts
 from innkeepd.machine.runners import ProcessRunners, Runners
 from innkeepd.policy.memory.budget import Budget, MemoryPolicy, budget_of, gib
 from innkeepd.policy.memory.reading import Reading
-from innkeepd.residency.catalog import memory_policy
 from innkeepd.service.cli import World, build
 from innkeepd.service.facts import Facts, Ollama, Running, SocketFile
 from innkeepd.service.launchctl import Launchctl

@@ -11,10 +11,10 @@ from innkeepd.arguments import Parser
 from innkeepd.backends.backend import BackendFault
 from innkeepd.backends.http import HttpClient
 from innkeepd.backends.ollama import OllamaBackend
+from innkeepd.config.derived import memory_policy
 from innkeepd.config.load import load
 from innkeepd.errors import EX_CONFIG, ConfigError
 from innkeepd.machine.report import Seen, memory_report
-from innkeepd.residency.catalog import memory_policy
 
 ASK_WITHIN = 2.0
 """Seconds that Ollama has to tell what it holds; without it the report goes on with the sizes that we know."""

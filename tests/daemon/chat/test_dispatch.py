@@ -70,4 +70,4 @@ async def test_an_error_while_telling_who_waits_gives_the_place_back():
         with pytest.raises(RuntimeError):
             async with journey.begin(ChatSpec(model=LLAMA8)) as request:
                 await journey.serve(request, None, tell)
-        assert house.keeper.places() == []
+        assert house.keeper.handles() == []

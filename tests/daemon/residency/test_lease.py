@@ -16,8 +16,8 @@ def anyio_backend():
 
 async def test_a_place_becomes_a_lease_and_leaving_gives_it_back():
     async with open_house() as house:
-        await house.keeper.senses.ready.wait()
-        async with house.keeper.line(ticket(house, LLAMA8)) as place:
+        await house.keeper.monitor.ready.wait()
+        async with house.keeper.lease(ticket(house, LLAMA8)) as place:
             grant = await settled(place)
             assert isinstance(grant, ev.Grant)
             assert house.keeper.scheduler.leases.count(grant.weights) == 1
@@ -29,8 +29,8 @@ async def test_a_place_becomes_a_lease_and_leaving_gives_it_back():
 
 async def test_a_refused_place_holds_nothing():
     async with open_house() as house:
-        await house.keeper.senses.ready.wait()
-        async with house.keeper.line(ticket(house, "nobody:1b")) as place:
+        await house.keeper.monitor.ready.wait()
+        async with house.keeper.lease(ticket(house, "nobody:1b")) as place:
             assert (await settled(place)).code == "model_missing"
         assert house.is_quiet()
         assert house.keeper.counts.refusals == 1
@@ -38,8 +38,8 @@ async def test_a_refused_place_holds_nothing():
 
 async def test_a_lease_taken_back_cancels_the_work_under_it_and_any_that_would_begin():
     async with open_house() as house:
-        await house.keeper.senses.ready.wait()
-        async with house.keeper.line(ticket(house, LLAMA8)) as place:
+        await house.keeper.monitor.ready.wait()
+        async with house.keeper.lease(ticket(house, LLAMA8)) as place:
             await settled(place)
             with anyio.CancelScope() as work:
                 place.works_in(work)

@@ -17,7 +17,7 @@ def anyio_backend():
 
 
 async def granted(house, name, number):
-    async with house.keeper.line(ev.Ticket(f"t{number}", (house.keeper.weights_of(name),))) as place:
+    async with house.keeper.lease(ev.Ticket(f"t{number}", (house.keeper.weights_of(name),))) as place:
         while place.settled is None:
             await place.change(within=1.0)
         return place.settled
@@ -25,35 +25,35 @@ async def granted(house, name, number):
 
 async def test_a_swap_is_timed_from_its_first_unload_to_the_end_of_its_load():
     async with open_house(simulator=Simulator(ollama=V17)) as house:  # whose unloads take their time
-        porter, keeper = house.keeper.porter, house.keeper
-        await keeper.senses.ready.wait()
+        keeper, state = house.keeper, house.keeper.scheduler.inn
+        await keeper.monitor.ready.wait()
         assert isinstance(await granted(house, QWEN, 1), ev.Grant)
         wanted, leaving = keeper.weights_of(DEEPSEEK), keeper.weights_of(QWEN)
         began = keeper.now()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(granted, house, DEEPSEEK, 2)
             await anyio.sleep(0.1)
-            assert porter.moving_since(leaving) == pytest.approx(began, abs=0.01)
-            assert porter.swapping_since(wanted) == pytest.approx(began, abs=0.01)
-            while porter.moving_since(wanted) is None:
+            assert state.swapping_since(leaving) == pytest.approx(began, abs=0.01)
+            assert state.swapping_since(wanted) == pytest.approx(began, abs=0.01)
+            while wanted not in state.house.residents:
                 await keeper.changed()
-            assert porter.moving_since(wanted) > began
-            assert porter.swapping_since(wanted) == pytest.approx(began, abs=0.01)
-        assert porter.moving_since(wanted) is porter.swapping_since(wanted) is None
+            assert state.house.residents[wanted].since > began
+            assert state.swapping_since(wanted) == pytest.approx(began, abs=0.01)
+        assert state.swapping_since(wanted) is None
         assert (keeper.counts.loads, keeper.counts.unloads, keeper.counts.swaps) == (2, 1, 1)
 
 
 async def test_a_swap_whose_asker_left_is_forgotten_and_the_next_counts_from_its_own_start():
     async with open_house(simulator=Simulator(ollama=V17)) as house:
-        porter, keeper = house.keeper.porter, house.keeper
-        await keeper.senses.ready.wait()
+        keeper, state = house.keeper, house.keeper.scheduler.inn
+        await keeper.monitor.ready.wait()
         await granted(house, QWEN, 1)
         wanted = keeper.weights_of(DEEPSEEK)
-        async with keeper.line(ev.Ticket("t2", (wanted,))):
+        async with keeper.lease(ev.Ticket("t2", (wanted,))):
             await anyio.sleep(0.1)
-            assert porter.swapping_since(wanted) is not None
+            assert state.swapping_since(wanted) is not None
         await anyio.sleep(60)
-        assert porter.swapping_since(wanted) is None
+        assert state.swaps == {}
         assert house.loads() == [QWEN]
 
 
@@ -61,7 +61,7 @@ async def test_watchers_hear_of_a_load_and_of_its_end():
     async with open_house() as house:
         heard = []
         house.keeper.on_event.append(lambda kind, what, data: heard.append((kind, what, data.get("model"))))
-        await house.keeper.senses.ready.wait()
+        await house.keeper.monitor.ready.wait()
         await granted(house, LLAMA8, 1)
         assert [one for one in heard if one[0] == "residency"] == [
             ("residency", "loading", LLAMA8),
@@ -71,24 +71,23 @@ async def test_watchers_hear_of_a_load_and_of_its_end():
 
 async def test_a_fault_of_ours_ends_the_move_and_leaves_no_trace(monkeypatch):
     async with open_house() as house:
-        await house.keeper.senses.ready.wait()
+        await house.keeper.monitor.ready.wait()
 
         async def broken(*_args, **_more):
             raise RuntimeError("a bug")
 
-        monkeypatch.setattr(house.keeper.porter.moves, "bring_in", broken)
+        monkeypatch.setattr(house.keeper.loader.moves, "bring_in", broken)
         refused = await granted(house, LLAMA8, 1)
         assert (refused.code, "RuntimeError at" in refused.message) == ("load_failed", True)
         house.faults.clear()
         weights = house.keeper.weights_of(LLAMA8)
-        assert house.keeper.porter.moving_since(weights) is None
-        assert house.keeper.porter.swapping_since(weights) is None
+        assert house.keeper.scheduler.inn.swapping_since(weights) is None
 
 
 async def test_a_stay_is_renewed_only_for_those_that_are_to_stay(monkeypatch):
     async with open_house(config(residency={"idle_unload": None})) as house:
-        monkeypatch.setattr("innkeepd.residency.supervisor.epoch", house.simulator.wall.epoch)
-        await house.keeper.senses.ready.wait()
+        monkeypatch.setattr("innkeepd.residency.clock.epoch", house.simulator.wall.epoch)
+        await house.keeper.monitor.ready.wait()
         await granted(house, LLAMA8, 1)
         resident = house.keeper.scheduler.house.residents[house.keeper.weights_of(LLAMA8)]
         before = len(house.simulator.requests)

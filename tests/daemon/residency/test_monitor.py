@@ -1,10 +1,9 @@
-"""What the keeper knows of the world."""
+"""What is observed of the world: memory, and what Ollama holds."""
 
 import anyio
 import pytest
 
 from innkeep import wire
-from innkeepd.backends.backend import Running
 from innkeepd.policy.memory.pressure import HOLD
 from innkeepd.policy.memory.reading import Reading
 from innkeepd.residency import snapshot
@@ -19,77 +18,45 @@ def anyio_backend():
     return mock_clock()
 
 
-async def test_names_in_ps_that_nobody_knows_are_looked_up_before_they_count():
-    async with open_house() as house:
-        await house.keeper.senses.ready.wait()
-        asked = len(house.asked("/api/tags"))
-        now = anyio.current_time()
-        house.keeper.senses.observe(Observation(now, [Running("stranger:1b", 2**30)]))
-        assert house.keeper.scheduler.house.residents == {}
-        await anyio.sleep(0.1)
-        assert len(house.asked("/api/tags")) == asked + 1
-        house.keeper.senses.observe(Observation(anyio.current_time(), [Running("stranger:1b", 2**30)]))
-        assert list(house.keeper.scheduler.house.residents) == ["stranger:1b"]
-        await anyio.sleep(0.1)
-        assert len(house.asked("/api/tags")) == asked + 1
-
-
-async def test_an_odd_fault_while_looking_names_up_is_told_and_outlived(monkeypatch):
-    async with open_house() as house:
-        await house.keeper.senses.ready.wait()
-        heard = []
-        house.keeper.on_event.append(lambda *event: heard.append(event))
-
-        async def broken():
-            raise ValueError("odd")
-
-        monkeypatch.setattr(house.keeper.backend, "pulled", broken)
-        house.keeper.senses.look_anew()
-        await anyio.sleep(1)
-        assert [what for kind, what, _ in heard if kind == "log"] == ["a fault of innkeepd itself"]
-        house.faults.clear()
-        assert not house.keeper.senses._learning
-
-
 async def test_another_version_is_told_and_what_is_pulled_is_read_anew():
     async with open_house() as house:
-        await house.keeper.senses.ready.wait()
-        heard, own = [], house.keeper.senses.observation.version
+        await house.keeper.monitor.ready.wait()
+        heard, own = [], house.keeper.monitor.observation.version
         house.keeper.on_event.append(lambda *event: heard.append(event))
         asked = len(house.asked("/api/tags"))
-        house.keeper.senses.observe(Observation(anyio.current_time(), [], "0.99.0"))
+        house.keeper.monitor.watch.take(Observation(anyio.current_time(), [], "0.99.0"))
         await anyio.sleep(0.1)
         assert [data["to"] for _, what, data in heard if what == "version changed"] == ["0.99.0", own]
         assert len(house.asked("/api/tags")) > asked
-        house.keeper.senses.observe(Observation(anyio.current_time(), [], "0.99.0"))
+        house.keeper.monitor.watch.take(Observation(anyio.current_time(), [], "0.99.0"))
         assert any("0.99.0 was never proved" in text for text in snapshot.warnings(house.keeper))
 
 
 async def test_a_ps_that_is_blocked_accuses_the_runner_and_not_ollama():
     async with open_house() as house:
-        senses, guest = house.keeper.senses, house.connect()
+        monitor, guest = house.keeper.monitor, house.connect()
         await guest.told("hi", model=LLAMA8)
         blocked = Observation(anyio.current_time(), None, "0.33.0", "no answer in 5 s", is_blocked=True)
-        senses.observe(blocked)
+        monitor.watch.take(blocked)
         status = await guest.status()
         assert status.backend.reachable
         assert status.warnings == [f"the runner of {LLAMA8} does not answer: Ollama lives, but /api/ps waits for it"]
         assert [r.name for r in status.resident] == [LLAMA8], "nothing is known anew, so nothing is forgotten"
         await guest.told("hi", model=LLAMA8)
-        senses.observe(Observation(anyio.current_time(), []))
+        monitor.watch.take(Observation(anyio.current_time(), []))
         assert (await guest.status()).warnings == []
 
 
 async def test_a_blocked_ps_without_a_suspect_and_one_during_our_own_load_are_told_apart():
     async with open_house() as house:
-        senses, guest = house.keeper.senses, house.connect()
-        await senses.ready.wait()
-        senses.observe(Observation(anyio.current_time(), None, None, "no answer in 5 s", is_blocked=True))
-        assert senses.blocked_by().startswith("a runner does not answer")
+        monitor, guest = house.keeper.monitor, house.connect()
+        await monitor.ready.wait()
+        monitor.watch.take(Observation(anyio.current_time(), None, None, "no answer in 5 s", is_blocked=True))
+        assert monitor.blocked_by().startswith("a runner does not answer")
         number = await guest.chat("hi", model=LLAMA8)
         await guest.until(number, wire.Loading)
-        senses.observe(Observation(anyio.current_time(), None, None, "no answer in 5 s", is_blocked=True))
-        assert senses.blocked_by() is None
+        monitor.watch.take(Observation(anyio.current_time(), None, None, "no answer in 5 s", is_blocked=True))
+        assert monitor.blocked_by() is None
         await guest.end(number)
 
 
@@ -102,7 +69,7 @@ async def test_a_request_does_not_wait_behind_a_blocked_ps(monkeypatch):
             await anyio.sleep_forever()
 
         monkeypatch.setattr(house.keeper.backend, "running", never)
-        await house.keeper.senses.watch.observe_now()
+        await house.keeper.monitor.watch.observe_now()
         began = anyio.current_time()
         await guest.told("hi", model=LLAMA8)
         assert anyio.current_time() - began < 5
@@ -111,10 +78,10 @@ async def test_a_request_does_not_wait_behind_a_blocked_ps(monkeypatch):
 async def test_time_goes_on_while_the_machine_sleeps():
     sleep = SleepingMac()
     async with open_house(sleep=sleep) as house:
-        await house.keeper.senses.ready.wait()
+        await house.keeper.monitor.ready.wait()
         before = house.keeper.now()
         sleep.asleep += 500.0
-        house.keeper.senses.measure()
+        house.keeper.monitor.measure()
         assert house.keeper.now() - before == pytest.approx(500.0, abs=1)
 
 
@@ -142,41 +109,30 @@ async def test_pressure_is_told_once_and_falls_only_after_it_has_held():
 
 async def test_memory_that_cannot_be_read_stays_as_it_was_and_is_told_once():
     async with open_house() as house:
-        await house.keeper.senses.ready.wait()
-        before, read = house.keeper.senses.reading, house.keeper.senses._memory.read
+        await house.keeper.monitor.ready.wait()
+        before, read = house.keeper.monitor.reading, house.keeper.monitor._memory.read
 
         def no_descriptor():
             raise OSError(24, "Too many open files")
 
-        house.keeper.senses._memory.read = no_descriptor
+        house.keeper.monitor._memory.read = no_descriptor
         for _ in range(3):
-            house.keeper.senses.measure()
-        assert house.keeper.senses.free_now() is None
-        assert house.keeper.senses.reading is before
+            house.keeper.monitor.measure()
+        assert house.keeper.monitor.free_now() is None
+        assert house.keeper.monitor.reading is before
         assert len(house.faults) == 1
-        house.keeper.senses._memory.read = read
+        house.keeper.monitor._memory.read = read
         assert isinstance(await house.connect().told("hi", model=LLAMA8), wire.Done)
         house.faults.clear()
-
-
-async def test_what_is_pulled_while_the_list_is_being_read_is_looked_for_once_more():
-    async with open_house() as house:
-        await house.keeper.senses.ready.wait()
-        asked = len(house.asked("/api/tags"))
-        house.keeper.senses.look_anew()
-        house.keeper.senses.look_anew()
-        house.keeper.senses.look_anew()
-        await anyio.sleep(5)
-        assert len(house.asked("/api/tags")) == asked + 2
 
 
 async def test_an_observation_from_before_a_sleep_is_not_fresh():
     sleep = SleepingMac()
     async with open_house(sleep=sleep) as house:
-        await house.keeper.senses.ready.wait()
+        await house.keeper.monitor.ready.wait()
         await house.connect().told("hi", model=LLAMA8)
-        await house.keeper.senses.watch.observe_now()
+        await house.keeper.monitor.watch.observe_now()
         asked = len(house.asked("/api/ps"))
         sleep.asleep += 8 * 3600.0
-        async with house.keeper.line(ticket(house, LLAMA8)):
+        async with house.keeper.lease(ticket(house, LLAMA8)):
             assert len(house.asked("/api/ps")) > asked

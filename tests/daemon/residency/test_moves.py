@@ -29,7 +29,7 @@ class Yard:
             OllamaBackend(MemoryTransport(self.simulator)),
             weights_of=str.upper,
             free=self.simulator.machine.system_free,
-            load_timeout=load_timeout,
+            load_timeout=lambda: load_timeout,
             observed=lambda sent, running: self.seen.append((sent, running)),
         )
 

@@ -1,14 +1,10 @@
-"""The owner alone, on a simulated Ollama; ``tests/flow/test_residency.py`` has its hours with clients."""
+"""The owner of scheduler state."""
 
 import anyio
 import pytest
 
-from innkeep import wire
-from innkeepd.backends.backend import BackendFault
 from innkeepd.policy.scheduling import events as ev
-from innkeepd.residency.supervisor import KEEP_ALIVE
-from support.house import LLAMA8, QWEN, config, mock_clock, open_house, settled, ticket
-from support.transport import MemoryTransport, fetch
+from support.house import LLAMA8, mock_clock, open_house, ticket
 
 pytestmark = pytest.mark.anyio
 
@@ -20,45 +16,10 @@ def anyio_backend():
 
 async def test_a_grant_for_somebody_who_has_left_is_released_at_once():
     async with open_house() as house:
-        await house.keeper.senses.ready.wait()
+        await house.keeper.monitor.ready.wait()
         house.keeper.post(ev.Asked(ticket(house, LLAMA8)))
         await anyio.sleep(20)
         assert house.is_quiet()
-
-
-async def test_keep_alive_is_longer_than_our_own_idle_time():
-    for idle, seconds in ((300.0, KEEP_ALIVE), (7200.0, 7500.0), (None, KEEP_ALIVE)):
-        async with open_house(config(residency={"idle_unload": idle})) as house:
-            assert house.keeper.keep_alive() == seconds
-
-
-async def test_taking_out_what_is_not_there_is_done_at_once():
-    async with open_house() as house:
-        await house.keeper.senses.ready.wait()
-        await house.keeper.take_out((house.keeper.weights_of(QWEN),))
-
-
-async def test_taking_out_what_does_not_go_is_a_fault(monkeypatch):
-    async with open_house() as house:
-        await house.connect().told("hi", model=LLAMA8)
-        house.simulator.fail("unload_stuck", LLAMA8, seconds=100.0)
-        with pytest.raises(BackendFault, match="did not leave memory"):
-            await house.keeper.take_out((house.keeper.weights_of(LLAMA8),))
-
-
-async def test_closing_refuses_who_comes_and_waits_for_who_works():
-    async with open_house() as house:
-        await house.keeper.senses.ready.wait()
-        async with anyio.create_task_group() as tasks, house.keeper.line(ticket(house, LLAMA8)) as place:
-            await settled(place)
-            tasks.start_soon(lambda: house.keeper.close(50.0, last_words=1.0))
-            await anyio.sleep(40)
-            assert place.revoked is None
-            async with house.keeper.line(ticket(house, LLAMA8, 2)) as late:
-                assert late.settled.code == "shutting_down"
-            await anyio.sleep(15)
-            assert place.revoked.code == "shutting_down"
-        assert repr(house.keeper).startswith("Keeper(Scheduler(")
 
 
 async def test_the_journal_hears_every_event_and_its_actions():
@@ -69,32 +30,3 @@ async def test_the_journal_hears_every_event_and_its_actions():
         assert {ev.Known, ev.Measured, ev.Asked, ev.LoadEnded, ev.Released, ev.Observed} <= set(kinds)
         assert any(isinstance(action, ev.Load) for _, _, actions in written for action in actions)
         assert [now for now, _, _ in written] == sorted(now for now, _, _ in written)
-
-
-async def test_an_unload_that_is_given_up_before_the_answers_end_leaves_the_model_where_it_is():
-    async with open_house() as house:
-        guest = house.connect()
-        number = await guest.chat("hi [simulate tokens 500]", model=LLAMA8)
-        await guest.until(number, wire.Delta)
-        weights = (house.keeper.weights_of(LLAMA8),)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(house.keeper.take_out, weights)
-            with anyio.move_on_after(1):
-                await house.keeper.take_out(weights)
-            assert house.keeper.scheduler.house.residents[weights[0]].leaving  # the other one still asks
-            tasks.cancel_scope.cancel()
-        assert not house.keeper.scheduler.house.residents[weights[0]].leaving
-        assert isinstance(await guest.end(number), wire.Done)
-        await anyio.sleep(5)
-        assert (house.loads(), house.asked("/api/generate")[-1].body.get("keep_alive") == 0) == ([LLAMA8], False)
-
-
-async def test_what_another_program_loaded_can_be_unloaded_during_a_hold():
-    async with open_house() as house:
-        await house.keeper.senses.ready.wait()
-        await house.keeper.hold(3600.0, drain=1.0)
-        await fetch(MemoryTransport(house.simulator), "POST", "/api/generate", {"model": LLAMA8, "stream": False})
-        await anyio.sleep(60)
-        with anyio.fail_after(60):
-            await house.keeper.take_out((house.keeper.weights_of(LLAMA8),))
-        assert house.simulator.resident == []

@@ -27,7 +27,7 @@ class House:
     def __init__(self, ps="ps_after_unload", version="version"):
         self.transport = ScriptedTransport({"/api/ps": ps, "/api/version": version})
         self.reports = []
-        self.watch = Watch(OllamaBackend(self.transport), self.reports.append)
+        self.watch = Watch(OllamaBackend(self.transport), lambda seen, _before: self.reports.append(seen))
 
     def says(self, ps):
         self.transport._script["/api/ps"] = ps

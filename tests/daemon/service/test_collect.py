@@ -6,10 +6,10 @@ import anyio
 
 from innkeep.wire import MemoryState
 from innkeepd.backends.backend import BackendFault, Running
+from innkeepd.config.derived import memory_policy
 from innkeepd.config.schema import Config, MemoryConfig, ModelConfig, OllamaConfig
 from innkeepd.policy.memory.known_models import KNOWN_MODELS
 from innkeepd.policy.model import GIB
-from innkeepd.residency.catalog import memory_policy
 from innkeepd.service import collect as gathering
 from innkeepd.service.collect import collect, connect
 from innkeepd.service.facts import Program

@@ -160,11 +160,18 @@ class UnloadEnded(Struct, frozen=True, tag=True):
     message: str = ""
 
 
+class RenewEnded(Struct, frozen=True, tag=True):
+    """A renewal came to its end; what became of it, ``/api/ps`` tells."""
+
+    op: int
+
+
 class Observed(Struct, frozen=True, tag=True):
-    """What ``/api/ps`` said to a question sent at ``sent``."""
+    """What ``/api/ps`` said to a question sent at ``sent``; ``epoch`` is instant 0 in seconds since the epoch."""
 
     sent: float
     running: tuple[Seen, ...]
+    epoch: float | None = None
 
 
 class Weighed(Struct, frozen=True, tag=True):
@@ -237,6 +244,7 @@ Event: TypeAlias = (
     | Closing
     | Woke
     | UnloadDropped
+    | RenewEnded
 )
 
 
@@ -258,6 +266,14 @@ class Unload(Struct, frozen=True, tag=True):
     weights: str
     reason: str
     wanted_by: str | None = None
+
+
+class Renew(Struct, frozen=True, tag=True):
+    """Tell Ollama anew to keep a resident model; it is not unloaded meanwhile."""
+
+    op: int
+    weights: str
+    context: int
 
 
 class Grant(Struct, frozen=True, tag=True):
@@ -284,4 +300,4 @@ class WakeAt(Struct, frozen=True, tag=True):
     at: float
 
 
-Action: TypeAlias = Load | Unload | Grant | Refuse | WakeAt
+Action: TypeAlias = Load | Unload | Grant | Refuse | WakeAt | Renew

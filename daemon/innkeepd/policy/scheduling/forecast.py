@@ -92,6 +92,8 @@ class _Play:
                 case ev.Grant(ticket, weights):
                     self._grants[ticket] = self._now
                     self._push(_after(self._now, _service_s(self._twin.inn, weights)), ev.Released(ticket))
+                case ev.Renew(op):
+                    self._push(self._now, ev.RenewEnded(op))
                 case ev.WakeAt(at):
                     self._wake = at
                 case _:
@@ -107,6 +109,8 @@ def _under_way(inn: SchedulerState, now: float) -> list[tuple[float | None, ev.E
             ends.append((_rest(resident.since, spec.load_s if spec else None, now), ev.LoadEnded(resident.op)))
         elif resident.state == UNLOADING:
             ends.append((_rest(resident.since, _unload_s(inn, resident.weights), now), ev.UnloadEnded(resident.op)))
+        elif resident.renewing:
+            ends.append((now, ev.RenewEnded(resident.renewing)))
     answers = ((lease, _rest(lease.granted, _service_s(inn, lease.weights), now)) for lease in inn.leases.all())
     return ends + [(at, ev.Released(lease.ticket.id)) for lease, at in answers]
 

@@ -50,6 +50,10 @@ class Residency(Struct):
     """When it last worked or arrived."""
     expires: float | None = None
     """What Ollama says of its end, epoch seconds."""
+    renewing: int = 0
+    """The renewal under way; 0: none."""
+    renewed: float = float("-inf")
+    """When its last renewal began."""
     started: int = 0
     """How many requests it began since its load."""
     gate: tuple[str, ...] = ()

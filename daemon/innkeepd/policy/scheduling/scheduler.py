@@ -122,6 +122,7 @@ class Scheduler:
         draining = self._change_memory(now)
         self._grant_free_slots(draining, now)
         self._take_smaller(draining, now)
+        self._forget_swaps()
         self._set_timer(now)
 
     def _settle_wishes(self, now: float) -> None:
@@ -153,7 +154,18 @@ class Scheduler:
         self._bring_back(now)
         self._unload_idle(eviction.pressed_out(self.inn, now), "pressure", now)
         self._unload_idle(eviction.idled_out(self.inn, now), "idle", now)
+        self._renew(draining, now)
         return draining
+
+    def _renew(self, draining: set[str], now: float) -> None:
+        """Ollama would unload by itself what is to stay: tell it anew while nobody uses it."""
+        for resident in self.house.residents.values():
+            due = self.inn.renew_at(resident)
+            if due is None or due > now or not resident.is_resident or resident.weights in draining:
+                continue
+            if not self.inn.is_busy(resident.weights):
+                resident.renewing, resident.renewed = self._next_op(), now
+                self._actions.append(ev.Renew(resident.renewing, resident.weights, resident.context))
 
     def _trim(self, now: float) -> set[str]:
         """Growth over the budget: recycle what has grown at a quiet moment. Returns who starts nothing new for it."""
@@ -269,6 +281,13 @@ class Scheduler:
         if (at := next_timer(self.inn, now)) is not None:
             self._actions.append(ev.WakeAt(at))
 
+    def _forget_swaps(self) -> None:
+        """Whoever wanted the room may have left, so that no load follows: the next swap counts from its own start."""
+        if self.inn.swaps:
+            changing = [r for r in self.house.residents.values() if not r.is_resident]
+            under_way = {r.wanted_by or r.weights for r in changing}
+            self.inn.swaps = {weights: at for weights, at in self.inn.swaps.items() if weights in under_way}
+
     # ---- acts ----
 
     def _load(self, weights: str, now: float, context: int | None = None) -> None:
@@ -277,6 +296,7 @@ class Scheduler:
         resident = Residency(weights, context=context, footprint=size, heavy=heavy, op=self._next_op())
         resident.turn("load", now)
         self.house.residents[weights] = resident
+        self.inn.swaps.setdefault(weights, now)
         self._actions.append(ev.Load(resident.op, weights, context))
 
     def _unload_idle(self, residents: list[Residency], reason: str, now: float) -> None:
@@ -288,6 +308,8 @@ class Scheduler:
 
     def _unload(self, resident: Residency, reason: str, now: float, wanted_by: str | None = None) -> None:
         resident.op, resident.wanted_by = self._next_op(), wanted_by
+        if wanted_by is not None:
+            self.inn.swaps.setdefault(wanted_by, now)
         if reason == "recycle":
             self.inn.recycled[resident.weights] = now
             self.inn.coming_back[resident.weights] = resident.context

@@ -12,6 +12,11 @@ from innkeepd.policy.scheduling.queue import Queue, Waiter, in_order
 from innkeepd.policy.scheduling.residency import Cooling, Residency
 from innkeepd.policy.scheduling.settings import SchedulerSettings
 
+RENEW_BEFORE = 900.0
+"""A stay that is to go on is renewed when it has less than this many seconds left."""
+RENEW_EVERY = 60.0
+"""Seconds between two renewals of one model at least: a renewal may fail, or not be seen yet."""
+
 
 class SchedulerState:
     """The facts. Instants are seconds on the scheduler's clock; models are named by weights."""
@@ -34,6 +39,10 @@ class SchedulerState:
         """When each model was last unloaded to be loaded anew."""
         self.coming_back: dict[str, int] = {}
         """Models that are unloaded to be loaded anew, and the context that they had."""
+        self.swaps: dict[str, float] = {}
+        """By the model that is to come, when the first unload for its sake began, or its load where nobody leaves."""
+        self.epoch: float | None = None
+        """Instant 0 in seconds since the epoch, by the last look at Ollama; None before it."""
 
     def obey(self, rules: SchedulerSettings) -> None:
         """Take new rules."""
@@ -46,7 +55,7 @@ class SchedulerState:
         twin = copy(self)
         twin.house, twin.line, twin.leases = self.house.twin(), self.line.twin(), self.leases.twin()
         twin.cooling, twin.gone = dict(self.cooling), dict(self.gone)
-        twin.recycled, twin.coming_back = dict(self.recycled), dict(self.coming_back)
+        twin.recycled, twin.coming_back, twin.swaps = dict(self.recycled), dict(self.coming_back), dict(self.swaps)
         return twin
 
     def is_held_from(self, weights: str) -> bool:
@@ -64,8 +73,9 @@ class SchedulerState:
         return self.house.has(weights, need) and not is_cooling
 
     def is_busy(self, weights: str) -> bool:
-        """Whether it answers somebody (of ours) now."""
-        return self.leases.count(weights) > 0
+        """Whether it answers somebody (of ours) or is being renewed now."""
+        resident = self.house.residents.get(weights)
+        return self.leases.count(weights) > 0 or (resident is not None and resident.renewing > 0)
 
     def has_slot(self, weights: str) -> bool:
         """Whether it may answer one more at once."""
@@ -92,6 +102,19 @@ class SchedulerState:
         if self.rules.idle_unload is None or resident.weights in self.house.pins:
             return None
         return max(resident.used + self.rules.idle_unload, resident.session_until)
+
+    def renew_at(self, resident: Residency) -> float | None:
+        """When Ollama is to be told anew to keep it; None: it may leave by itself, or Ollama keeps it for ever."""
+        is_to_stay = self.rules.idle_unload is None or resident.weights in self.house.pins
+        if not is_to_stay or resident.expires is None or self.epoch is None or resident.leaving:
+            return None
+        return max(resident.expires - self.epoch - RENEW_BEFORE, resident.renewed + RENEW_EVERY)
+
+    def swapping_since(self, weights: str) -> float | None:
+        """When the swap for these weights began, or the load or unload of them; None where nothing is under way."""
+        resident = self.house.residents.get(weights)
+        unloading = resident.since if resident is not None and not resident.is_resident else None
+        return self.swaps.get(weights, unloading)
 
     def bears_hold_until(self, waiter: Waiter) -> float:
         """Until when it bears the hold that is on: its patience, else the rule's, from the later beginning."""

@@ -22,8 +22,8 @@ def of_residents(inn: SchedulerState) -> Iterator[float]:
     for resident in inn.house.residents.values():
         yield resident.rest_until
         idle = inn.idle_at(resident)
-        if idle is not None and not inn.is_busy(resident.weights):
-            yield idle
+        if not inn.is_busy(resident.weights):
+            yield from (at for at in (idle, inn.renew_at(resident)) if at is not None)
 
 
 def of_waiters(inn: SchedulerState, now: float) -> Iterator[float]:

@@ -103,6 +103,12 @@ def _unload_ended(inn: SchedulerState, event: ev.UnloadEnded, now: float) -> Non
         _fail(inn, resident.wanted_by, event.code, event.message, now)
 
 
+def _renew_ended(inn: SchedulerState, event: ev.RenewEnded, _now: float) -> None:
+    for resident in inn.house.residents.values():
+        if resident.renewing == event.op:
+            resident.renewing = 0
+
+
 def _leave(inn: SchedulerState, resident: Residency, began: float) -> None:
     del inn.house.residents[resident.weights]
     inn.house.take(-resident.footprint, began)
@@ -130,6 +136,7 @@ def _pass_local(inn: SchedulerState, waiter: Waiter, code: str, message: str) ->
 
 
 def _observed(inn: SchedulerState, event: ev.Observed, now: float) -> None:
+    inn.epoch = inn.epoch if event.epoch is None else event.epoch
     seen = {line.weights: line for line in event.running}
     for resident in list(inn.house.residents.values()):
         if not resident.is_resident or resident.since > event.sent:
@@ -262,4 +269,5 @@ _CHANGES: dict[type, Callable[[SchedulerState, Any, float], None]] = {
     ev.Closing: _closing,
     ev.Woke: _woke,
     ev.UnloadDropped: _unload_dropped,
+    ev.RenewEnded: _renew_ended,
 }

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection
 
 from innkeepd.backends.backend import BackendFault
-from innkeepd.residency.supervisor import Supervisor
+from innkeepd.residency.control import ResidencyControl
 from innkeepd.server.http.errors import HttpFault, error_record, fault_of
 from innkeepd.server.http.response import Response
 
@@ -24,7 +24,7 @@ _SENT = {"content-type": "application/json"}
 class AdminProxy:
     """Passes such requests to this machine's Ollama. ``allowed``: the verbs that the configuration lets through."""
 
-    def __init__(self, keeper: Supervisor, *, allowed: Collection[str]) -> None:
+    def __init__(self, keeper: ResidencyControl, *, allowed: Collection[str]) -> None:
         self._keeper = keeper
         self._allowed = frozenset(allowed) | {"pull"}
 
@@ -66,7 +66,7 @@ class AdminProxy:
             if b"content-length" not in dict(headers):
                 await reply.end((b"" if chunk.endswith(b"\n") else b"\n") + error_record("native", told))
         finally:
-            self._keeper.senses.look_anew()
+            self._keeper.pulled.look_anew()
 
 
 def _verb(path: str) -> str | None:

@@ -12,7 +12,7 @@ from innkeepd.chat.dispatch import Dispatcher
 from innkeepd.chat.types import Assignment, Progress, RequestFailed
 from innkeepd.config.schema import HttpConfig
 from innkeepd.policy.model import canonical
-from innkeepd.residency.supervisor import Supervisor
+from innkeepd.residency.control import ResidencyControl
 from innkeepd.server.http.access import AccessGuard
 from innkeepd.server.http.admin import AdminProxy
 from innkeepd.server.http.context_alias import ContextAliases
@@ -43,7 +43,12 @@ class HttpApp:
     """Answers HTTP. ``warn`` is told of our own faults."""
 
     def __init__(
-        self, config: HttpConfig, journey: Dispatcher, keeper: Supervisor, *, warn: Callable[[str], object] = print
+        self,
+        config: HttpConfig,
+        journey: Dispatcher,
+        keeper: ResidencyControl,
+        *,
+        warn: Callable[[str], object] = print,
     ) -> None:
         self._journey = journey
         self._keeper = keeper
@@ -178,13 +183,13 @@ class HttpApp:
         if asked.is_virtual:
             raise HttpFault(400, f"{asked.name} stands for several models; name the one to unload", "bad_request")
         catalog = self._keeper.catalog
-        await self._keeper.senses.ready.wait()
+        await self._keeper.monitor.ready.wait()
         if catalog.find(asked.name) is None:
-            await self._keeper.senses.refresh()
+            await self._keeper.pulled.refresh()
         if catalog.find(asked.name) is None:
             raise HttpFault(404, f"model '{asked.name}' not found", "unknown_model")
         try:
-            await self._keeper.take_out((self._keeper.weights_of(canonical(asked.name)),))
+            await self._keeper.unload((self._keeper.weights_of(canonical(asked.name)),))
         except BackendFault as fault:
             raise HttpFault(500, fault.message, fault.code) from None
 

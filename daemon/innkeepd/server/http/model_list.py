@@ -12,7 +12,7 @@ import msgspec
 from innkeepd.backends.backend import BackendFault
 from innkeepd.backends.ollama_wire import error_text
 from innkeepd.policy.model import DERIVED_PREFIX, Model, canonical
-from innkeepd.residency.supervisor import Supervisor
+from innkeepd.residency.control import ResidencyControl
 from innkeepd.server.http.errors import HttpFault
 from innkeepd.server.http.request import decode
 from innkeepd.server.http.virtual import VirtualModels
@@ -29,7 +29,7 @@ _SENT = {"content-type": "application/json"}
 class ModelList:
     """Tags, shows and processes of this machine's Ollama."""
 
-    def __init__(self, keeper: Supervisor, virtual: VirtualModels) -> None:
+    def __init__(self, keeper: ResidencyControl, virtual: VirtualModels) -> None:
         self._keeper = keeper
         self._virtual = virtual
         self._kept: dict[str, list[dict[str, Any]]] = {}
@@ -49,7 +49,7 @@ class ModelList:
         """``/api/ps``; a runner that was started under a derived name goes by its parent's."""
         lines = await self._lines("/api/ps")
         if lines is None:
-            seen = self._keeper.senses.observation
+            seen = self._keeper.monitor.observation
             running = (seen.running if seen else None) or []
             lines = [{"name": r.name, "model": r.name, "size": r.size, "digest": r.digest} for r in running]
         return _ENCODE({"models": [self._by_parent(line) for line in lines]})
@@ -71,7 +71,7 @@ class ModelList:
 
     async def version(self) -> bytes:
         """``/api/version``."""
-        seen = self._keeper.senses.observation
+        seen = self._keeper.monitor.observation
         if seen is not None and seen.version:
             return _ENCODE({"version": seen.version})
         with anyio.move_on_after(FIRST):
@@ -148,7 +148,7 @@ class ModelList:
 
     async def warm_up(self) -> None:
         """Ask for every model before anybody waits for it."""
-        await self._keeper.senses.ready.wait()
+        await self._keeper.monitor.ready.wait()
         await self._lines("/api/ps")
         for line in await self._pulled():
             try:

@@ -15,7 +15,7 @@ import anyio
 from innkeepd.chat.dispatch import Dispatcher
 from innkeepd.config.address import is_loopback
 from innkeepd.config.schema import HttpConfig
-from innkeepd.residency.supervisor import Supervisor
+from innkeepd.residency.control import ResidencyControl
 from innkeepd.server.http.app import HttpApp
 
 KEEP_ALIVE = 75
@@ -34,7 +34,7 @@ def must_stay_closed(config: HttpConfig) -> str | None:
 async def serve_http(
     config: HttpConfig,
     journey: Dispatcher,
-    keeper: Supervisor,
+    keeper: ResidencyControl,
     *,
     warn: Callable[[str], object] = print,
     opened: Callable[[], object] = lambda: None,

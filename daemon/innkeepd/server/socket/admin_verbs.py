@@ -15,7 +15,7 @@ from innkeepd.chat.dispatch import Dispatcher
 from innkeepd.chat.types import Assignment, ChatSpec, RequestFailed
 from innkeepd.config.schema import Config
 from innkeepd.residency import snapshot
-from innkeepd.residency.supervisor import Supervisor
+from innkeepd.residency.control import ResidencyControl
 from innkeepd.server.socket.chat_verbs import ChatVerbs, said, teller
 from innkeepd.server.socket.session import Session, Verb
 from innkeepd.store.settings import State
@@ -32,7 +32,13 @@ class AdminVerbs:
     """Everything but ``chat`` and ``embed``. ``stop`` is called with the drain's seconds."""
 
     def __init__(
-        self, keeper: Supervisor, journey: Dispatcher, state: State, *, simulated: bool, stop: Callable[[float], None]
+        self,
+        keeper: ResidencyControl,
+        journey: Dispatcher,
+        state: State,
+        *,
+        simulated: bool,
+        stop: Callable[[float], None],
     ) -> None:
         self._keeper = keeper
         self._journey = journey
@@ -110,8 +116,8 @@ class AdminVerbs:
 
     async def models(self, session: Session, asked: wire.ModelsAsk) -> None:
         """Every model, after a fresh look at what is pulled."""
-        await self._keeper.senses.refresh()
-        await self._keeper.senses.ready.wait()
+        await self._keeper.pulled.refresh()
+        await self._keeper.monitor.ready.wait()
         found = convert(snapshot.models(self._keeper, self._config), list[wire.ModelState])
         signpost = self._journey.signpost
         session.send(
@@ -194,7 +200,7 @@ class AdminVerbs:
 
             async def nothing(lease: Assignment) -> Completion:
                 if lease.candidate.engine is None:
-                    await self._keeper.senses.insist()
+                    await self._keeper.monitor.insist()
                 return Completion()
 
             await self._journey.serve(request, nothing, teller(session, asked.id, waiting=False))
@@ -210,14 +216,14 @@ class AdminVerbs:
         else:
             name = await self._known(asked.model or "")
             leaving = (keeper.weights_of(name),)
-        await keeper.take_out(leaving)
+        await keeper.unload(leaving)
         session.send(wire.Unloaded(id=asked.id, model=name, took=anyio.current_time() - began))
 
     async def pin(self, session: Session, asked: wire.Pin) -> None:
         """Keep a model in memory."""
         name = await self._known(asked.model)
         self._keeper.pin(name)
-        self._state.put_pins(self._keeper.pins)
+        self._state.put_pins(self._keeper.catalog.pins)
         warning = await self._state.written()
         session.send(wire.Pinned(id=asked.id, model=name, warning=warning))
 
@@ -225,11 +231,11 @@ class AdminVerbs:
         """No longer. A pinned model that is not pulled any more can be unpinned; a name that is neither is a slip."""
         candidate = self._keeper.catalog.candidate(bounded(asked.model))
         name = candidate.name
-        known = name in self._keeper.pins or self._keeper.catalog.is_known(candidate)
-        if not known and await self._keeper.senses.refresh():
+        known = name in self._keeper.catalog.pins or self._keeper.catalog.is_known(candidate)
+        if not known and await self._keeper.pulled.refresh():
             name = await self._known(name)
         self._keeper.pin(name, pinned=False)
-        self._state.put_pins(self._keeper.pins)
+        self._state.put_pins(self._keeper.catalog.pins)
         warning = await self._state.written()
         session.send(wire.Unpinned(id=asked.id, model=name, warning=warning))
 
@@ -268,7 +274,7 @@ class AdminVerbs:
     async def _known(self, name: str) -> str:
         """The canonical name of a model that is pulled or lives elsewhere; looks once more before it refuses."""
         candidate = self._keeper.catalog.candidate(bounded(name))
-        if not self._keeper.catalog.is_known(candidate) and not await self._keeper.senses.refresh():
+        if not self._keeper.catalog.is_known(candidate) and not await self._keeper.pulled.refresh():
             raise RequestFailed("backend_unreachable", f"Ollama does not answer at {self._keeper.backend.url}")
         if not self._keeper.catalog.is_known(candidate):
             raise RequestFailed("unknown_model", self._keeper.catalog.how_to_get(candidate))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from innkeepd.policy.scheduling import events as ev
 from innkeepd.policy.scheduling.scheduler import Scheduler, SchedulerSettings
+from innkeepd.policy.scheduling.state import RENEW_BEFORE, RENEW_EVERY
 from support.inns import MODELS, Life, begin, random_event
 
 RULES = st.builds(
@@ -308,6 +309,76 @@ def test_idle_unload_of_zero_is_at_once_but_waits_for_the_next_turn_of_a_session
     assert kinds(life.step(ev.Woke())) == ["Unload"]
     life.unload_ended(2, "load_failed")
     assert (life.unloads, life.wake) == ({}, 11.0), "what can't be unloaded is not asked without end"
+
+
+def shown(life: Life, weights: str, expires: float) -> list[ev.Action]:
+    """What follows from a look at Ollama that shows this end of a stay; the epoch began 1000 s before instant 0."""
+    context = life.scheduler.house.residents[weights].context
+    return life.step(ev.Observed(life.now, (ev.Seen(weights, 0, context, 1000.0 + expires),), epoch=1000.0))
+
+
+def renewed(actions: list[ev.Action]) -> list[str]:
+    return [action.weights for action in actions if isinstance(action, ev.Renew)]
+
+
+def test_a_pinned_model_is_renewed_before_ollama_lets_it_go_and_not_unloaded_meanwhile():
+    life = with_resident("l")
+    assert renewed(shown(life, "l", life.now + 300)) == [], "it may leave"
+    assert renewed(life.step(ev.PinSet("l"))) == ["l"]
+    assert renewed(shown(life, "l", life.now + 300)) == [], "it is being renewed"
+    assert kinds(life.step(ev.UnloadAsked(("l",)))).count("Unload") == 0
+    life.renew_ended(next(iter(life.renewals)))
+    assert list(life.unloads) != []
+
+
+def test_a_renewal_that_changes_nothing_is_repeated_after_a_minute_and_one_that_works_when_the_new_end_is_near():
+    life = with_resident("l", rules=SchedulerSettings(idle_unload=None))
+    shown(life, "l", life.now + 300)
+    life.renew_ended(next(iter(life.renewals)))
+    assert life.wake == life.now + RENEW_EVERY
+    life.now = life.wake
+    assert renewed(life.step(ev.Woke())) == ["l"]
+    life.renew_ended(next(iter(life.renewals)))
+    shown(life, "l", life.now + 1800)
+    assert life.wake == life.now + 1800 - RENEW_BEFORE
+
+
+def test_a_model_that_answers_is_not_renewed_and_what_waits_for_a_renewal_is_foretold():
+    life = with_resident("b", rules=SchedulerSettings(idle_unload=None))
+    asked = life.ask(chain=("b",))
+    assert renewed(shown(life, "b", life.now + 300)) == []
+    assert renewed(life.step(ev.Released(asked))) == ["b"]
+    head = life.ask(chain=("a",))
+    assert life.unloads == {}
+    assert life.scheduler.expected(head, life.now) == 1 + 12
+    life.renew_ended(next(iter(life.renewals)))
+    assert list(life.unloads) != []
+
+
+def test_a_renewal_that_is_still_to_come_is_foretold_too():
+    life = with_resident("l", rules=SchedulerSettings(idle_unload=None))
+    life.ask(chain=("l",))
+    last = life.ask(chain=("l",))
+    shown(life, "l", life.now + 300)
+    assert life.scheduler.expected(last, life.now) == 10
+
+
+def test_a_swap_counts_from_its_first_unload_and_is_forgotten_with_whoever_wanted_it():
+    life = with_resident("b")
+    state, asked = life.scheduler.inn, life.ask(chain=("a",))
+    began = life.now
+    assert (state.swapping_since("a"), state.swapping_since("b"), state.swapping_since("l")) == (began, began, None)
+    life.now += 5
+    life.unload_ended(next(iter(life.unloads)))
+    assert state.swapping_since("a") == began
+    life.load_ended(next(iter(life.loads)))
+    assert (state.swaps, granted(life.log[-1][2])) == ({}, [(asked, "a")])
+    life.step(ev.Released(asked))
+    other = life.ask(chain=("b",))
+    life.step(ev.Cancelled(other))
+    assert state.swapping_since("b") is not None
+    life.unload_ended(next(iter(life.unloads)))
+    assert state.swaps == {}
 
 
 def test_what_the_user_wants_out_drains_and_leaves_though_pinned():

@@ -49,7 +49,7 @@ class _Engine:
 
     def __init__(self, parts, status=200, **headers):
         self.parts, self.status, self.headers = parts, status, {k.replace("_", "-"): v for k, v in headers.items()}
-        self.backend = self.senses = self
+        self.backend = self.pulled = self
 
     @asynccontextmanager
     async def forward(self, *_):

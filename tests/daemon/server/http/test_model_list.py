@@ -69,7 +69,7 @@ async def test_a_show_that_is_not_kept_is_asked_for():
 
 async def test_lists_outlive_an_engine_that_is_away():
     async with open_inn() as inn:
-        await inn.house.keeper.senses.refresh()
+        await inn.house.keeper.pulled.refresh()
         inn.house.simulator.stop()
         names = [line["name"] for line in (await inn.http.get("/api/tags")).json["models"]]
         assert names[-4:] == VIRTUAL
@@ -80,7 +80,7 @@ async def test_lists_outlive_an_engine_that_is_away():
 
 async def test_a_virtual_model_is_shown_with_what_would_serve_it():
     async with open_inn() as inn:
-        await inn.house.keeper.senses.refresh()
+        await inn.house.keeper.pulled.refresh()
         shown = (await inn.http.post("/api/show", {"model": "innkeep/coding"})).json
         context = shown["model_info"]["innkeep.context_length"]
         assert context == 16384  # 8192 when it is loaded, and more for a prompt that needs it

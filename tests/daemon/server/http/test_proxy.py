@@ -275,7 +275,7 @@ async def test_a_client_that_reads_nothing_is_cut_off_and_its_lease_given_to_the
         assert (record["outcome"], record["code"]) == ("cancelled", "cancelled")
         assert "read nothing for 5 s" in record["message"]
         assert anyio.current_time() - began < 60
-        assert not inn.house.keeper.places()
+        assert not inn.house.keeper.handles()
 
 
 async def test_the_keep_alive_is_renewed_behind_the_answer_and_nobody_waits_for_it():

@@ -32,7 +32,7 @@ async def test_a_backends_fault_in_a_verb_is_told_with_its_code(monkeypatch):
         async def fails(_leaving):
             raise BackendFault("load_failed", "it stays")
 
-        monkeypatch.setattr(house.keeper, "take_out", fails)
+        monkeypatch.setattr(house.keeper, "unload", fails)
         error = await guest.answer(wire.Unload(id=0, model=LLAMA8))
         assert (error.code, error.message) == ("load_failed", "it stays")
 
