@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from innkeepd.simulator import remote, texts
 from innkeepd.simulator.answer import LINES, V1_JSON, SimAnswer, json_answer, whole
-from innkeepd.simulator.asked import Asked, joined
+from innkeepd.simulator.asked import Asked, joined, spoken
 from innkeepd.simulator.catalog import Pulled
 from innkeepd.simulator.dialect import Dialect, Said, Tally
 from innkeepd.simulator.faults import ANSWER, Disconnected, Fault, Refusal, in_prompt
@@ -195,8 +195,9 @@ class Speaking(Struct):
 
     def _remember(self, fitted: Fitted, said: Said, evaluated: int) -> None:
         """The runner keeps the conversation, so that the next turn need not read it again."""
-        runner, text = self.use.runner, joined(fitted.messages, self.asked.offered)
-        runner.cache.keep(f"{text}\n{said.text}", fitted.tokens + evaluated, fitted.tokens)
+        runner, answer = self.use.runner, spoken({"content": said.text, "tool_calls": said.tool_calls})
+        text = joined([*fitted.messages, ("assistant", answer)], self.asked.offered)
+        runner.cache.keep(text, fitted.tokens + evaluated, fitted.tokens)
         runner.longest = max(runner.longest, min(fitted.tokens + evaluated, runner.limit))
         self.state.runners.grown(runner)
 

@@ -16,6 +16,9 @@ KEEP_ALIVE = 300.0
 UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 
+MARKS = {"system": "\x01", "developer": "\x02", "assistant": "\x03", "tool": "\x04"}
+"""What a template writes before a message of each role, in one sign; a new line for others."""
+
 INTEGERS = frozenset({"num_ctx", "num_batch", "num_gpu", "main_gpu", "num_thread", "num_predict", "num_keep", "seed"})
 """Options that must be whole numbers."""
 
@@ -109,13 +112,13 @@ def native(body: dict[str, Any], *, chat: bool) -> Asked:
 
 def openai(body: dict[str, Any], *, chat: bool) -> Asked:
     """A request of ``/v1``: it can't say ``num_ctx``, ``keep_alive``, ``truncate`` or ``shift``."""
-    said = _messages(body) if chat else [("user", _text(body.get("prompt")))]
+    said = _messages(body, apart=True) if chat else [("user", _text(body.get("prompt")))]
     shape = body.get("response_format") or {}
     schema = (shape.get("json_schema") or {}).get("schema") if shape.get("type") == "json_schema" else None
     offered, effort = body.get("tools") or [], body.get("reasoning_effort")
     return Asked(
         model=named(body),
-        text=_last(said),
+        text=_last(_messages(body) if chat else said),
         prompt=joined(said, offered),
         promptless=False,
         stream=body.get("stream") is True,
@@ -136,9 +139,21 @@ def openai(body: dict[str, Any], *, chat: bool) -> Asked:
 
 
 def joined(messages: Sequence[tuple[str, str]], tools: Sequence[Any]) -> str:
-    """A prompt as a template renders it, about: the tools in front, then what was said."""
-    front = [json.dumps(tools, ensure_ascii=False)] if tools else []
-    return "\n".join([*front, *(text for _, text in messages)])
+    """A prompt as a template renders it, about: the tools in front, then what was said, a mark before each message."""
+    front = json.dumps([_rendered(tool) for tool in tools], ensure_ascii=False) if tools else ""
+    said = "".join(f"{MARKS.get(role, chr(10))}{text}" for role, text in messages)
+    return front + said if front else said[1:]
+
+
+def _rendered(tool: Any) -> Any:
+    """A tool as Ollama decodes it: what it does not know is left out."""
+    function = tool.get("function") if isinstance(tool, dict) else None
+    if not isinstance(function, dict):
+        return tool
+    known: dict[str, Any] = {
+        name: function.get(name) or empty for name, empty in (("name", ""), ("description", ""), ("parameters", {}))
+    }
+    return {"type": tool.get("type") or "function", "function": known}
 
 
 def named(body: dict[str, Any]) -> str:
@@ -160,18 +175,41 @@ def _options(body: dict[str, Any]) -> dict[str, Any]:
     return options
 
 
-def _messages(body: dict[str, Any]) -> list[tuple[str, str]]:
+def _messages(body: dict[str, Any], *, apart: bool = False) -> list[tuple[str, str]]:
+    """Roles and texts. ``apart``: each part of a message is one of its own, as under ``/v1/chat/completions``."""
     messages = body.get("messages") or []
     if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
         raise Refusal(400, "json: cannot unmarshal into Go struct field ChatRequest.messages of type []api.Message")
-    return [(str(message.get("role", "")), _spoken(message)) for message in messages]
+    parts = [each for message in messages for each in (_apart(message) if apart else [message])]
+    return [(str(message.get("role", "")), spoken(message)) for message in parts]
 
 
-def _spoken(message: dict[str, Any]) -> str:
-    """A message's text, its calls of tools included."""
-    calls = message.get("tool_calls")
-    text = _text(message.get("content"))
+def _apart(message: dict[str, Any]) -> list[dict[str, Any]]:
+    """Parts as messages of their own; the calls stay with the last one."""
+    content = message.get("content")
+    if not isinstance(content, list) or not content:
+        return [message]
+    parts = [{"role": message.get("role"), "content": [part]} for part in content]
+    return [*parts[:-1], message | parts[-1]]
+
+
+def spoken(message: dict[str, Any]) -> str:
+    """A message as the template renders it: thinking, text, calls of tools."""
+    thinking = str(message.get("thinking") or message.get("reasoning") or "")
+    calls = [_called(call) for call in message.get("tool_calls") or []]
+    text = f"{thinking}\n{_text(message.get('content'))}" if thinking else _text(message.get("content"))
     return f"{text}\n{json.dumps(calls, ensure_ascii=False)}" if calls else text
+
+
+def _called(call: Any) -> list[Any]:
+    """Name and arguments of a call; OpenAI's are JSON in a string."""
+    function = call.get("function") if isinstance(call, dict) else None
+    function = function if isinstance(function, dict) else {}
+    given = function.get("arguments")
+    try:
+        return [function.get("name"), json.loads(given) if isinstance(given, str) else given or {}]
+    except ValueError:
+        raise Refusal(400, "invalid tool call arguments") from None
 
 
 def _text(content: Any) -> str:

@@ -12,11 +12,11 @@ from innkeepd.simulator.release import Release
 from innkeepd.simulator.text import count
 
 
-def as_chat(body: dict[str, Any]) -> dict[str, Any]:
-    """The request as one of ``/v1/chat/completions``."""
-    messages = [each for message in body.get("messages") or [] for each in _messages(message)]
+def as_chat(body: dict[str, Any], *, results_first: bool) -> dict[str, Any]:
+    """The request as one of ``/v1/chat/completions``. ``results_first``: a tool's results stand before the text."""
+    messages = [each for message in body.get("messages") or [] for each in _messages(message, results_first)]
     if body.get("system"):
-        messages.insert(0, {"role": "system", "content": body["system"]})
+        messages.insert(0, {"role": "system", "content": _text(body["system"])})
     tools = [
         {"function": {"name": tool.get("name"), "parameters": tool.get("input_schema"), **_described(tool)}}
         for tool in body.get("tools") or []
@@ -29,21 +29,37 @@ def _described(tool: dict[str, Any]) -> dict[str, Any]:
     return {"description": tool["description"]} if tool.get("description") else {}
 
 
-def _messages(message: Any) -> Iterator[Any]:
+def _messages(message: Any, results_first: bool) -> Iterator[Any]:
     """A message as OpenAI has it: calls of tools are a field of their own, their results messages of their own."""
     content = message.get("content") if isinstance(message, dict) else None
     if not isinstance(content, list):
         yield message
         return
     parts = [part for part in content if isinstance(part, dict)]
-    calls = [part for part in parts if part.get("type") == "tool_use"]
-    results = [part for part in parts if part.get("type") == "tool_result"]
-    rest = [part for part in content if part not in calls and part not in results]
-    for result in results:
-        yield {"role": "tool", "content": result.get("content")}
-    if rest or calls:
-        called = [{"function": {"name": call.get("name"), "arguments": call.get("input")}} for call in calls]
-        yield {"role": message.get("role"), "content": rest, **({"tool_calls": called} if called else {})}
+    results = [
+        {"role": "tool", "content": _text(part.get("content"))} for part in parts if part.get("type") == "tool_result"
+    ]
+    calls = [
+        {"function": {"name": part.get("name"), "arguments": part.get("input")}}
+        for part in parts
+        if part.get("type") == "tool_use"
+    ]
+    thinking = "".join(str(part.get("thinking")) for part in parts if part.get("type") == "thinking")
+    shows = any(part.get("type") == "image" for part in parts)
+    text, first = _text(content), results_first and message.get("role") == "user"
+    if first:
+        yield from results
+    if text or calls or thinking or shows:
+        yield {"role": message.get("role"), "content": text, "tool_calls": calls, "thinking": thinking, "images": shows}
+    if not first:
+        yield from results
+
+
+def _text(content: Any) -> str:
+    """The texts of some blocks, nothing between them."""
+    if isinstance(content, list):
+        return "".join(str(part["text"]) for part in content if isinstance(part, dict) and part.get("type") == "text")
+    return "" if content is None else str(content)
 
 
 class Messages:

@@ -19,11 +19,26 @@ def as_chat(body: dict[str, Any]) -> dict[str, Any]:
     """The request as one of ``/v1/chat/completions``."""
     given = body.get("input")
     spoken = [{"role": "user", "content": given}] if isinstance(given, str) else list(given or [])
-    messages = [_message(each) for each in spoken]
-    if body.get("instructions"):
-        messages.insert(0, {"role": "system", "content": body["instructions"]})
-    tools = [{"type": "function", "function": tool} for tool in body.get("tools") or [] if isinstance(tool, dict)]
+    messages: list[Any] = [{"role": "system", "content": body["instructions"]}] if body.get("instructions") else []
+    for item in spoken:
+        message = _message(item)
+        follows = bool(messages) and isinstance(item, dict) and item.get("type") == "function_call"
+        if follows and messages[-1].get("role") == "assistant":  # calls join what the assistant said before
+            calls = messages[-1].get("tool_calls") or []
+            messages[-1] = messages[-1] | {"tool_calls": calls + message["tool_calls"]}
+        else:
+            messages.append(message)
+    tools = [
+        {"type": "function", "function": _sorted(tool)} for tool in body.get("tools") or [] if isinstance(tool, dict)
+    ]
     return {**body, "messages": messages, "tools": tools, "response_format": _response_format(body)}
+
+
+def _sorted(value: Any) -> Any:
+    """A schema as Go writes a map: by its keys."""
+    if isinstance(value, dict):
+        return {name: _sorted(value[name]) for name in sorted(value)}
+    return [_sorted(each) for each in value] if isinstance(value, list) else value
 
 
 def _message(item: Any) -> Any:
@@ -34,7 +49,12 @@ def _message(item: Any) -> Any:
         return {"role": "assistant", "content": "", "tool_calls": [{"function": function}]}
     if kind == "function_call_output":
         return {"role": "tool", "content": item.get("output")}
-    return item
+    content = item.get("content") if isinstance(item, dict) else None
+    if not isinstance(content, list):
+        return item
+    parts = [part for part in content if isinstance(part, dict)]
+    text = "".join(str(part.get("text") or "") for part in parts)
+    return {**item, "content": text, "images": any(part.get("type") == "input_image" for part in parts)}
 
 
 def _response_format(body: dict[str, Any]) -> dict[str, Any]:

@@ -97,7 +97,8 @@ async def _v1_responses(state: State, body: dict[str, Any]) -> SimAnswer:
 
 
 async def _v1_messages(state: State, body: dict[str, Any]) -> SimAnswer:
-    asked = asking.openai(messages.as_chat(body), chat=True)
+    chat = messages.as_chat(body, results_first=not state.release.shifts_by_request)
+    asked = asking.openai(chat, chat=True)
     return await answer(state, asked, messages.Messages(asked, state.release))
 
 

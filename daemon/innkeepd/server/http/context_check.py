@@ -6,27 +6,23 @@ Under ``/v1`` Ollama takes no ``truncate`` (``openai.FromChatRequest``), drops w
 since 0.30 natively too, Ollama shifts the context under it (``policy.answer_limit``).
 """
 
-from collections.abc import Mapping
 from typing import Any
-
-import msgspec
 
 from innkeepd.backends.backend import BackendFault
 from innkeepd.backends.ollama_count import count_prompt
 from innkeepd.chat.types import Assignment
 from innkeepd.policy.answer_limit import SPARE, certain_limit, counted_limit
+from innkeepd.policy.prompt_layout import messages_prompt, openai_prompt, responses_prompt
 from innkeepd.server.http.request import ModelRequest, text_of
 
 SLACK = 16
-"""Tokens by which our reading of a body under ``/v1`` may differ from Ollama's own."""
+"""Tokens by which our reading of a body under ``/v1`` may differ from Ollama's own (``policy.prompt_layout``)."""
 _OURS_TO_TELL = frozenset({"context_overflow", "backend_unreachable", "out_of_memory", "load_failed"})
 """What a count under ``/v1`` may find; anything else the request itself is told, in its own API's shape."""
 
-_ENCODE = msgspec.json.Encoder().encode
 
-
-async def answer_limit(asked: ModelRequest, lease: Assignment) -> int | None:
-    """Tokens that the answer may have; None: as the client says.
+async def answer_limit(asked: ModelRequest, lease: Assignment, *, thinks: bool = True) -> int | None:
+    """Tokens that the answer may have; None: as the client says. ``thinks``: whether the model can.
 
     Raises ``BackendFault``, ``context_overflow`` where Ollama would cut the prompt.
     """
@@ -39,7 +35,8 @@ async def answer_limit(asked: ModelRequest, lease: Assignment) -> int | None:
         return certain
     if not is_chat and asked.size <= context - SPARE:
         return None
-    path, body = (asked.endpoint.path, asked.body) if native else as_native(asked)
+    newer = not lease.backend.dialect.shifts_by_request
+    path, body = (asked.endpoint.path, asked.body) if native else as_native(asked, newer=newer, thinks=thinks)
     named = {**body, "model": lease.model}
     try:
         counted = await count_prompt(lease.backend, path, named, context=context, keep_alive=lease.keep_alive)
@@ -57,50 +54,16 @@ async def answer_limit(asked: ModelRequest, lease: Assignment) -> int | None:
     return counted_limit(context, tokens, asked.asks_for)
 
 
-def as_native(asked: ModelRequest) -> tuple[str, dict[str, Any]]:
-    """The path and the body that make Ollama read the same prompt; only what is read, not how to answer."""
-    body = asked.body
+def as_native(asked: ModelRequest, *, newer: bool = True, thinks: bool = True) -> tuple[str, dict[str, Any]]:
+    """The path and the body that make Ollama read the same prompt; only what is read, not how to answer.
+
+    ``newer``: Ollama 0.30 or later; ``thinks``: whether the model can think.
+    """
+    body, path = asked.body, asked.endpoint.path
     if asked.endpoint.kind == "embed":
         return "/api/embed", {"input": body.get("input")}
-    if asked.endpoint.path == "/v1/completions":
+    if path == "/v1/completions":
         return "/api/generate", {"prompt": text_of(body.get("prompt")), "suffix": body.get("suffix") or ""}
-    messages = [
-        {"role": "system", "content": text_of(body[key])} for key in ("system", "instructions") if body.get(key)
-    ]
-    given = body.get("input")
-    if isinstance(given, str):
-        messages.append({"role": "user", "content": given})
-    spoken = (*_list(body.get("messages")), *_list(given))
-    messages.extend(_message(message) for message in spoken if isinstance(message, dict))
-    tools = [tool for each in _list(body.get("tools")) if (tool := _tool(each))]
-    think = {"think": False} if body.get("reasoning_effort") == "none" else {}
-    return "/api/chat", {"messages": messages, **({"tools": tools} if tools else {}), **think}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _message(message: Mapping[str, Any]) -> dict[str, Any]:
-    """One message; calls and images take their room as text, which is close enough to what they become."""
-    said = text_of(message.get("content", message.get("output")))
-    calls = message.get("tool_calls") or message.get("arguments")
-    if calls:
-        said += calls if isinstance(calls, str) else _ENCODE(calls).decode()
-    role = message.get("role") or ("tool" if "output" in message else "assistant")
-    return {"role": "system" if role == "developer" else role, "content": said}
-
-
-def _tool(tool: Any) -> dict[str, Any] | None:
-    """A tool as Ollama's own API has it, from OpenAI's two shapes and Anthropic's."""
-    if not isinstance(tool, dict):
-        return None
-    said = tool.get("function") if isinstance(tool.get("function"), dict) else tool
-    if not isinstance(said, dict) or not said.get("name"):
-        return None
-    function = {
-        "name": said["name"],
-        "description": said.get("description") or "",
-        "parameters": said.get("parameters") or said.get("input_schema") or {"type": "object", "properties": {}},
-    }
-    return {"type": "function", "function": function}
+    if path == "/v1/messages":
+        return "/api/chat", messages_prompt(body, newer=newer, thinks=thinks)
+    return "/api/chat", (responses_prompt if path == "/v1/responses" else openai_prompt)(body, newer=newer)

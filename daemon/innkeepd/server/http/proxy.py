@@ -100,7 +100,8 @@ class Proxy:
         # The MLX engine ignores ``num_ctx`` and keeps a runner for each name: a derived one would be a second copy.
         is_ours = lease.context is not None and model is not None and not model.is_mlx
         is_fixed = not asked.endpoint.is_native and is_ours
-        limit = await answer_limit(asked, lease) if is_ours else None
+        thinks = model is not None and "thinking" in model.capabilities
+        limit = await answer_limit(asked, lease, thinks=thinks) if is_ours else None
         if is_fixed and model is not None:
             old = await self._derived.name_for(lease, model)
         if not asked.stream:

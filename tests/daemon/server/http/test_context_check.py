@@ -25,9 +25,12 @@ def test_a_chat_is_read_as_ollama_reads_it():
         reasoning_effort="none",
     )
     assert path == "/api/chat"
-    assert body["messages"][:2] == [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hi"}]
-    assert '"name":"f"' in body["messages"][2]["content"]
-    assert body["tools"] == [{"type": "function", "function": {"name": "f", "description": "", "parameters": TOOL}}]
+    assert body["messages"][:2] == [
+        {"role": "developer", "content": "be brief"},
+        {"role": "user", "content": "hi"},
+    ]
+    assert body["messages"][2]["tool_calls"] == [{"function": {"name": "f", "arguments": {}}}]
+    assert body["tools"] == [{"type": "function", "function": {"name": "f", "parameters": TOOL}}]
     assert body["think"] is False
 
 
