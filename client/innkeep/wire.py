@@ -534,7 +534,10 @@ class Estimates(Struct, frozen=True):
 
 
 class ModelState(Struct, frozen=True):
-    """What is known of one model; sizes are bytes, ``fit`` is judged now with ``reason`` in words."""
+    """What is known of one model; sizes are bytes, ``fit`` is judged now with ``reason`` in words.
+
+    ``leaves`` are the models that would have to leave for it.
+    """
 
     name: str
     size: int
@@ -547,6 +550,7 @@ class ModelState(Struct, frozen=True):
     reason: str
     context: int | None = None
     estimates: Estimates | None = None
+    leaves: list[str] = field(default_factory=list)
 
 
 class Models(_Reply, frozen=True, tag="models"):

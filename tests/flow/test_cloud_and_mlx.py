@@ -77,9 +77,9 @@ async def test_a_cloud_model_is_told_as_one_and_one_that_is_not_pulled_stays_ref
     async with open_house(simulator=shelf) as house:
         guest = house.connect()
         await guest.told("hi", model=CLOUD)
-        found = {each["name"]: each for each in snapshot.models(house.keeper, house.rooms.config)}[CLOUD]
-        assert (found["fit"], found["size"], found["footprint"]) == ("fits", 0, 0)
-        assert found["reason"].startswith(f"a cloud model: prompts go to {HOST}; it takes no memory of this machine")
+        found = {each.name: each for each in snapshot.models(house.keeper, house.rooms.config)}[CLOUD]
+        assert (found.fit, found.size, found.footprint) == ("fits", 0, 0)
+        assert found.reason.startswith(f"a cloud model: prompts go to {HOST}; it takes no memory of this machine")
         assert (await guest.told("hi", model="deepseek-v3.1:671b-cloud")).code == "unknown_model"
 
 
@@ -93,8 +93,8 @@ async def test_a_cloud_model_that_fails_rests_like_an_engine_elsewhere_but_not_f
         assert done.model == LLAMA8
         assert weights in keeper.scheduler.cooling
         assert any(CLOUD in text for text in snapshot.warnings(keeper))
-        found = {each["name"]: each for each in snapshot.models(keeper, house.rooms.config)}[CLOUD]
-        assert (found["fit"], found["reason"].startswith(f"{CLOUD} is not used for")) == ("missing", True)
+        found = {each.name: each for each in snapshot.models(keeper, house.rooms.config)}[CLOUD]
+        assert (found.fit, found.reason.startswith(f"{CLOUD} is not used for")) == ("missing", True)
         keeper.scheduler.cooling.clear()
         house.simulator.stop()
         await guest.told("hi", model=CLOUD)
@@ -134,9 +134,9 @@ async def test_an_mlx_models_footprint_is_the_most_that_was_seen_of_it(shelf, mo
         weights = keeper.weights_of(QWEN)
         resident = keeper.scheduler.house.residents[weights]
         assert (resident.footprint, resident.context) == (25 * GIB, QWEN_PULLED.max_context)
-        found = {each["name"]: each for each in snapshot.models(keeper, house.rooms.config)}[QWEN]
-        assert found["footprint"] == 25 * GIB
-        assert "MLX: Ollama does not obey num_ctx" in found["reason"]
+        found = {each.name: each for each in snapshot.models(keeper, house.rooms.config)}[QWEN]
+        assert found.footprint == 25 * GIB
+        assert "MLX: Ollama does not obey num_ctx" in found.reason
         grown.append(21 * GIB)
         await guest.told("hi", model=LLAMA8)
         spec = next(each for each in keeper.catalog.specs() if each.weights == weights)

@@ -55,10 +55,10 @@ async def test_what_a_runner_holds_is_told_beside_what_ps_says():
         (told,) = (await guest.status()).resident
         assert told.grown == GIB
         assert told.footprint == told.process
-        kept = next(each for each in snapshot.models(house.keeper, house.rooms.config) if each["name"] == LLAMA8)
-        (grown,) = kept["estimates"]["growths"].values()
-        assert grown["value"] == GIB
-        assert kept["footprint"] == told.footprint - GIB, "what it takes after a load is no growth"
+        kept = next(each for each in snapshot.models(house.keeper, house.rooms.config) if each.name == LLAMA8)
+        (grown,) = kept.estimates.growths.values()
+        assert grown.value == GIB
+        assert kept.footprint == told.footprint - GIB, "what it takes after a load is no growth"
 
 
 async def test_a_model_that_grew_over_the_budget_is_loaded_anew_when_nobody_uses_it():

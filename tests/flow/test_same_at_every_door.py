@@ -1,5 +1,8 @@
 """The same conversation gets the same model and leaves the same record, whichever door it comes by."""
 
+import json
+import re
+
 import anyio
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -98,4 +101,5 @@ def comparable(records):
     (record,) = records
     kept = {name: value for name, value in record.items() if name not in OF_THE_DOOR}
     kept["attempts"] = [each | {"seconds": None} for each in kept["attempts"]]
-    return kept
+    # Under /v1 a prompt is counted by another body: its tools take a few tokens more or less.
+    return json.loads(re.sub(r"\(\d+ tokens\) exceeds", "exceeds", json.dumps(kept)))

@@ -1,8 +1,12 @@
-"""Copies of the house for readers: plain maps in the wire's words. Reading never changes anything."""
+"""The state at an instant for readers, as Structs of the wire. Reading never changes anything."""
 
+import os
 from collections.abc import Iterable
-from typing import Any
 
+from msgspec import convert, structs
+
+from innkeep import wire
+from innkeepd import __version__
 from innkeepd.backends.ollama_proved import unproved
 from innkeepd.config.schema import Config
 from innkeepd.machine.runners import Runner
@@ -19,72 +23,84 @@ from innkeepd.residency.lease import LeaseHandle
 MLX = "; MLX: Ollama does not obey num_ctx, and it grows with its conversations (the most seen so far counts)"
 
 
-def status(keeper: ResidencyControl, *, simulated: bool, selected: str | None) -> dict[str, Any]:
-    """Everything that ``status`` tells but for the daemon's own name, pid and uptime."""
-    house, now = keeper.scheduler.house, keeper.now()
-    seen, reading, counts = keeper.monitor.observation, keeper.monitor.reading, keeper.counts
+def status(
+    keeper: ResidencyControl, *, request: int, simulated: bool, selected: str | None, uptime: float, warnings: list[str]
+) -> wire.Status:
+    """Everything at this instant, as the answer to ``request``."""
+    ledger, now = keeper.scheduler.house, keeper.now()
     places = [place for place in keeper.handles() if place.settled is None]
     looks = keeper.scheduler.outlooks(now) if places else {}
     waiting = [_waiter(keeper, place, now, looks.get(place.ticket.id)) for place in places]
     held = keeper.scheduler.held_until
-    return {
-        "backend": {
-            "url": keeper.backend.url,
-            "reachable": bool(seen and seen.reachable),
-            "version": seen.version if seen else None,
-            "simulated": simulated,
-        },
-        "memory": {
-            "total": (reading.total if reading else None) or 0,
-            "budget": house.budget,
-            "available": max(0, house.budget - house.used())
-            if house.free is None
-            else min(house.free, max(0, house.budget - house.used())),
-            "pressure": house.pressure,
-            "source": reading.source if reading else "not read yet",
-        },
-        "resident": [_resident(keeper, r) for r in house.residents.values() if r.is_resident],
-        "changing": [_changing(keeper, r, now) for r in house.residents.values() if not r.is_resident],
-        "waiting": waiting,
-        "oldest_wait": max((each["waited"] for each in waiting), default=None),
-        "selected": selected,
-        "held_until": None if held is None else keeper.wall(held),
-        "held_why": "" if held is None else keeper.scheduler.inn.held_why,
-        "pins": sorted(keeper.catalog.pins),
-        "counters": {name: getattr(counts, name) for name in counts.__struct_fields__},
-        "awake": keeper.awake.reason,
-    }
+    return wire.Status(
+        id=request,
+        protocol=wire.PROTOCOL,
+        daemon=__version__,
+        pid=os.getpid(),
+        uptime=uptime,
+        backend=_backend(keeper, simulated=simulated),
+        memory=_memory(keeper),
+        resident=[_resident(keeper, r) for r in ledger.residents.values() if r.is_resident],
+        changing=[_changing(keeper, r, now) for r in ledger.residents.values() if not r.is_resident],
+        waiting=waiting,
+        oldest_wait=max((each.waited for each in waiting), default=None),
+        selected=selected,
+        held_until=None if held is None else keeper.wall(held),
+        held_why="" if held is None else keeper.scheduler.inn.held_why,
+        pins=sorted(keeper.catalog.pins),
+        counters=wire.Counters(**structs.asdict(keeper.counts)),
+        awake=keeper.awake.reason,
+        warnings=warnings,
+    )
 
 
-def _waiter(keeper: ResidencyControl, place: LeaseHandle, now: float, look: Outlook | None) -> dict[str, Any]:
+def _backend(keeper: ResidencyControl, *, simulated: bool) -> wire.BackendState:
+    seen = keeper.monitor.observation
+    reachable, version = (seen.reachable, seen.version) if seen else (False, None)
+    return wire.BackendState(keeper.backend.url, reachable, version, simulated)
+
+
+def _memory(keeper: ResidencyControl) -> wire.MemoryState:
+    ledger, reading = keeper.scheduler.house, keeper.monitor.reading
+    left = max(0, ledger.budget - ledger.used())
+    return wire.MemoryState(
+        total=(reading.total if reading else None) or 0,
+        budget=ledger.budget,
+        available=left if ledger.free is None else min(ledger.free, left),
+        pressure=ledger.pressure,
+        source=reading.source if reading else "not read yet",
+    )
+
+
+def _waiter(keeper: ResidencyControl, place: LeaseHandle, now: float, look: Outlook | None) -> wire.Waiter:
     ticket = place.ticket
     wanted = next((waiter.wants for waiter in keeper.scheduler.line if waiter.ticket.id == ticket.id), ticket.chain[0])
-    return {
-        "id": ticket.id.partition(".")[0],
-        "model": keeper.name_of(wanted),
-        "priority": ticket.priority,
-        "waited": now - place.asked,
-        "expected": None if look is None else look.expected,
-        "position": None if look is None else look.position,
-        "client": place.client,
-    }
+    return wire.Waiter(
+        id=ticket.id.partition(".")[0],
+        model=keeper.name_of(wanted),
+        priority=ticket.priority,
+        waited=now - place.asked,
+        expected=None if look is None else look.expected,
+        position=None if look is None else look.position,
+        client=place.client,
+    )
 
 
-def _resident(keeper: ResidencyControl, resident: Residency) -> dict[str, Any]:
-    return {
-        "name": keeper.name_of(resident.weights),
-        "weight": "heavy" if resident.heavy else "light",
-        "footprint": resident.footprint,
-        "process": resident.process,
-        "grown": resident.grown,
-        "on_cpu": resident.on_cpu,
-        "context": resident.context or None,
-        "leases": keeper.scheduler.leases.count(resident.weights),
-        "pinned": resident.weights in keeper.scheduler.house.pins,
-        "owned": resident.owned,
-        "since": keeper.wall(resident.since),
-        "expires": _leaves(keeper, resident),
-    }
+def _resident(keeper: ResidencyControl, resident: Residency) -> wire.Resident:
+    return wire.Resident(
+        name=keeper.name_of(resident.weights),
+        weight="heavy" if resident.heavy else "light",
+        footprint=resident.footprint,
+        process=resident.process,
+        grown=resident.grown,
+        on_cpu=resident.on_cpu,
+        context=resident.context or None,
+        leases=keeper.scheduler.leases.count(resident.weights),
+        pinned=resident.weights in keeper.scheduler.house.pins,
+        owned=resident.owned,
+        since=keeper.wall(resident.since),
+        expires=_leaves(keeper, resident),
+    )
 
 
 def _leaves(keeper: ResidencyControl, resident: Residency) -> float | None:
@@ -96,18 +112,18 @@ def _leaves(keeper: ResidencyControl, resident: Residency) -> float | None:
     return min((end for end in ends if end is not None), default=None)
 
 
-def _changing(keeper: ResidencyControl, resident: Residency, now: float) -> dict[str, Any]:
+def _changing(keeper: ResidencyControl, resident: Residency, now: float) -> wire.Changing:
     loading = resident.state == LOADING
     spec = keeper.scheduler.house.specs.get(resident.weights)
-    return {
-        "model": keeper.name_of(resident.weights),
-        "what": "loading" if loading else "unloading",
-        "elapsed": now - resident.since,
-        "expected": None if spec is None else spec.load_s if loading else spec.unload_s,
-    }
+    return wire.Changing(
+        model=keeper.name_of(resident.weights),
+        what="loading" if loading else "unloading",
+        elapsed=now - resident.since,
+        expected=None if spec is None else spec.load_s if loading else spec.unload_s,
+    )
 
 
-def models(keeper: ResidencyControl, config: Config) -> list[dict[str, Any]]:
+def models(keeper: ResidencyControl, config: Config) -> list[wire.ModelState]:
     """Every model that is pulled or that a role names, with its verdict now."""
     pulled = keeper.catalog.models
     named = dict.fromkeys(name for role in config.roles.values() for name in role.chain)
@@ -141,35 +157,33 @@ def _split(keeper: ResidencyControl, resident: Residency) -> str | None:
 
 def engines_away(keeper: ResidencyControl) -> list[str]:
     """What a person should know of models elsewhere that failed and are left alone for now."""
-    told = [_elsewhere(keeper, name) for name in keeper.scheduler.cooling]
-    return [each["reason"] for each in told if each["fit"] == "missing"]
+    found = [_elsewhere(keeper, name) for name in keeper.scheduler.cooling]
+    return [reason for fit, reason in found if fit == "missing"]
 
 
-def _elsewhere(keeper: ResidencyControl, name: str) -> dict[str, str]:
+def _elsewhere(keeper: ResidencyControl, name: str) -> tuple[wire.Fit, str]:
+    """Whether a model elsewhere is used now, and why."""
     cooling, now = keeper.scheduler.cooling.get(name), keeper.now()
     if cooling is None or cooling.until <= now or not keeper.scheduler.house.is_remote(name):
-        return {"fit": "fits", "reason": "runs elsewhere: takes no memory of this machine"}
-    return {
-        "fit": "missing",
-        "reason": f"{keeper.name_of(name)} is not used for {cooling.until - now:.0f} s: {cooling.message}",
-    }
+        return "fits", "runs elsewhere: takes no memory of this machine"
+    return "missing", f"{keeper.name_of(name)} is not used for {cooling.until - now:.0f} s: {cooling.message}"
 
 
 def _roles(config: Config, name: str) -> list[str]:
     return [role for role, said in config.roles.items() if name in said.chain]
 
 
-def _model(keeper: ResidencyControl, config: Config, name: str, model: Model | None) -> dict[str, Any]:
-    base = {"name": name, "roles": _roles(config, name), "size": 0, "parameters": 0, "quantization": "", "footprint": 0}
+def _model(keeper: ResidencyControl, config: Config, name: str, model: Model | None) -> wire.ModelState:
+    roles = _roles(config, name)
     if config.backend_of(name) is not None:
-        return base | {"weight": "light"} | _elsewhere(keeper, name)
+        return _without_memory(name, roles, *_elsewhere(keeper, name))
     budget, house = keeper.catalog.budget, keeper.scheduler.house
     if model is not None and model.host:
-        return base | {"parameters": model.parameters, "weight": "light"} | _cloud(keeper, model)
+        return _without_memory(name, roles, *_cloud(keeper, model), parameters=model.parameters)
     if model is None or budget is None:
         fault = keeper.monitor.observation.fault if keeper.monitor.observation and not keeper.catalog.models else None
         reason = f"can't be told: {fault}" if fault else missing(name).reason
-        return base | {"weight": "light", "fit": "missing", "reason": reason}
+        return _without_memory(name, roles, "missing", reason)
     context = keeper.catalog.context_of(model.weights)
     size = takes(model, context, keeper.catalog.policy, keeper.catalog.estimates.footprints)
     if model.is_mlx:
@@ -183,26 +197,43 @@ def _model(keeper: ResidencyControl, config: Config, name: str, model: Model | N
         heavy_limit=house.heavy_limit,
         most_loaded=house.most_loaded,
     )
-    return base | {
-        "size": model.size,
-        "parameters": model.parameters,
-        "quantization": model.quantization,
-        "weight": "heavy" if heavy else "light",
-        "footprint": size,
-        "fit": verdict.fit,
-        "leaves": [keeper.name_of(weights) for weights in verdict.evict],
-        "reason": verdict.reason + (MLX if model.is_mlx else ""),
-        "context": context,
-        "estimates": keeper.catalog.estimates.view(model.weights),
-    }
+    return wire.ModelState(
+        name=name,
+        roles=roles,
+        size=model.size,
+        parameters=model.parameters,
+        quantization=model.quantization,
+        weight="heavy" if heavy else "light",
+        footprint=size,
+        fit=verdict.fit,
+        leaves=[keeper.name_of(weights) for weights in verdict.evict],
+        reason=verdict.reason + (MLX if model.is_mlx else ""),
+        context=context,
+        estimates=convert(keeper.catalog.estimates.view(model.weights), wire.Estimates | None),
+    )
 
 
-def _cloud(keeper: ResidencyControl, model: Model) -> dict[str, str]:
-    found = _elsewhere(keeper, model.weights)
-    if found["fit"] == "missing":
-        return found
+def _without_memory(name: str, roles: list[str], fit: wire.Fit, reason: str, *, parameters: int = 0) -> wire.ModelState:
+    """A model that takes no memory of this machine, or of which nothing is known."""
+    return wire.ModelState(
+        name=name,
+        size=0,
+        parameters=parameters,
+        quantization="",
+        roles=roles,
+        weight="light",
+        footprint=0,
+        fit=fit,
+        reason=reason,
+    )
+
+
+def _cloud(keeper: ResidencyControl, model: Model) -> tuple[wire.Fit, str]:
+    fit, reason = _elsewhere(keeper, model.weights)
+    if fit == "missing":
+        return fit, reason
     text = f"a cloud model: prompts go to {model.host}; it takes no memory of this machine and is never loaded here"
-    return {"fit": "fits", "reason": text}
+    return "fits", text
 
 
 def _guests(keeper: ResidencyControl, residents: Iterable[Residency]) -> list[SizedModel]:

@@ -1,6 +1,5 @@
 import anyio
 import pytest
-from msgspec import convert
 
 from innkeep import wire
 from innkeepd.config.schema import BackendConfig, RoleConfig
@@ -17,19 +16,23 @@ def anyio_backend():
     return mock_clock()
 
 
+def status(house):
+    return snapshot.status(house.keeper, request=1, simulated=True, selected=None, uptime=1.0, warnings=[])
+
+
 def states(house):
-    return {each["name"]: each for each in snapshot.models(house.keeper, house.rooms.config)}
+    return {each.name: each for each in snapshot.models(house.keeper, house.rooms.config)}
 
 
 async def test_before_anything_is_known_a_status_can_be_told():
     async with open_house() as house:
-        found = snapshot.status(house.keeper, simulated=True, selected=None)
-        assert (found["memory"]["source"], found["resident"], found["backend"]["reachable"]) == (
+        found = status(house)
+        assert (found.memory.source, found.resident, found.backend.reachable) == (
             "not read yet",
             [],
             False,
         )
-        assert {each["fit"] for each in states(house).values()} == {"missing"}
+        assert {each.fit for each in states(house).values()} == {"missing"}
 
 
 async def test_reading_changes_nothing():
@@ -38,7 +41,7 @@ async def test_reading_changes_nothing():
         await guest.told("hi", model=LLAMA8)
         before = repr(house.keeper.scheduler)
         for _ in range(3):
-            snapshot.status(house.keeper, simulated=True, selected=None)
+            status(house)
             states(house)
         assert repr(house.keeper.scheduler) == before
 
@@ -47,13 +50,12 @@ async def test_the_fit_of_every_model_is_judged_now():
     async with open_house() as house:
         await house.connect().told("debug this function")
         found = states(house)
-        assert {name: each["fit"] for name, each in found.items()} == {
-            QWEN: "resident", DEEPSEEK: "after_eviction", LLAMA70: "never", LLAMA8: found[LLAMA8]["fit"],
+        assert {name: each.fit for name, each in found.items()} == {
+            QWEN: "resident", DEEPSEEK: "after_eviction", LLAMA70: "never", LLAMA8: found[LLAMA8].fit,
         }  # fmt: skip
-        assert found[LLAMA8]["fit"] in {"tight", "after_eviction"}
-        assert found[QWEN]["roles"] == ["coding", "reasoning"]
-        assert (found[QWEN]["weight"], found[LLAMA8]["weight"]) == ("heavy", "light")
-        convert(list(found.values()), list[wire.ModelState])
+        assert found[LLAMA8].fit in {"tight", "after_eviction"}
+        assert found[QWEN].roles == ["coding", "reasoning"]
+        assert (found[QWEN].weight, found[LLAMA8].weight) == ("heavy", "light")
 
 
 async def test_a_model_that_lives_elsewhere_takes_nothing_here():
@@ -66,7 +68,7 @@ async def test_a_model_that_lives_elsewhere_takes_nothing_here():
     async with open_house(far, simulator=Simulator(models=SHELF)) as house:
         await anyio.sleep(1)
         remote = states(house)["far/big"]
-        assert (remote["fit"], remote["footprint"]) == ("fits", 0)
+        assert (remote.fit, remote.footprint) == ("fits", 0)
 
 
 async def test_a_swap_is_told_while_it_goes_on():
@@ -75,10 +77,10 @@ async def test_a_swap_is_told_while_it_goes_on():
         await guest.told("debug this function")
         number = await guest.chat("why is the sky blue")
         await guest.until(number, wire.Loading)
-        found = snapshot.status(house.keeper, simulated=True, selected=None)
-        assert [(each["model"], each["what"]) for each in found["changing"]] == [(QWEN, "unloading")]
+        found = status(house)
+        assert [(each.model, each.what) for each in found.changing] == [(QWEN, "unloading")]
         await guest.until(number, wire.Loading, 4)
-        found = snapshot.status(house.keeper, simulated=True, selected=None)
-        assert [(each["model"], each["what"]) for each in found["changing"]] == [(DEEPSEEK, "loading")]
-        assert found["changing"][0]["elapsed"] > 0
-        assert found["waiting"][0]["model"] == DEEPSEEK
+        found = status(house)
+        assert [(each.model, each.what) for each in found.changing] == [(DEEPSEEK, "loading")]
+        assert found.changing[0].elapsed > 0
+        assert found.waiting[0].model == DEEPSEEK

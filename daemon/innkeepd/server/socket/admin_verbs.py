@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import anyio
-from msgspec import convert
+from msgspec import convert, structs
 
 from innkeep import wire
 from innkeepd import __version__
@@ -72,17 +72,15 @@ class AdminVerbs:
 
     def _status(self, identity: int) -> wire.Status:
         signpost = self._journey.signpost
-        found = snapshot.status(self._keeper, simulated=self._simulated, selected=signpost.selected)
-        found |= {"selected_roles": signpost.selected_roles, "awaits_restart": self.awaits_restart}
-        found |= {
-            "type": "status",
-            "id": identity,
-            "protocol": wire.PROTOCOL,
-            "daemon": __version__,
-            "pid": os.getpid(),
-        }
-        found |= {"uptime": self._keeper.now() - self._began, "warnings": self._warnings()}
-        return convert(found, wire.Status)
+        found = snapshot.status(
+            self._keeper,
+            request=identity,
+            simulated=self._simulated,
+            selected=signpost.selected,
+            uptime=self._keeper.now() - self._began,
+            warnings=self._warnings(),
+        )
+        return structs.replace(found, selected_roles=signpost.selected_roles, awaits_restart=self.awaits_restart)
 
     def _warnings(self) -> list[str]:
         return [*self.notes, *self._state.warnings(), *snapshot.warnings(self._keeper)]
@@ -118,7 +116,7 @@ class AdminVerbs:
         """Every model, after a fresh look at what is pulled."""
         await self._keeper.pulled.refresh()
         await self._keeper.monitor.ready.wait()
-        found = convert(snapshot.models(self._keeper, self._config), list[wire.ModelState])
+        found = snapshot.models(self._keeper, self._config)
         signpost = self._journey.signpost
         session.send(
             wire.Models(
@@ -133,7 +131,7 @@ class AdminVerbs:
         signpost = self._journey.signpost
         way = signpost.route(ChatSpec(demand=demand, session=asked.session), remember=False)
         names = [candidate.name for candidate in way.candidates]
-        known = {each["name"]: each for each in snapshot.models(self._keeper, self._config)}
+        known = {each.name: each for each in snapshot.models(self._keeper, self._config)}
         model, (_, seconds) = signpost.would_take(way), signpost.swap_of(way)
         session.send(
             wire.RouteReply(
@@ -146,9 +144,9 @@ class AdminVerbs:
                 words=signpost.explain(demand.turns[-1] if demand.turns else "", way.role),
                 shares=way.shares,
                 options=[
-                    wire.RouteOption(name, known[name]["fit"], known[name]["reason"]) for name in names if name in known
+                    wire.RouteOption(name, known[name].fit, known[name].reason) for name in names if name in known
                 ],
-                leaves=known.get(model, {}).get("leaves", []),
+                leaves=known[model].leaves if model in known else [],
                 expected=round(seconds, 1),
             )
         )
