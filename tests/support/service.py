@@ -43,6 +43,7 @@ class FakeMac:
         self.bin.mkdir()
         self.world = root / "launchd.json"
         program = self.executable("innkeepd", "exit 0")
+        self.executable("sysctl", "exit 1")
         home = root / "home"
         home.mkdir()
         self.environ = {"PATH": f"{self.bin}:/usr/bin:/bin", "HOME": str(home)}

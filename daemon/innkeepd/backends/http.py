@@ -8,10 +8,12 @@ httpx2 is imported with the first request, not with this module: the import take
 """
 
 import asyncio
+import errno
 import os
 import re
 import socket
 import ssl
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING
@@ -34,6 +36,7 @@ MOST_KEPT = 8
 """Connections kept to another machine: httpx looks at each idle one for every request."""
 MOST_URLS = 100
 """Parsed URLs kept: the paths of an engine are few."""
+WALL = " (macOS keeps background programs from the local network: System Settings > Privacy & Security > Local Network)"
 _ERRNO = re.compile(r"\[Errno (\d+)\]")
 """asyncio's one error for several addresses holds the numbers in its text."""
 _CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key", "cookie", "proxy-authorization"})
@@ -230,10 +233,15 @@ def _why_not_connected(error: BaseException) -> str:
         if isinstance(cause, ssl.SSLError | socket.gaierror):
             return " ".join(str(cause.strerror or cause).split())
         if isinstance(cause, OSError) and cause.errno:
-            return os.strerror(cause.errno).lower()
+            return _said(cause.errno)
         if found := _ERRNO.search(str(cause)):
-            return os.strerror(int(found[1])).lower()
+            return _said(int(found[1]))
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def _said(number: int, platform: str = sys.platform) -> str:
+    """An errno in words. EHOSTUNREACH at once is under launchd, since macOS 15, mostly Local Network Privacy (TN3179)."""
+    return os.strerror(number).lower() + (WALL if number == errno.EHOSTUNREACH and platform == "darwin" else "")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -19,9 +19,11 @@ from innkeepd.arguments import Parser
 from innkeepd.config.load import load
 from innkeepd.config.schema import Config
 from innkeepd.errors import ConfigError, DaemonError
+from innkeepd.service.checks_mac import folders, interpreter
 from innkeepd.service.clock import Clock, SystemClock
 from innkeepd.service.errors import ServiceFault
 from innkeepd.service.install import LaunchAgent
+from innkeepd.service.installation import examine
 from innkeepd.service.launchctl import Runner, run_command
 from innkeepd.service.logs import follow, last_lines, readable
 from innkeepd.service.paths import Paths, locate
@@ -123,8 +125,27 @@ def _obey(wanted: argparse.Namespace, world: World) -> int:
                 world.say(
                     "note: OLLAMA_HOST of this shell is not taken over; [ollama] url in config.toml is what counts"
                 )
+            if verb == "install":
+                _look_before(service, config, world)
             return _told(getattr(service, verb)(), world)
     return 0
+
+
+def used(paths: Paths, config: Config | None) -> list[Path]:
+    """The files and folders that the service needs beside its program."""
+    return [paths.home, paths.socket, log_file(paths, config), *([config.file] if config and config.file else [])]
+
+
+def _look_before(service: Service, config: Config | None, world: World) -> None:
+    """What macOS will hold against the service, said before anything is written. Raises for what cannot work."""
+    if service.paths.platform != "darwin":
+        return
+    found = examine(service.paths.program, used(service.paths, config), service.paths.user_home, world.run)
+    for finding in (interpreter(found), folders(found)):
+        if finding.level == "error":
+            raise ServiceFault(f"{finding.saw}: {finding.mend}")
+        if finding.level == "warning":
+            world.say(f"warning: {finding.saw}; {finding.why}. {finding.mend}")
 
 
 def log_file(paths: Paths, config: Config | None) -> Path:

@@ -26,8 +26,9 @@ from innkeepd.machine.report import Seen, verdicts
 from innkeepd.machine.runners import ProcessRunners, Runners
 from innkeepd.policy.memory.budget import Budget, MemoryPolicy, budget_of, gib
 from innkeepd.policy.memory.reading import Reading
-from innkeepd.service.cli import World, build
+from innkeepd.service.cli import World, build, used
 from innkeepd.service.facts import Facts, Ollama, Running, SocketFile
+from innkeepd.service.installation import Installation, examine
 from innkeepd.service.launchctl import Launchctl
 from innkeepd.service.paths import Paths, locate
 from innkeepd.service.probe import Kept, kept_by
@@ -120,6 +121,8 @@ def collect(
         direct=strangers(seen, config.ollama.url, answer.pid) if local else None,
         http_holder=seen.listeners.get(config.http.port),
         port_11434=seen.listeners.get(OLLAMA_PORT),
+        installation=_installation(world, paths, config),
+        disabled=_is_disabled(world),
         orphans=list(runners(config.ollama.url).orphans) if local else [],
     )
 
@@ -190,6 +193,21 @@ def _session(world: World) -> Callable[[str], str | None]:
             return None
 
     return getenv
+
+
+def _installation(world: World, paths: Paths, config: Config) -> Installation | None:
+    if world.platform != "darwin":
+        return None
+    return examine(paths.program, used(paths, config), paths.user_home, world.run)
+
+
+def _is_disabled(world: World) -> bool:
+    if world.platform != "darwin":
+        return False
+    try:
+        return bool(Launchctl(f"gui/{world.uid}", world.run).is_disabled())
+    except DaemonError:
+        return False
 
 
 def _rival(world: World) -> str | None:

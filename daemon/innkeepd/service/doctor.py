@@ -17,6 +17,7 @@ from innkeepd.arguments import Parser
 from innkeepd.errors import DaemonError
 from innkeepd.service.bug_report import report
 from innkeepd.service.checks import HOUSE
+from innkeepd.service.checks_mac import MAC
 from innkeepd.service.checks_memory import MEMORY
 from innkeepd.service.checks_ollama import OLLAMA
 from innkeepd.service.cli import World, log_file
@@ -25,7 +26,7 @@ from innkeepd.service.facts import Facts, Finding
 from innkeepd.service.files import write_whole
 from innkeepd.service.paths import locate
 
-CHECKS: tuple[Callable[[Facts], Finding], ...] = (*HOUSE, *OLLAMA, *MEMORY)
+CHECKS: tuple[Callable[[Facts], Finding], ...] = (*HOUSE, *MAC, *OLLAMA, *MEMORY)
 SIGNS = {"ok": "ok     ", "warning": "warning", "error": "ERROR  "}
 STATUS = {"ok": 0, "warning": 1, "error": 2}
 

@@ -13,6 +13,7 @@ from innkeepd.machine.runners import Runner
 from innkeepd.policy.memory.budget import Budget, MemoryPolicy
 from innkeepd.policy.memory.reading import Reading
 from innkeepd.policy.model import Model
+from innkeepd.service.installation import Installation
 from innkeepd.service.probe import Answer
 from innkeepd.service.status import View
 
@@ -81,7 +82,7 @@ class Facts(Struct, frozen=True):
 
     ``http_holder`` is who listens on the HTTP port; ``direct`` are the processes other than innkeepd that hold
     connections to Ollama; ``disk_free`` is bytes where Ollama keeps its models; ``orphans`` are runners whose Ollama is
-    gone.
+    gone. ``installation`` and ``disabled`` (by ``launchctl disable``) are a Mac's.
     """
 
     platform: str
@@ -104,3 +105,5 @@ class Facts(Struct, frozen=True):
     http_holder: Program | None = None
     port_11434: Program | None = None
     orphans: list[Runner] = field(default_factory=list)
+    installation: Installation | None = None
+    disabled: bool = False

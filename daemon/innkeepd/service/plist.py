@@ -11,6 +11,10 @@ Keys and their reasons (launchd.plist(5); the numbers were recorded by ``launchc
 * ``ProcessType`` Interactive: every token of every answer passes through this process. Unset or Standard, launchd
   throttles its CPU and disk and coalesces its timers; Background hands those limits down to children as well. The
   daemon sleeps when nobody talks to it, so this costs nothing.
+* ``SoftResourceLimits``: launchd gives a job 256 descriptors, and a proxied stream takes two. The daemon raises its own
+  limit as well; the plist's counts for what Python opens before that.
+* ``OLLAMA_HOST`` is empty, which counts as unset: a job inherits ``launchctl setenv``, and there it often points at
+  innkeep itself.
 * ``StandardErrorPath`` is for what Python prints when it dies: launchd only ever appends, so the daemon's own log is
   elsewhere.
 * Never ``EnableTransactions`` (without XPC it means SIGKILL at once) nor ``EnablePressuredExit`` (which implies it).
@@ -28,6 +32,9 @@ SOCKET_NAME = "Listeners"
 SOCKET_MODE = 0o600
 THROTTLE = 10
 """Seconds between two starts, launchd's own default, written down because the crash loop's pace depends on it."""
+
+DESCRIPTORS = 10_240
+"""``OPEN_MAX`` of sys/syslimits.h, the most that macOS takes."""
 
 SPARE = 10.0
 """Seconds that launchd waits beyond the drain, for unloading nothing but closing the history."""
@@ -72,7 +79,8 @@ def describe(agent: Agent) -> dict[str, Any]:
         "ThrottleInterval": THROTTLE,
         "ExitTimeOut": exit_timeout(agent.drain),
         "ProcessType": "Interactive",
-        "EnvironmentVariables": {"PATH": PATH, "LANG": "en_US.UTF-8"} | agent.environment,
+        "EnvironmentVariables": {"PATH": PATH, "LANG": "en_US.UTF-8", "OLLAMA_HOST": ""} | agent.environment,
+        "SoftResourceLimits": {"NumberOfFiles": DESCRIPTORS},
         "StandardErrorPath": f"{agent.log_folder}/crash.log",
     }
     if agent.session is not None:

@@ -2,14 +2,14 @@ import asyncio
 import socket
 import ssl
 import subprocess
-from errno import ECONNREFUSED
+from errno import ECONNREFUSED, EHOSTUNREACH
 
 import httpx2
 import pytest
 
 from innkeepd.backends import http
 from innkeepd.backends.backend import BackendFault
-from innkeepd.backends.http import HttpClient, Unreachable, words
+from innkeepd.backends.http import HttpClient, Unreachable, _said, words
 from innkeepd.backends.loopback import LoopbackTransport
 from innkeepd.machine.sleep import Instant
 from support.remote import RemoteEngine
@@ -256,3 +256,9 @@ async def test_https_speaks_only_to_whom_its_certificate_vouches_for(certificate
     assert (await fetch(friend, "GET", "/"))[2] == b"hi"
     await friend.aclose()
     server.close()
+
+
+def test_no_route_to_a_host_names_the_switch_of_macos_that_mostly_is_the_cause():
+    assert "Privacy & Security > Local Network" in _said(EHOSTUNREACH, "darwin")
+    assert _said(EHOSTUNREACH, "linux") == "no route to host"
+    assert _said(ECONNREFUSED, "darwin") == "connection refused"

@@ -166,3 +166,21 @@ def test_without_a_world_it_is_this_machine(capsys, monkeypatch, short_path):
     monkeypatch.setattr("sys.argv", ["/nowhere/innkeepd"])
     assert main(["print"]) == 1
     assert "no innkeepd on PATH" in capsys.readouterr().err
+
+
+def test_install_refuses_a_program_whose_interpreter_is_gone(mac: FakeMac, capsys):
+    mac.paths.program.write_text("#!/gone/bin/python\n")
+    assert main(["install"], mac.everything()) == 1
+    assert "starts /gone/bin/python, which is gone" in capsys.readouterr().err
+    assert not mac.paths.agent_file.exists()
+
+
+def test_install_warns_of_a_folder_that_macos_guards(mac: FakeMac):
+    mac.environ["INNKEEP_HOME"] = str(mac.paths.user_home / "Documents" / "i")
+    main(
+        ["install"],
+        mac.everything().__class__(
+            mac.environ, 501, "darwin", mac.run, mac.clock, mac.said.append, lambda *_: mac.answer
+        ),
+    )
+    assert any("in a guarded folder" in line for line in mac.said)
