@@ -240,7 +240,7 @@ def _why_not_connected(error: BaseException) -> str:
 
 
 def _said(number: int, platform: str = sys.platform) -> str:
-    """An errno in words. EHOSTUNREACH at once is under launchd, since macOS 15, mostly Local Network Privacy (TN3179)."""
+    """An errno in words. EHOSTUNREACH under launchd, since macOS 15, is mostly Local Network Privacy (TN3179)."""
     return os.strerror(number).lower() + (WALL if number == errno.EHOSTUNREACH and platform == "darwin" else "")
 
 
