@@ -1,36 +1,51 @@
-"""One answer on its way to the screen: progress while it waits, then its pieces, then how it went."""
+"""One answer on its way to the screen: progress while it waits, then its pieces, then what it took."""
 
 from argparse import Namespace
 from collections.abc import Iterable
+from functools import partial
 from time import monotonic
 from typing import Any
 
 from innkeep import wire
 from innkeep.cli.progress import Progress
-from innkeep.cli.render import done_line, failed_over_line, progress_line
+from innkeep.cli.render import done_line, failed_over_line, routed_line
 from innkeep.cli.terminal import Terminal
-from innkeep.cli.units import whole_seconds
+from innkeep.cli.units import seconds, whole_seconds
+from innkeep.cli.waiting import loading_line, reading_line, waiting_line
+
+WIDE = 10_000
+"""Cells of a line that is kept, not redrawn: it may wrap."""
 
 
 class AnswerPrinter:
-    """What has been told of an answer so far; feed it every reply in order.
+    """Prints an answer; feed it every reply in order.
 
     ``shows_thinking`` prints thinking to standard error; otherwise it is only counted on the progress line.
+    ``verbose`` keeps a line on standard error for each step; ``quiet`` prints the answer and errors alone.
     """
 
-    def __init__(self, terminal: Terminal, progress: Progress, *, shows_thinking: bool = False) -> None:
+    def __init__(
+        self,
+        terminal: Terminal,
+        progress: Progress,
+        *,
+        shows_thinking: bool = False,
+        verbose: bool = False,
+        quiet: bool = False,
+    ) -> None:
         self.terminal = terminal
         self.progress = progress
         self.shows_thinking = shows_thinking
+        self.verbose = verbose
+        self.quiet = quiet
         self.text: list[str] = []
         self.done: wire.Done | None = None
-        self._waiting: wire.Waiting | None = None
-        self._loading: wire.Loading | None = None
+        self._step = ""
         self._thought_since: float | None = None
         self._thinking_shown = False
 
     def print_all(self, replies: Iterable[wire.Reply]) -> None:
-        """Tell every reply; what the iterator raises goes on, after the screen is in order."""
+        """Print every reply; what the iterator raises goes on, after the screen is in order."""
         try:
             for reply in replies:
                 self.take(reply)
@@ -39,16 +54,18 @@ class AnswerPrinter:
             self._end_line()
 
     def take(self, reply: wire.Reply) -> None:
-        """Tell one reply."""
+        """Print one reply."""
         match reply:
             case wire.Routed():
-                self.progress.show(f"asking {reply.model} ({reply.role}: {reply.reason})", topic=f"ask {reply.model}")
+                line = routed_line(reply)
+                self._keep(line, f"route {reply.model}")
+                self.progress.show(line, topic=f"ask {reply.model}")
             case wire.Waiting():
-                self._waiting = reply
-                self._show_progress(f"wait {reply.position} {reply.reason}")
+                self._keep(waiting_line(reply, 0.0, WIDE), f"wait {reply.position} {reply.answering} {reply.until}")
+                self.progress.show(partial(waiting_line, reply), topic=f"wait {reply.position} {reply.reason}")
             case wire.Loading():
-                self._loading = reply
-                self._show_progress(f"load {reply.model}")
+                self._keep(loading_line(reply, 0.0, WIDE), f"load {reply.model} {reply.unloading}")
+                self.progress.show(partial(loading_line, reply), topic=f"load {reply.model}")
             case wire.Started():
                 self._take_start(reply)
             case wire.Delta():
@@ -56,16 +73,19 @@ class AnswerPrinter:
             case wire.Done():
                 self._take_end(reply)
 
-    def _show_progress(self, topic: str) -> None:
-        shorter = progress_line(None, self._loading)
-        self.progress.show(progress_line(self._waiting, self._loading), topic=topic, shorter=shorter)
+    def _keep(self, line: str, step: str) -> None:
+        """With ``verbose``: print the line of a step once."""
+        if self.verbose and step != self._step:
+            self._step = step
+            self.progress.clear()
+            self.terminal.print_dim(f"{line}\n")
 
     def _take_start(self, started: wire.Started) -> None:
-        self._waiting = self._loading = None
-        if line := failed_over_line(started):
+        if (line := failed_over_line(started)) and not self.quiet:
             self.progress.clear()
             self.terminal.print_error(line)
-        self.progress.show(f"{started.model} reads the prompt", topic=f"start {started.attempt}")
+        self._keep(f"{started.model} has the request", f"start {started.attempt}")
+        self.progress.show(partial(reading_line, started.model), topic=f"start {started.attempt}")
 
     def _take_delta(self, delta: wire.Delta) -> None:
         if delta.thinking:
@@ -110,13 +130,18 @@ class AnswerPrinter:
         """Say what a person should know of a finished answer: that it was cut, and on a terminal what it took."""
         if self.done is None:
             return
-        if self.done.finish_reason == "length":
-            self.terminal.print_error(
-                "the answer was cut at the model's limit of tokens; ask it to go on, or ask for less"
-            )
-        if self.terminal.shows_err and self.terminal.shows_out:
-            line = done_line(self.done)
-            self.terminal.print_dim(f"{line}\n")
+        if self.done.finish_reason == "length" and not self.quiet:
+            self.terminal.print_error("answer truncated at the token limit; ask it to continue")
+        if self.verbose or (self.terminal.shows_err and self.terminal.shows_out and not self.quiet):
+            self.terminal.print_dim(f"({done_line(self.done)})\n")
+        if self.verbose and len(self.done.attempts) > 1:
+            for attempt in self.done.attempts:
+                self.terminal.print_dim(f"  {_attempt_line(attempt)}\n")
+
+
+def _attempt_line(attempt: wire.AttemptRecord) -> str:
+    why = f" ({attempt.code}: {attempt.message})" if attempt.code else ""
+    return f"{attempt.model} {attempt.outcome.replace('_', ' ')} after {seconds(attempt.seconds)}{why}"
 
 
 def chat_settings(args: Namespace) -> dict[str, Any]:
@@ -125,6 +150,8 @@ def chat_settings(args: Namespace) -> dict[str, Any]:
         "model": args.model,
         "fallbacks": args.fallbacks,
         "role": args.role,
+        "options": dict(args.options) or None,
+        "format": args.format,
         "think": args.think,
         "priority": args.priority,
         "patience": args.patience,

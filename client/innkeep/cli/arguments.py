@@ -67,19 +67,19 @@ def duration_argument(text: str) -> float:
     try:
         return duration(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no duration; write seconds, or 90s, 5m, 1h30m") from None
+        raise argparse.ArgumentTypeError(f"invalid duration {text!r}; use 90, 90s, 5m or 1h30m") from None
 
 
 def positive_number(text: str) -> int:
     """A whole number of at least 1."""
     if not (text.isascii() and text.isdigit()) or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of at least 1")
+        raise argparse.ArgumentTypeError(f"must be 1 or more, not {text}")
     return int(text)
 
 
 def add_role(parser: argparse.ArgumentParser, help_text: str) -> None:
     """``--role``."""
-    parser.add_argument("--role", choices=ROLES, help=help_text)
+    parser.add_argument("-r", "--role", choices=ROLES, help=help_text)
 
 
 def joined(words: Sequence[str]) -> str:

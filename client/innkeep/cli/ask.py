@@ -11,8 +11,9 @@ EXAMPLES = (
     'innkeep ask "왜 하늘은 파란가?"',
     'git diff | innkeep ask --role coding "review this change"',
     "innkeep ask -f notes.txt -f plan.md compare these",
-    "innkeep ask --model llama3.1:8b --image photo.jpg what is this",
-    "innkeep ask --patience 20s --no-think hello",
+    "innkeep ask -m qwen2.5vl:7b --image photo.jpg what is this",
+    "innkeep ask -v -o temperature=0 --patience 20s hello",
+    'innkeep ask --format json "three colours as JSON"',
     "innkeep ask --no-stream --json hello | jq -r .text",
 )
 
@@ -60,8 +61,10 @@ def run(args: Namespace, terminal: Terminal) -> int:
                 if args.stream or isinstance(reply, Done):
                     terminal.print_json(reply)
             return OK
-        with Progress(terminal) as progress:
-            printer = AnswerPrinter(terminal, progress, shows_thinking=args.think is True)
+        with Progress(terminal, silent=args.quiet) as progress:
+            printer = AnswerPrinter(
+                terminal, progress, shows_thinking=args.think is True, verbose=args.verbose, quiet=args.quiet
+            )
             printer.print_all(answer.replies())
             printer.print_summary()
     return OK

@@ -1,6 +1,9 @@
 """The options that ``ask`` and ``chat`` share."""
 
-from argparse import ArgumentParser, BooleanOptionalAction
+import json
+from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction
+from pathlib import Path
+from typing import Any
 
 from innkeep.cli.arguments import PRIORITIES, add_role, duration_argument, model_name
 
@@ -8,7 +11,7 @@ from innkeep.cli.arguments import PRIORITIES, add_role, duration_argument, model
 def add_chat_arguments(parser: ArgumentParser) -> None:
     """Who answers, how urgent it is, and whether it may think."""
     add_role(parser, "ask this role's models (default: what the prompt looks like)")
-    parser.add_argument("--model", metavar="MODEL", type=model_name, help="ask this model and no other")
+    parser.add_argument("-m", "--model", metavar="MODEL", type=model_name, help="ask this model and no other")
     parser.add_argument(
         "--fallback",
         metavar="MODEL",
@@ -17,18 +20,63 @@ def add_chat_arguments(parser: ArgumentParser) -> None:
         dest="fallbacks",
         help="with --model: the next to try; may be given again",
     )
-    parser.add_argument("--system", metavar="TEXT", help="instructions that stand before the conversation")
+    parser.add_argument("--system", metavar="TEXT", help="instructions before the conversation")
     parser.add_argument("--session", metavar="NAME", help="turns of one session keep their model in memory")
     parser.add_argument(
-        "--priority", choices=PRIORITIES, default="interactive", help="who may wait for whom (default: interactive)"
+        "--priority", choices=PRIORITIES, default="interactive", help="queue priority (default: interactive)"
     )
     parser.add_argument(
         "--patience",
         metavar="DURATION",
         type=duration_argument,
-        help="rather wait so long for the best model than take a smaller one in memory",
+        help="wait up to DURATION for the best model before using a smaller loaded one",
     )
     parser.add_argument(
         "--deadline", metavar="DURATION", type=duration_argument, help="the whole answer must be there by then"
     )
     parser.add_argument("--think", action=BooleanOptionalAction, help="let the model think first and show it, or not")
+    parser.add_argument(
+        "-o",
+        "--option",
+        metavar="KEY=VALUE",
+        type=model_option,
+        action="append",
+        default=[],
+        dest="options",
+        help="an option of the model, temperature=0.2 for instance; may be given again",
+    )
+    parser.add_argument(
+        "--format", metavar="json|SCHEMA", type=answer_format, help="answer in JSON, or in the JSON schema of a file"
+    )
+    told = parser.add_mutually_exclusive_group()
+    told.add_argument(
+        "-v", "--verbose", action="store_true", help="keep a line on standard error for the route and each step"
+    )
+    told.add_argument("-q", "--quiet", action="store_true", help="print the answer and errors alone")
+
+
+def model_option(text: str) -> tuple[str, Any]:
+    """``temperature=0.2``: the key, and the value as JSON where it is some, else as text."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise ArgumentTypeError(f"{text!r} is not KEY=VALUE; temperature=0.2 for instance")
+    try:
+        return key.strip(), json.loads(value)
+    except ValueError:
+        return key.strip(), value
+
+
+def answer_format(text: str) -> str | dict[str, Any]:
+    """``json``, a JSON schema, or the name of a file that holds one."""
+    if text == "json":
+        return text
+    try:
+        content = text if text.lstrip().startswith("{") else Path(text).read_text(encoding="utf-8")
+        schema = json.loads(content)
+    except OSError as error:
+        raise ArgumentTypeError(f"{text}: {error.strerror}; use json, a schema, or a file that holds one") from None
+    except ValueError as error:
+        raise ArgumentTypeError(f"the schema is not JSON: {error}") from None
+    if not isinstance(schema, dict):
+        raise ArgumentTypeError("a JSON schema is an object")
+    return schema

@@ -5,10 +5,10 @@ from argparse import ArgumentParser, Namespace
 
 from innkeep.cli.arguments import duration_argument
 from innkeep.cli.lazy import open_client
-from innkeep.cli.outcome import OK
+from innkeep.cli.outcome import OK, UsageError
 from innkeep.cli.progress import Progress
 from innkeep.cli.terminal import Terminal
-from innkeep.cli.units import clock, seconds
+from innkeep.cli.units import clock, seconds, whole_seconds
 
 EXAMPLES = (
     "innkeep hold 30m",
@@ -20,17 +20,22 @@ EXAMPLES = (
 def add_arguments(parser: ArgumentParser) -> None:
     """``DURATION`` and ``--why``."""
     parser.add_argument("seconds", metavar="DURATION", type=duration_argument, help="how long: 90s, 30m, 1h30m")
-    parser.add_argument("--why", metavar="TEXT", default="", help="told to everybody who waits")
+    parser.add_argument("--why", metavar="TEXT", default="", help="the reason, shown to everybody who waits")
 
 
 def run(args: Namespace, terminal: Terminal) -> int:
     """Wait for running answers, unload everything, and load nothing until the time is up."""
+    if args.seconds <= 0:
+        raise UsageError("a hold lasts longer than 0 s; `innkeep resume` ends one")
     with open_client(args) as client, Progress(terminal, silent=args.json) as progress:
-        progress.show("waiting for running answers, unloading everything")
+        progress.show(lambda since, _: f"waiting for running answers, unloading everything, {whole_seconds(since)}")
         held = client.hold(args.seconds, why=args.why)
     if args.json:
         terminal.print_json(held)
     else:
         left = seconds(max(0.0, held.until - time.time()))
-        terminal.say(f"nothing is loaded until {clock(held.until)}, {left}; `innkeep resume` ends it early")
+        why = f' ("{held.why}")' if held.why else ""
+        terminal.say(f"on hold{why} for {left}, until {clock(held.until)}; `innkeep resume` ends it")
+    if held.warning:
+        terminal.print_error(held.warning)
     return OK

@@ -16,7 +16,9 @@ EXAMPLES = (
 
 def add_arguments(parser: ArgumentParser) -> None:
     """``MODEL``."""
-    parser.add_argument("model", metavar="MODEL", type=model_name, help="the model to load; others leave if they must")
+    parser.add_argument(
+        "model", metavar="MODEL", type=model_name, help="the model to load; others are unloaded if they must"
+    )
 
 
 def run(args: Namespace, terminal: Terminal) -> int:
@@ -25,5 +27,5 @@ def run(args: Namespace, terminal: Terminal) -> int:
 
     end = follow_swap(Load(id=0, model=args.model), args, terminal)
     if isinstance(end, Loaded) and not args.json:
-        terminal.say(f"{end.model} is in memory, {seconds(end.took)}")
+        terminal.say(f"loaded {end.model} ({seconds(end.took)})")
     return OK

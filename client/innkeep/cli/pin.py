@@ -12,9 +12,7 @@ EXAMPLES = ("innkeep pin llama3.1:8b",)
 
 def add_arguments(parser: ArgumentParser) -> None:
     """``MODEL``."""
-    parser.add_argument(
-        "model", metavar="MODEL", type=model_name, help="the model that neither idleness nor another request evicts"
-    )
+    parser.add_argument("model", metavar="MODEL", type=model_name, help="keep this model loaded until it is unpinned")
 
 
 def run(args: Namespace, terminal: Terminal) -> int:
@@ -24,7 +22,7 @@ def run(args: Namespace, terminal: Terminal) -> int:
     if args.json:
         terminal.print_json(pinned)
     else:
-        terminal.say(f"{pinned.model} is pinned; `innkeep unpin {pinned.model}` takes that back")
+        terminal.say(f"pinned {pinned.model}: once loaded it stays; `innkeep unpin {pinned.model}` ends that")
     if pinned.warning:
         terminal.print_error(pinned.warning)
     return OK

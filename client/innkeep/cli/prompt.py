@@ -26,6 +26,8 @@ def prompt_text(words: Sequence[str], files: Sequence[str], terminal: Terminal, 
     part can't be read.
     """
     stdin = stdin or sys.stdin
+    if list(words) == ["-"]:  # as many programs take it: the question is piped in
+        words, files = [], [*files, "-"]
     text = " ".join(words).strip()
     named = [(name, _file_text(name)) for name in files if name != "-"]
     piped = _piped_text(stdin, terminal) if "-" in files or is_piped(stdin) else ""
@@ -35,7 +37,7 @@ def prompt_text(words: Sequence[str], files: Sequence[str], terminal: Terminal, 
     parts += [piped] if piped.strip() else []
     prompt = "\n\n".join(part.strip("\n") for part in parts).strip()
     if not prompt:
-        raise UsageError('nothing is asked; give a text, `-f FILE`, or pipe it: innkeep ask "why is the sky blue?"')
+        raise UsageError('no question given; pass text, `-f FILE`, or a pipe: innkeep ask "why is the sky blue?"')
     _refuse_oversize("the prompt", len(prompt.encode(errors="replace")))
     _refuse_bad_text(prompt)
     return prompt
@@ -82,7 +84,7 @@ def _decoded(name: str, content: bytes) -> str:
 
 def _refuse_oversize(name: str, size: int) -> None:
     if size > _MAX_BYTES:
-        raise UsageError(f"{name}: over {_MAX_BYTES // 10**6} MB; no model reads so much, give it a part")
+        raise UsageError(f"{name}: larger than {_MAX_BYTES // 10**6} MB; send a part of it")
 
 
 def _refuse_bad_text(prompt: str) -> None:
@@ -93,7 +95,23 @@ def _refuse_bad_text(prompt: str) -> None:
 
 
 def images_of(names: Sequence[str]) -> list[str]:
-    """Files as the base64 strings that a message carries."""
+    """Files as the base64 strings that a message carries; ``UsageError`` for one that is no picture."""
     contents = [_file_bytes(name) for name in names]
+    for name, content in zip(names, contents, strict=True):
+        if not is_picture(content):
+            raise UsageError(f"{name}: not a picture (PNG, JPEG, GIF, WebP, BMP, TIFF, HEIC); use -f for a text file")
     _refuse_oversize("the images together", sum(map(len, contents)))
     return [base64.b64encode(content).decode() for content in contents]
+
+
+def is_picture(content: bytes) -> bool:
+    """Whether the first bytes are those of a common image format."""
+    if content[:4] == b"RIFF":
+        return content[8:12] == b"WEBP"
+    if content[4:8] == b"ftyp":
+        return content[8:12] in _HEIF_BRANDS
+    return content.startswith(_SIGNATURES)
+
+
+_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM", b"II*\x00", b"MM\x00*")
+_HEIF_BRANDS = (b"heic", b"heix", b"mif1", b"msf1", b"avif", b"hevc")

@@ -1,11 +1,11 @@
 """Structs of the wire as text for a person: pure, no terminal, no clock but the ``now`` that it is given."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
 from innkeep import wire
 from innkeep.cli.table import columns
-from innkeep.cli.units import clock, counted, gb, gib, ordinal, seconds, whole_seconds
+from innkeep.cli.units import clock, counted, gib, seconds, whole_seconds
 
 Paint: TypeAlias = Callable[[str, str], str]
 """``paint(style, text)``; see ``terminal.STYLES``."""
@@ -17,7 +17,7 @@ FIT_WORDS = {
     "tight": "tight",
     "after_eviction": "after eviction",
     "never": "never fits",
-    "missing": "missing",
+    "missing": "not pulled",
 }
 MEMORY_WORDS = {"normal": "normal", "warning": "short of memory", "critical": "critically short of memory"}
 
@@ -30,13 +30,13 @@ def plain(style: str, text: str) -> str:  # noqa: ARG001  # a Paint that paints 
 # ---- status --------------------------------------------------------------------------------------------------------
 
 
-def status_text(status: wire.Status, now: float, paint: Paint = plain) -> str:
-    """The whole snapshot: the daemon, its Ollama, memory, who is in it, what changes, who waits."""
+def status_text(status: wire.Status, now: float, paint: Paint = plain, cells: int | None = None) -> str:
+    """The whole snapshot: the daemon, its Ollama, memory, what is set, who is in memory, what changes, who waits."""
     blocks = [
         _house_lines(status, now, paint),
-        _resident_lines(status.resident, now, paint),
+        _resident_lines(status, now, paint, cells),
         _changing_lines(status.changing),
-        _waiting_lines(status.waiting, paint),
+        _waiting_lines(status.waiting, paint, cells),
         [_counters_line(status.counters)],
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block)
@@ -44,16 +44,16 @@ def status_text(status: wire.Status, now: float, paint: Paint = plain) -> str:
 
 def _counters_line(counters: wire.Counters) -> str:
     named = [
-        (counters.requests, "request"),
         (counters.swaps, "swap"),
         (counters.loads, "load"),
         (counters.unloads, "unload"),
         (counters.fallbacks, "fallback"),
         (counters.refusals, "refusal"),
         (counters.foreign_loads, "foreign load"),
+        (counters.reloads, "reload"),  # by Ollama itself, in the midst of requests
     ]
-    named += [(counters.reloads, "reload")] if counters.reloads else []  # by Ollama itself, in the midst of requests
-    return "since start: " + ", ".join(counted(number, noun) for number, noun in named)
+    told = [counted(counters.requests, "request"), *(counted(number, noun) for number, noun in named if number)]
+    return "since start: " + ", ".join(told)
 
 
 def _house_lines(status: wire.Status, now: float, paint: Paint) -> list[str]:
@@ -61,40 +61,64 @@ def _house_lines(status: wire.Status, now: float, paint: Paint) -> list[str]:
     version = f" {backend.version}" if backend.version else ""
     reach = "" if backend.reachable else paint("red", ", unreachable")
     label = paint("yellow", ", simulated") if backend.simulated else ""
+    sizes = f"{gib(memory.available)} free of {gib(memory.budget)} for models ({gib(memory.total)} in all)"
     state = paint(PRESSURE_STYLES.get(memory.pressure, "bold"), MEMORY_WORDS.get(memory.pressure, memory.pressure))
     lines = [
         f"innkeepd {status.daemon}  pid {status.pid}, up {seconds(status.uptime)}",
         f"ollama{version}  {backend.url}{reach}{label}",
-        f"memory  {state}: {gib(memory.available)} available of {gib(memory.budget)} for models, {_of_all(memory)}",
-        f"chats  {_selection(status.selected)}",
+        f"memory   {state}: {sizes}",
+        *(paint("yellow", line) for line in _set_lines(status, now)),
     ]
-    if status.held_until is not None:
-        left = seconds(max(0.0, status.held_until - now))
-        lines.append(paint("yellow", f"on hold until {clock(status.held_until)}, {left} more: nothing is loaded"))
     if status.awake:
-        lines.append(f"awake  {status.awake}")
+        lines.append(f"awake    {status.awake}")
     return lines + [paint("yellow", f"warning: {warning}") for warning in status.warnings]
 
 
-def _of_all(memory: wire.MemoryState) -> str:
-    return f"{gib(memory.total)} in all (says {memory.source})"
+def _set_lines(status: wire.Status, now: float) -> list[str]:
+    """What the user has set beside the configuration, each with the command that undoes it."""
+    lines = selection_lines(status.selected, status.selected_roles)
+    if status.held_until is not None:
+        why = f' ("{status.held_why}")' if status.held_why else ""
+        left = seconds(max(0.0, status.held_until - now))
+        lines.append(f"on hold  until {clock(status.held_until)}, {left} more{why} (`innkeep resume` ends it)")
+    resident = {one.name for one in status.resident}
+    lines += [
+        f"pinned   {name}, not in memory (`innkeep unpin {name}` ends it)"
+        for name in status.pins
+        if name not in resident
+    ]
+    if status.awaits_restart:
+        tables = ", ".join(f"[{name}]" for name in status.awaits_restart)
+        lines.append(f"config   {tables} changed; takes effect at a restart (`innkeep restart`)")
+    return lines
 
 
-def _selection(selected: str | None) -> str:
-    return "routed by what they ask" if selected is None else f"all to {selected} (`innkeep models set auto` ends that)"
+def selection_lines(selected: str | None, roles: Mapping[str, str]) -> list[str]:
+    """What the user selected, each with the command that undoes it."""
+    lines = [] if selected is None else [f"routing  all chats to {selected} (`innkeep models set auto` ends it)"]
+    return lines + [
+        f"routing  {role}: {model} first (`innkeep models set auto --role {role}` ends it)"
+        for role, model in sorted(roles.items())
+    ]
 
 
-def _resident_lines(resident: Iterable[wire.Resident], now: float, paint: Paint) -> list[str]:
+def _resident_lines(status: wire.Status, now: float, paint: Paint, cells: int | None) -> list[str]:
     rows = [
-        [one.name, one.weight, gib(one.footprint), str(one.context or "-"), _business(one), _leaving(one, now)]
-        for one in resident
+        [
+            one.name,
+            one.weight,
+            gib(one.footprint),
+            str(one.context or "-"),
+            _business(one),
+            _leaving(one, now) if status.backend.reachable else "unknown",
+        ]
+        for one in status.resident
     ]
     if not rows:
-        return ["nothing is in memory"]
-    return headed(
-        columns(["IN MEMORY", "WEIGHT", "MEMORY", "CONTEXT", "STATE", "LEAVES"], rows, right={"MEMORY", "CONTEXT"}),
-        paint,
-    )
+        return ["no model is in memory"]
+    heads = ["IN MEMORY", "WEIGHT", "MEMORY", "CONTEXT", "STATE", "UNLOADS"]
+    right = {"MEMORY", "CONTEXT"}
+    return headed(columns(heads, rows, right=right, cells=cells, drop=("WEIGHT", "CONTEXT")), paint)
 
 
 def _business(one: wire.Resident) -> str:
@@ -114,9 +138,33 @@ def _changing_lines(changing: Iterable[wire.Changing]) -> list[str]:
     return [f"{one.what} {one.model}, {_progress(one.elapsed, one.expected)}" for one in changing]
 
 
-def _waiting_lines(waiting: Iterable[wire.Waiter], paint: Paint) -> list[str]:
-    rows = [[one.id, one.model, one.priority, seconds(one.waited)] for one in waiting]
-    return headed(columns(["WAITS", "FOR", "PRIORITY", "SINCE"], rows, right={"SINCE"}), paint) if rows else []
+def _progress(elapsed: float, expected: float | None) -> str:
+    return whole_seconds(elapsed) + (f" of ~{whole_seconds(expected)}" if expected is not None else "")
+
+
+def _waiting_lines(waiting: Iterable[wire.Waiter], paint: Paint, cells: int | None) -> list[str]:
+    rows = [
+        [
+            one.id,
+            one.model,
+            one.client or "-",
+            one.priority,
+            seconds(one.waited),
+            "-" if one.expected is None else f"~{whole_seconds(one.expected)}",
+        ]
+        for one in sorted(waiting, key=lambda one: one.position or 0)
+    ]
+    if not rows:
+        return []
+    heads = ["WAITS", "FOR", "CLIENT", "PRIORITY", "SINCE", "STILL"]
+    if all(row[3] == "interactive" for row in rows):
+        heads, rows = _without(heads, rows, "PRIORITY")
+    return headed(columns(heads, rows, right={"SINCE", "STILL"}, cells=cells, drop=("PRIORITY", "WAITS")), paint)
+
+
+def _without(heads: list[str], rows: list[list[str]], name: str) -> tuple[list[str], list[list[str]]]:
+    at = heads.index(name)
+    return [*heads[:at], *heads[at + 1 :]], [[*row[:at], *row[at + 1 :]] for row in rows]
 
 
 def headed(lines: list[str], paint: Paint) -> list[str]:
@@ -127,35 +175,41 @@ def headed(lines: list[str], paint: Paint) -> list[str]:
 # ---- models and routes ---------------------------------------------------------------------------------------------
 
 
-def models_text(models: wire.Models, paint: Paint = plain) -> str:
-    """The table of models, and who answers."""
-    heads = ["MODEL", "ROLES", "WEIGHT", "SIZE", "MEMORY", "FIT", "WHY"]
+def models_text(models: wire.Models, paint: Paint = plain, cells: int | None = None, *, long: bool = False) -> str:
+    """The table of models, with ``long`` the sum behind each verdict, and what the user selected."""
+    heads = ["MODEL", "ROLES", "WEIGHT", "SIZE", "MEMORY", "FIT"]
     rows = [
         [
             ("* " if one.name == models.selected else "  ") + one.name,
             ",".join(one.roles) or "-",
-            one.weight,
-            gb(one.size) if one.size else "-",
+            one.weight if one.fit != "missing" else "-",
+            gib(one.size) if one.size else "-",
             gib(one.footprint) if one.footprint else "-",
             FIT_WORDS.get(one.fit, one.fit),
-            one.reason,
         ]
         for one in models.models
     ]
     if not rows:
-        return "no model is pulled; `ollama pull llama3.1:8b` gets a small one"
-    lines = headed(columns(heads, rows, right={"SIZE", "MEMORY"}), paint)
-    return "\n".join([*lines, "", f"chats: {_selection(models.selected)}"])
+        return "no model is pulled; `innkeep pull llama3.1:8b` gets a small one"
+    if long:
+        heads.append("WHY")
+        rows = [[*row, one.reason] for row, one in zip(rows, models.models, strict=True)]
+    table = columns(heads, rows, right={"SIZE", "MEMORY"}, cells=cells, drop=("WEIGHT", "SIZE"))
+    lines = selection_lines(models.selected, models.selected_roles)
+    return "\n".join([*headed(table, paint), *(["", *lines] if lines else [])])
 
 
 def selected_text(selected: wire.Selected) -> str:
-    """What ``models set`` has changed."""
+    """What ``models set`` has changed, and what else stays set."""
     if selected.role is not None:
-        primary = selected.model or "the configured model"
-        return f"{selected.role}: {primary} is asked first"
-    if selected.model is None:
-        return "chats are routed by what they ask"
-    return f"every chat that names no model goes to {selected.model}"
+        changed = f"{selected.role}: {selected.model} first" if selected.model else f"{selected.role}: as configured"
+    elif selected.model is None:
+        changed = "routing: automatic"
+    else:
+        changed = f"all chats that name no model go to {selected.model}"
+    rest = selection_lines(selected.selected, selected.selected_roles)
+    own = selected.model or ""
+    return "\n".join([changed, *(f"still set: {line[9:]}" for line in rest if not (own and own in line))])
 
 
 def route_text(route: wire.RouteReply, paint: Paint = plain) -> str:
@@ -178,40 +232,11 @@ def route_text(route: wire.RouteReply, paint: Paint = plain) -> str:
 # ---- one request under way -----------------------------------------------------------------------------------------
 
 
-def progress_line(waiting: wire.Waiting | None, loading: wire.Loading | None) -> str:
-    """``waiting: 2nd in line behind 1 other; unloading A, loading B 7 s of about 12 s``, or one of the two."""
-    if loading is None:
-        return waiting_words(waiting) if waiting is not None else ""
-    place = f"{place_words(waiting)}; " if waiting is not None and waiting.ahead else ""
-    return place + loading_words(loading)
-
-
-def place_words(waiting: wire.Waiting) -> str:
-    """``waiting: 2nd in line behind 1 other``."""
-    behind = f" behind {counted(waiting.ahead, 'other')}" if waiting.ahead else ""
-    return f"waiting: {ordinal(waiting.position)} in line{behind}"
-
-
-def waiting_words(waiting: wire.Waiting) -> str:
-    """What a chat waits for, in words."""
-    words = [f"{place_words(waiting)} for {waiting.model}"]
-    words += [f"{' and '.join(waiting.resident)} in memory"] if waiting.resident else []
-    said = f"{ordinal(waiting.position)} in line"  # the daemon's reason tells it too
-    reason = "; ".join(part for part in waiting.reason.split("; ") if part != said)
-    words += [reason] if reason else []
-    words += [f"about {whole_seconds(waiting.expected)}"] if waiting.expected is not None else []
-    words += [f"until {clock(waiting.until)} at most"] if waiting.until is not None else []
-    return ", ".join(words)
-
-
-def loading_words(loading: wire.Loading) -> str:
-    """A swap under way, in words."""
-    out = f"unloading {', '.join(loading.unloading)}, " if loading.unloading else ""
-    return f"{out}loading {loading.model} {_progress(loading.elapsed, loading.expected)}"
-
-
-def _progress(elapsed: float, expected: float | None) -> str:
-    return whole_seconds(elapsed) + (f" of about {whole_seconds(expected)}" if expected is not None else "")
+def routed_line(routed: wire.Routed) -> str:
+    """``routed to coding (why): qwen2.5-coder:32b, then deepseek-r1:32b``."""
+    rest = [name for name in routed.candidates if name != routed.model]
+    then = f", then {', '.join(rest)}" if rest else ""
+    return f"routed to {routed.role} ({routed.reason}): {routed.model}{then}"
 
 
 def failed_over_line(started: wire.Started) -> str:
@@ -225,12 +250,18 @@ def failed_over_line(started: wire.Started) -> str:
 
 
 def done_line(done: wire.Done) -> str:
-    """What an answer took: ``qwen2.5-coder:32b (coding), 412 tokens at 11.2/s, waited 12 s, 51 s in all``."""
+    """What an answer took: ``qwen2.5-coder:32b, coding; 412 tokens at 11.2/s; waited 12 s, swap 4.0 s, 51 s in all``.
+
+    ``waited`` is what the line cost beside the swap.
+    """
     times = done.timings
     pace = f" at {times.tokens_per_second:.1f}/s" if times.tokens_per_second else ""
-    words = [f"{done.model} ({done.role})", counted(done.usage.completion_tokens, "token") + pace]
-    words += [f"waited {seconds(times.queued)}"] if times.queued >= 0.1 else []
-    return ", ".join([*words, f"{seconds(times.total)} in all"])
+    waited = times.queued - times.swap
+    words = [f"waited {seconds(waited)}"] if waited >= 0.1 else []
+    words += [f"swap {seconds(times.swap)}"] if times.swap >= 0.1 else []
+    words.append(f"{seconds(times.total)} in all")
+    role = f", {done.role}" if done.role else ""
+    return f"{done.model}{role}; {counted(done.usage.completion_tokens, 'token')}{pace}; {', '.join(words)}"
 
 
 def event_line(event: wire.Event, paint: Paint = plain) -> str:

@@ -23,5 +23,5 @@ def run(args: "Namespace", terminal: Terminal) -> int:
     if args.json:
         terminal.print_json(resumed)
     else:
-        terminal.say("models are loaded again when they are asked")
+        terminal.say("hold ended; models load on demand" if resumed.was_held else "there is no hold")
     return OK

@@ -1,4 +1,4 @@
-"""``innkeep status``: one snapshot of the house."""
+"""``innkeep status``: one snapshot."""
 
 import time
 from typing import TYPE_CHECKING
@@ -17,7 +17,8 @@ EXAMPLES = (
 
 
 def add_arguments(parser: "ArgumentParser") -> None:
-    """No arguments of its own."""
+    """``-l``."""
+    parser.add_argument("-l", "--long", action="store_true", help="every column, however wide")
 
 
 def run(args: "Namespace", terminal: Terminal) -> int:
@@ -29,5 +30,5 @@ def run(args: "Namespace", terminal: Terminal) -> int:
     else:
         from innkeep.cli.render import status_text  # not for --json
 
-        terminal.say(status_text(status, time.time(), terminal.paint))
+        terminal.say(status_text(status, time.time(), terminal.paint, terminal.table_width(long=args.long)))
     return OK

@@ -1,6 +1,7 @@
 """What ``load`` and ``unload`` share: a swap followed to its end, with progress."""
 
 from argparse import Namespace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from innkeep.cli.lazy import open_client
@@ -13,16 +14,19 @@ if TYPE_CHECKING:
 
 def follow_swap(request: "wire.Load | wire.Unload", args: Namespace, terminal: Terminal) -> "wire.Reply | None":
     """Send ``request``, draw each ``loading`` (with ``--json`` print it), and give the reply that ends it."""
-    from innkeep.cli.render import progress_line  # brings msgspec: not for --help
-    from innkeep.wire import Loading
+    from innkeep.cli.waiting import loading_line, waiting_line  # bring msgspec: not for --help
+    from innkeep.wire import Loading, Waiting
 
     end = None
     with open_client(args) as client, Progress(terminal, silent=args.json) as progress:
+        progress.show(f"asking innkeepd to {args.verb}")
         for reply in client.stream(request):
             if args.json:
                 terminal.print_json(reply)
             if isinstance(reply, Loading):
-                progress.show(progress_line(None, reply), topic=reply.model)
+                progress.show(partial(loading_line, reply), topic=reply.model)
+            elif isinstance(reply, Waiting):
+                progress.show(partial(waiting_line, reply), topic=reply.reason)
             else:
                 end = reply
     return end

@@ -31,13 +31,49 @@ def pad(text: str, cells: int, *, right: bool = False) -> str:
     return space + text if right else text + space
 
 
-def columns(heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: Collection[str] = ()) -> list[str]:
-    """The head line and one line a row, in columns as wide as needed; those named in ``right`` end flush."""
-    widths = [max(width(row[at]) for row in (heads, *rows)) for at in range(len(heads))]
-    flush = [head in right for head in heads]
+def columns(
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Collection[str] = (),
+    cells: int | None = None,
+    drop: Sequence[str] = (),
+) -> list[str]:
+    """The head line and one line a row, in columns as wide as needed; those named in ``right`` end flush.
+
+    Where a line would be wider than ``cells`` (None: no limit), columns are left out in the order of ``drop``, then
+    the widest one is cut.
+    """
+    table = [list(heads), *(list(row) for row in rows)]
+    dropped = iter(drop)
+    while cells is not None and _needed(table) > cells and (name := next(dropped, None)) is not None:
+        if name in table[0]:
+            at = table[0].index(name)
+            table = [[*row[:at], *row[at + 1 :]] for row in table]
+    if cells is not None and _needed(table) > cells:
+        _shorten(table, cells)
+    widths = _widths(table)
+    flush = [head in right for head in table[0]]
     return [
         "  ".join(
-            pad(cell, cells, right=at_right) for cell, cells, at_right in zip(row, widths, flush, strict=True)
+            pad(cell, most, right=at_right) for cell, most, at_right in zip(row, widths, flush, strict=True)
         ).rstrip()
-        for row in (heads, *rows)
+        for row in table
     ]
+
+
+def _widths(table: Sequence[Sequence[str]]) -> list[int]:
+    return [max(width(row[at]) for row in table) for at in range(len(table[0]))]
+
+
+def _needed(table: Sequence[Sequence[str]]) -> int:
+    widths = _widths(table)
+    return sum(widths) + 2 * (len(widths) - 1)
+
+
+def _shorten(table: list[list[str]], cells: int) -> None:
+    widths = _widths(table)
+    widest = widths.index(max(widths))
+    room = max(8, widths[widest] - (_needed(table) - cells))
+    for row in table:
+        row[widest] = cut(row[widest], room)

@@ -25,8 +25,8 @@ def terminal_width(stream: TextIO, environ: Mapping[str, str]) -> int:
 class Terminal:
     """Standard output and error, and what they can show.
 
-    ``coloured`` and ``live`` (redraws in place, on standard error) hold only on a terminal, without ``$NO_COLOR`` and
-    with a ``$TERM`` that is not ``dumb``.
+    ``live`` (redraws in place, on standard error) holds on a terminal whose ``$TERM`` is not ``dumb``, ``coloured``
+    (standard output) and ``dims`` (standard error) there and without ``$NO_COLOR``.
     """
 
     def __init__(
@@ -35,11 +35,13 @@ class Terminal:
         self.out = out or sys.stdout
         self.err = err or sys.stderr
         self.environ = os.environ if environ is None else environ
-        plain = bool(self.environ.get("NO_COLOR")) or self.environ.get("TERM") == "dumb"
+        dumb = self.environ.get("TERM") == "dumb"
+        plain = dumb or bool(self.environ.get("NO_COLOR"))
         self.shows_out = self.out.isatty()
         self.shows_err = self.err.isatty()
         self.coloured = self.shows_out and not plain
-        self.live = self.shows_err and not plain
+        self.live = self.shows_err and not dumb
+        self.dims = self.shows_err and not plain
 
     def __repr__(self) -> str:
         return f"<Terminal out={self.shows_out} err={self.shows_err} coloured={self.coloured} live={self.live}>"
@@ -70,14 +72,21 @@ class Terminal:
         self.err.flush()
 
     def print_dim(self, text: str) -> None:
-        """Print a piece of thinking to standard error, dimmed."""
-        clean = text.translate(_UNPRINTABLE)
-        self.err.write(f"\x1b[{STYLES['dim']}m{clean}\x1b[0m" if self.live else clean)
+        """Print something aside, thinking for instance, to standard error, dimmed."""
+        self.err.write(self.dimmed(text.translate(_UNPRINTABLE)))
         self.err.flush()
+
+    def dimmed(self, text: str) -> str:
+        """``text`` dimmed, where standard error shows colours."""
+        return f"\x1b[{STYLES['dim']}m{text}\x1b[0m" if self.dims else text
 
     def print_error(self, line: str) -> None:
         """Print ``innkeep: what; what to do``."""
         self.note(f"innkeep: {line}")
+
+    def table_width(self, *, long: bool = False) -> int | None:
+        """Cells that a table may take; None in a pipe or where everything is wanted."""
+        return None if long or not self.shows_out else terminal_width(self.out, self.environ)
 
     def width(self) -> int:
         """Cells of one line of standard error."""

@@ -2,7 +2,6 @@
 
 import time
 
-GB = 10**9
 GIB = 2**30
 
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -13,26 +12,24 @@ def gib(count: int) -> str:
     return f"{count / GIB:.1f} GiB"
 
 
-def gb(count: int) -> str:
-    """Size on disk, in 10^9 bytes as Ollama counts it: ``19.9 GB``."""
-    return f"{count / GB:.1f} GB"
-
-
 def seconds(value: float) -> str:
-    """``0.4 s``, ``12 s``; from two minutes on also in larger units: ``7830 s (2 h 10 min)``."""
-    if value < 9.95:
-        return f"{value:.1f} s"
-    whole = round(value)
-    if whole < 120:
-        return f"{whole} s"
-    minutes = whole // 60
-    large = f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-    return f"{whole} s ({large})"
+    """``0.4 s``, ``12 s``, ``4 min``, ``2 h 10 min``, ``3 d 4 h``: rounded to what a person wants to know."""
+    return f"{value:.1f} s" if value < 9.95 else whole_seconds(value)
 
 
 def whole_seconds(value: float) -> str:
-    """``7 s``: for a line that is redrawn each second."""
-    return f"{max(0.0, value):.0f} s"
+    """``7 s``, ``4 min``: likewise without tenths, for a line that is redrawn each second."""
+    whole = round(max(0.0, value))
+    if whole < 120:
+        return f"{whole} s"
+    minutes = round(whole / 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    hours, rest = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {rest} min" if rest else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"
 
 
 def clock(epoch: float) -> str:

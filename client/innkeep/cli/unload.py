@@ -17,8 +17,8 @@ EXAMPLES = (
 def add_arguments(parser: ArgumentParser) -> None:
     """``MODEL`` or ``--all``."""
     which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("model", nargs="?", metavar="MODEL", type=model_name, help="the model that leaves memory")
-    which.add_argument("--all", action="store_true", help="every model leaves memory")
+    which.add_argument("model", nargs="?", metavar="MODEL", type=model_name, help="the model to unload")
+    which.add_argument("--all", action="store_true", help="unload every model")
 
 
 def run(args: Namespace, terminal: Terminal) -> int:
@@ -28,6 +28,6 @@ def run(args: Namespace, terminal: Terminal) -> int:
     request = Unload(id=0, all=True) if args.all else Unload(id=0, model=args.model)
     end = follow_swap(request, args, terminal)
     if isinstance(end, Unloaded) and not args.json:
-        what = "every model is" if end.model is None else f"{end.model} is"
-        terminal.say(f"{what} out of memory, {seconds(end.took)}")
+        what = "all models unloaded" if end.model is None else f"unloaded {end.model}"
+        terminal.say(f"{what} ({seconds(end.took)})")
     return OK

@@ -22,7 +22,7 @@ def run(args: Namespace, terminal: Terminal) -> int:
     if args.json:
         terminal.print_json(unpinned)
     else:
-        terminal.say(f"{unpinned.model} is no longer pinned")
+        terminal.say(f"unpinned {unpinned.model}")
     if unpinned.warning:
         terminal.print_error(unpinned.warning)
     return OK

@@ -33,7 +33,7 @@ def run(args: Namespace, terminal: Terminal) -> int:
             if args.json:
                 terminal.print_json(reply)
             elif isinstance(reply, Status):
-                terminal.say(status_text(reply, time.time(), terminal.paint) + "\n")
+                terminal.say(status_text(reply, time.time(), terminal.paint, terminal.table_width()) + "\n")
             elif isinstance(reply, Event):
                 terminal.say(event_line(reply, terminal.paint))
     return OK
