@@ -1,12 +1,12 @@
 """The parser of one verb, and the types of arguments that several verbs share."""
 
 import argparse
+import re
 import sys
-from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from innkeep.cli.lazy import load_verb
-from innkeep.cli.outcome import USAGE
+from innkeep.cli.outcome import UsageError
 from innkeep.cli.overview import exit_statuses
 from innkeep.cli.terminal import terminal_width
 from innkeep.cli.units import duration
@@ -25,15 +25,16 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
+    """A parser whose errors are one line, as ``UsageError``."""
 
     def __init__(self, **settings: Any) -> None:
         settings.setdefault("formatter_class", Formatter)
         super().__init__(allow_abbrev=False, **settings)
+        self._negative_number_matcher = re.compile(r"-\d")  # -5m is a wrong value, not an unknown option
 
     def error(self, message: str) -> NoReturn:
-        """Leave with status 2."""
-        self.exit(USAGE, f"innkeep: {message}; see `{self.prog} --help`\n")
+        """Raise ``UsageError``."""
+        raise UsageError(f"{message}; see `{self.prog} --help`")
 
 
 def parser_of(verb: str) -> Parser:
@@ -80,11 +81,6 @@ def positive_number(text: str) -> int:
 def add_role(parser: argparse.ArgumentParser, help_text: str) -> None:
     """``--role``."""
     parser.add_argument("-r", "--role", choices=ROLES, help=help_text)
-
-
-def joined(words: Sequence[str]) -> str:
-    """Words of the command line as the text that was meant."""
-    return " ".join(words).strip()
 
 
 ROLES = ("coding", "reasoning", "general")

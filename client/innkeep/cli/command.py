@@ -9,7 +9,7 @@ from innkeep.cli.lazy import load_verb
 from innkeep.cli.outcome import INTERRUPTED, OK, PIPE_CLOSED, USAGE, UsageError, error_line, error_object, exit_status
 from innkeep.cli.terminal import Terminal
 from innkeep.cli.verbs import DELEGATED, GLOBAL_VALUES, VERBS
-from innkeep.errors import InnkeepError
+from innkeep.errors import BadRequest, InnkeepError
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -29,6 +29,8 @@ def run(argv: Sequence[str] | None = None, terminal: Terminal | None = None) -> 
     except BrokenPipeError:
         return _leave_the_pipe(terminal)
     except UsageError as fault:
+        if "--json" in words:
+            terminal.print_json(error_object(BadRequest(str(fault))))
         terminal.print_error(str(fault))
         return USAGE
 

@@ -4,7 +4,8 @@ from argparse import ArgumentParser, Namespace
 
 from innkeep.cli.arguments import ROLES
 from innkeep.cli.lazy import open_client
-from innkeep.cli.outcome import FAILURE, OK
+from innkeep.cli.outcome import OK
+from innkeep.cli.past import find_record
 from innkeep.cli.terminal import Terminal
 
 EXAMPLES = (
@@ -22,14 +23,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace, terminal: Terminal) -> int:
     """Keep the correction."""
     with open_client(args) as client:
-        request = args.request
-        if request == "last":
-            records = client.history(limit=1).records
-            if not records:
-                terminal.print_error("no request has been answered yet; `innkeep ask` makes one")
-                return FAILURE
-            request = records[0].id
-        noted = client.feedback(request, args.role)
+        noted = client.feedback(find_record(client, args.request).id, args.role)
     if args.json:
         terminal.print_json(noted)
     else:

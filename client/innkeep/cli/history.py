@@ -18,10 +18,11 @@ TRACED = 10_000
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """``-n`` and ``--trace``."""
+    """``-n``, ``-l`` and ``--trace``."""
     parser.add_argument(
         "-n", "--limit", type=positive_number, metavar="N", help=f"how many (default {SHOWN}; {TRACED} with --trace)"
     )
+    parser.add_argument("-l", "--long", action="store_true", help="every column, however wide")
     parser.add_argument("--trace", action="store_true", help="as a trace of requests that the simulator can replay")
 
 
@@ -40,5 +41,5 @@ def run(args: Namespace, terminal: Terminal) -> int:
     else:
         from innkeep.cli.record import history_text  # not for --json
 
-        terminal.say(history_text(records, terminal.paint))
+        terminal.say(history_text(records, terminal.paint, terminal.table_width(long=args.long)))
     return OK

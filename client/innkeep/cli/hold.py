@@ -1,7 +1,7 @@
 """``innkeep hold DURATION``: give me my Mac back."""
 
 import time
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 
 from innkeep.cli.arguments import duration_argument
 from innkeep.cli.lazy import open_client
@@ -19,17 +19,21 @@ EXAMPLES = (
 
 def add_arguments(parser: ArgumentParser) -> None:
     """``DURATION`` and ``--why``."""
-    parser.add_argument("seconds", metavar="DURATION", type=duration_argument, help="how long: 90s, 30m, 1h30m")
+    parser.add_argument("duration", metavar="DURATION", nargs="+", help="how long: 90s, 30m, 1h30m")
     parser.add_argument("--why", metavar="TEXT", default="", help="the reason, shown to everybody who waits")
 
 
 def run(args: Namespace, terminal: Terminal) -> int:
     """Wait for running answers, unload everything, and load nothing until the time is up."""
-    if args.seconds <= 0:
+    try:
+        length = duration_argument("".join(args.duration))
+    except ArgumentTypeError as fault:
+        raise UsageError(str(fault)) from None
+    if length <= 0:
         raise UsageError("a hold lasts longer than 0 s; `innkeep resume` ends one")
     with open_client(args) as client, Progress(terminal, silent=args.json) as progress:
         progress.show(lambda since, _: f"waiting for running answers, unloading everything, {whole_seconds(since)}")
-        held = client.hold(args.seconds, why=args.why)
+        held = client.hold(length, why=args.why)
     if args.json:
         terminal.print_json(held)
     else:

@@ -11,26 +11,32 @@ from innkeep.cli.units import clock, seconds
 from innkeep.wire import DecisionRecord
 
 
-def history_text(records: Sequence[DecisionRecord], paint: Paint = plain) -> str:
-    """A table of records, newest first as they came."""
+def history_text(records: Sequence[DecisionRecord], paint: Paint = plain, cells: int | None = None) -> str:
+    """A table of records, newest first as they came. Columns that say the same in each row are left out."""
     if not records:
         return "no request has been answered yet"
-    heads = ["ID", "ASKED", "CLASS", "ROLE", "MODEL", "WAITED", "TOTAL", "TOKENS", "OUTCOME"]
+    heads = ["ID", "ASKED", "KIND", "CLASS", "CLIENT", "ROLE", "MODEL", "WAITED", "TOTAL", "TOKENS", "OUTCOME"]
     rows = [
         [
             record.id or "-",
             _asked(record),
+            record.kind,
             record.priority,
+            record.client or "-",
             record.role or "-",
             record.model or "-",
             seconds(record.timings.queued),
             seconds(record.timings.total),
-            str(record.completion_tokens),
+            str(record.completion_tokens) if record.completion_tokens else "-",
             record.code or record.outcome or "-",
         ]
         for record in map(_printable, records)
     ]
-    return "\n".join(headed(columns(heads, rows, right={"WAITED", "TOTAL", "TOKENS"}), paint))
+    usual = {"KIND": "chat", "CLASS": "interactive", "CLIENT": "-"}
+    silent = [at for at, head in enumerate(heads) if all(row[at] == usual.get(head) for row in rows)]
+    heads, *rows = [[word for at, word in enumerate(row) if at not in silent] for row in (heads, *rows)]
+    right, drop = {"WAITED", "TOTAL", "TOKENS"}, ("CLIENT", "CLASS", "TOKENS", "ROLE", "KIND")
+    return "\n".join(headed(columns(heads, rows, right=right, cells=cells, drop=drop), paint))
 
 
 def explain_text(record: DecisionRecord, paint: Paint = plain) -> str:
@@ -45,7 +51,7 @@ def explain_text(record: DecisionRecord, paint: Paint = plain) -> str:
         ("unloaded", ", ".join(record.evicted)),
         *_attempts(record),
         ("outcome", _outcome(record)),
-        ("tokens", f"{record.prompt_tokens} in the prompt, {record.completion_tokens} in the answer"),
+        ("tokens", _tokens(record)),
         ("times", _times(record)),
         ("warnings", "; ".join(record.warnings)),
         ("feedback", f"should have been {record.feedback}" if record.feedback else ""),
@@ -97,13 +103,21 @@ def _attempts(record: DecisionRecord) -> list[tuple[str, str]]:
 
 
 def _outcome(record: DecisionRecord) -> str:
-    words = ", ".join(word for word in (record.outcome, record.code) if word)
+    words = ", ".join(dict.fromkeys(word for word in (record.outcome, record.code) if word))
     return f"{words}: {record.message}" if record.message else words
+
+
+def _tokens(record: DecisionRecord) -> str:
+    """What the engine counted; it counts nothing of an answer that was cut off."""
+    if record.outcome != "answered" and not record.completion_tokens:
+        return "not counted: the answer did not end" if record.timings.first_token is not None else ""
+    return f"{record.prompt_tokens} in the prompt, {record.completion_tokens} in the answer"
 
 
 def _times(record: DecisionRecord) -> str:
     times = record.timings
-    facts = [f"{seconds(times.queued)} in line", f"{seconds(times.swap)} of that for a swap"]
+    facts = [f"{seconds(times.queued)} in line"]
+    facts += [f"{seconds(times.swap)} of that for a swap"] if times.swap else []
     facts += [] if times.first_token is None else [f"{seconds(times.first_token)} to the first token"]
     facts.append(f"{seconds(times.total)} in all")
     return ", ".join(facts + ([f"{times.tokens_per_second:.1f} tokens/s"] if times.tokens_per_second else []))

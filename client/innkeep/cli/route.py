@@ -2,9 +2,9 @@
 
 from argparse import ArgumentParser, Namespace
 
-from innkeep.cli.arguments import joined
 from innkeep.cli.lazy import open_client
-from innkeep.cli.outcome import OK, UsageError
+from innkeep.cli.outcome import OK
+from innkeep.cli.prompt import prompt_text
 from innkeep.cli.terminal import Terminal
 
 EXAMPLES = (
@@ -16,15 +16,13 @@ EXAMPLES = (
 
 def add_arguments(parser: ArgumentParser) -> None:
     """``TEXT``."""
-    parser.add_argument("text", nargs="+", metavar="TEXT", help="the prompt; nothing is loaded and nobody answers it")
+    parser.add_argument("text", nargs="*", metavar="TEXT", help="the prompt, or what is piped in; nothing is loaded")
     parser.add_argument("--session", metavar="NAME", help="as a turn of this session")
 
 
 def run(args: Namespace, terminal: Terminal) -> int:
     """Ask for the route and print it with its reason."""
-    text = joined(args.text)
-    if not text:
-        raise UsageError("nothing to route; give a text")
+    text = prompt_text(args.text, [], terminal)
     with open_client(args) as client:
         route = client.route(text, session=args.session)
     if args.json:

@@ -7,7 +7,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "route": "show where a prompt would go and why, without loading anything",
     },
     "look": {
-        "status": "show what is in memory, what is changing, who waits, what you have set",
+        "status": "show what is in memory, who waits, what you have set",
         "watch": "follow what happens, event by event",
         "history": "list past requests, newest first",
         "explain": "show everything about one past request",

@@ -193,7 +193,6 @@ class Dispatcher:
         """Stand in line and tell about it. Raises ``RequestFailed`` where the scheduler refuses."""
         told: Progress | None = None
         began = looked = anyio.current_time()
-        swapping: float | None = None
         while place.settled is None:
             # In a crowd everybody's news are looked at now and then: each change is one for hundreds of them.
             is_crowded = len(self.keeper.scheduler.line) > CROWD
@@ -201,17 +200,18 @@ class Dispatcher:
             if told is None or not is_crowded or anyio.current_time() - looked >= TOLD_EVERY * 0.9:
                 looked, news = anyio.current_time(), self.outlook(place)
             if news is not None:
-                if swapping is None and news.kind == "loading":
-                    swapping = looked
+                if news.kind == "loading":
                     request.evicted += [name for name in news.unloading if name not in request.evicted]
                 if told is None or _is_news(told, news):
                     await tell(news)
                     told = news
                     request.waited_for(news.reason)
+            before = anyio.current_time()
             await place.change(within=TOLD_EVERY)
+            if told is not None and told.kind == "loading":  # of the line only the swap itself counts as one
+                request.swap += anyio.current_time() - before
         now = anyio.current_time()
         request.queued += now - began
-        request.swap += now - swapping if swapping is not None else 0.0
         passed = place.settled.passed
         for entry in passed:
             name = next((c.name for c in chain if c.weights == entry.weights), entry.weights)

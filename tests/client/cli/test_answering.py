@@ -10,7 +10,7 @@ CHAT = wire.Chat(id=1, messages=[wire.Message("user", "x")])
 
 
 def a_printer(*, tty=True, shows_thinking=False):
-    terminal = Terminal(Stream(tty=tty), Stream(tty=tty), {"NO_COLOR": "1"})
+    terminal = Terminal(Stream(tty=tty), Stream(tty=tty), {"TERM": "dumb"})
     return AnswerPrinter(terminal, Progress(terminal), shows_thinking=shows_thinking), terminal
 
 
@@ -18,8 +18,8 @@ def test_progress_is_told_step_by_step():
     printer, terminal = a_printer()
     printer.print_all(an_answer("ok")(CHAT))
     assert terminal.err.getvalue().splitlines() == [
-        "asking qwen2.5-coder:32b (coding: the word code)",
-        "qwen2.5-coder:32b reads the prompt",
+        "routed to coding (the word code): qwen2.5-coder:32b",
+        "qwen2.5-coder:32b is reading the prompt, 0 s",
     ]
 
 
@@ -59,7 +59,7 @@ def test_an_answer_cut_at_the_limit_is_told_afterwards():
     printer, terminal = a_printer(tty=False)
     printer.print_all(an_answer("half", finish="length")(CHAT))
     printer.print_summary()
-    assert terminal.err.getvalue().startswith("innkeep: the answer was cut at the model's limit of tokens;")
+    assert terminal.err.getvalue().startswith("innkeep: answer truncated at the token limit;")
 
 
 def test_what_breaks_off_leaves_the_screen_in_order():
@@ -72,3 +72,28 @@ def test_what_breaks_off_leaves_the_screen_in_order():
         printer.print_all(replies())
     printer.print_summary()
     assert (terminal.out.getvalue(), terminal.err.getvalue()) == ("half\n", "")
+
+
+def test_verbose_keeps_a_line_for_each_step_even_in_a_pipe():
+    terminal = Terminal(Stream(tty=False), Stream(tty=False), {})
+    printer = AnswerPrinter(terminal, Progress(terminal), verbose=True)
+    wait = wire.Waiting(id=0, model="q", position=1, ahead=0, resident=["d"], expected=9.0, reason="", answering=["d"])
+    load = wire.Loading(id=0, model="q", unloading=["d"], elapsed=0.0, expected=4.0)
+    later = wire.Loading(id=0, model="q", unloading=["d"], elapsed=1.0, expected=4.0)
+    printer.print_all(an_answer("ok", before=[wait, load, later])(CHAT))
+    printer.print_summary()
+    assert terminal.err.getvalue().splitlines() == [
+        "routed to coding (the word code): qwen2.5-coder:32b",
+        "~9 s  1st in line for q (d is answering)",
+        "loading q  0 s of ~4 s (d is unloading)",
+        "qwen2.5-coder:32b has the request",
+        "(qwen2.5-coder:32b, coding; 1 token at 11.2/s; waited 1.0 s, swap 11 s, 14 s in all)",
+    ]
+
+
+def test_quiet_says_nothing_beside_the_answer():
+    terminal = Terminal(Stream(tty=True), Stream(tty=True), {})
+    printer = AnswerPrinter(terminal, Progress(terminal, silent=True), quiet=True)
+    printer.print_all(an_answer("ok", finish="length")(CHAT))
+    printer.print_summary()
+    assert (terminal.out.getvalue(), terminal.err.getvalue()) == ("ok\n", "")

@@ -6,6 +6,8 @@ import pytest
 from innkeep import wire
 from support.cli_daemon import HANG_UP, an_answer, half_an_answer
 
+PNG = b"\x89PNG\r\n\x1a\n"
+
 
 def test_the_answer_streams_to_standard_output(daemon, innkeep):
     daemon.script[wire.Chat] = an_answer("하늘은 ", "파랗다.")
@@ -17,7 +19,7 @@ def test_the_answer_streams_to_standard_output(daemon, innkeep):
 def test_every_option_reaches_the_daemon(daemon, innkeep, tmp_path):
     daemon.script[wire.Chat] = an_answer("ok")
     picture = tmp_path / "a.png"
-    picture.write_bytes(b"\x89PNG")
+    picture.write_bytes(PNG)
     words = "--model ollama/a --fallback b --fallback c --system short --session s --last --priority batch"
     ended = innkeep(
         "ask", "x", *words.split(), "--patience", "20s", "--deadline", "5m", "--no-think", "--image", str(picture)
@@ -26,7 +28,7 @@ def test_every_option_reaches_the_daemon(daemon, innkeep, tmp_path):
     chat = daemon.last(wire.Chat)
     assert chat.messages == [
         wire.Message("system", "short"),
-        wire.Message("user", "x", images=[base64.b64encode(b"\x89PNG").decode()]),
+        wire.Message("user", "x", images=[base64.b64encode(PNG).decode()]),
     ]
     assert (chat.model, chat.fallbacks, chat.role, chat.session, chat.last) == ("a", ["b", "c"], None, "s", True)
     assert (chat.priority, chat.patience, chat.deadline, chat.think, chat.stream) == ("batch", 20.0, 300.0, False, True)
@@ -59,10 +61,10 @@ def test_waiting_and_loading_are_told_on_a_terminal(daemon, innkeep):
     ]
     daemon.script[wire.Chat] = an_answer("ok", before=before)
     ended = innkeep("ask", "x", tty=True)
-    assert "waiting: 2nd in line behind 1 other for q, d in memory, d answers" in ended.err
-    assert "waiting: 2nd in line behind 1 other; unloading d, loading q 7 s of about 12 s" in ended.err
+    assert "2nd in line for q (d in memory)" in ended.err
+    assert "loading q  7 s of ~12 s (d is unloading)" in ended.err
     assert ended.out == "ok\n"
-    assert "qwen2.5-coder:32b (coding), 1 token at 11.2/s, waited 12 s, 14 s in all" in ended.err
+    assert "(qwen2.5-coder:32b, coding; 1 token at 11.2/s; waited 1.0 s, swap 11 s, 14 s in all)" in ended.err
 
 
 @pytest.mark.parametrize(
@@ -99,4 +101,16 @@ def test_fallbacks_want_a_model(daemon, innkeep):
 
 def test_nothing_asked_is_a_usage_error(daemon, innkeep):
     ended = innkeep("ask")
-    assert (ended.status, ended.err.startswith("innkeep: nothing is asked;")) == (2, True)
+    assert (ended.status, ended.err.startswith("innkeep: no question given;")) == (2, True)
+
+
+def test_a_file_that_is_no_picture_is_refused(daemon, innkeep, tmp_path):
+    text = tmp_path / "README.md"
+    text.write_text("# no picture")
+    ended = innkeep("ask", "x", "--image", str(text))
+    assert (ended.status, "not a picture" in ended.err, daemon.requests) == (2, True, [])
+
+
+def test_a_usage_error_under_json_is_an_object_too(innkeep):
+    ended = innkeep("ask", "--nope", "--json")
+    assert (ended.status, json.loads(ended.out)["code"]) == (2, "bad_request")

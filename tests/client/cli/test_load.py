@@ -11,9 +11,9 @@ def a_load(ask):
 def test_load_tells_the_swap_on_a_terminal_and_then_the_end(daemon, innkeep):
     daemon.script[wire.Load] = a_load
     ended = innkeep("load", "ollama/qwen2.5-coder:32b", tty=True)
-    assert ended.out == "qwen2.5-coder:32b is in memory, 12 s\n"
-    assert "unloading deepseek-r1:32b, loading qwen2.5-coder:32b 1 s of about 12 s" in ended.err
-    assert ended.err.endswith("\r\x1b[K")
+    assert ended.out == "loaded qwen2.5-coder:32b (12 s)\n"
+    assert "loading qwen2.5-coder:32b  1 s of ~12 s (deepseek-r1:32b is unloading)" in ended.err
+    assert ended.err.endswith("\r\x1b[J")
 
 
 def test_load_in_a_pipe_is_silent_about_progress(daemon, innkeep):

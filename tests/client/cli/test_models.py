@@ -57,3 +57,15 @@ def test_set_without_a_name_says_what_is_missing(models, innkeep):
 def test_list_refuses_a_name(models, innkeep):
     assert innkeep("models", "list", "qwen2.5-coder:32b").status == 2
     assert models.requests == []
+
+
+def test_auto_ends_the_first_choices_of_roles_too(models, innkeep):
+    left = {"coding": "tiny"}
+
+    def select(ask):
+        left.pop(ask.role, None)
+        return [wire.Selected(id=0, model=None, role=ask.role, selected_roles=dict(left))]
+
+    models.script[wire.Select] = select
+    assert innkeep("models", "set", "auto").out == "routing: automatic\n"
+    assert (models.last(wire.Select).role, left) == ("coding", {})

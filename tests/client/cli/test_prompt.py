@@ -69,7 +69,7 @@ def test_a_dash_is_standard_input_once(terminal, piped):
 
 @pytest.mark.parametrize(
     ("content", "fault"),
-    [(b"\xff\xfe", "not UTF-8 at byte 0; convert it"), (b"a" * 12_000_001, "over 12 MB; no model reads so much")],
+    [(b"\xff\xfe", "not UTF-8 at byte 0; convert it"), (b"a" * 12_000_001, "larger than 12 MB; send a part")],
 )
 def test_a_file_that_is_no_text_or_too_much_is_refused_by_name(terminal, nothing, tmp_path, content, fault):
     file = tmp_path / "x.bin"
@@ -102,7 +102,7 @@ def test_a_stream_without_a_file_is_not_piped(nothing):
 
 def test_images_are_base64_and_bounded_together(tmp_path):
     picture = tmp_path / "a.png"
-    picture.write_bytes(b"a" * 7_000_000)
+    picture.write_bytes(b"GIF89a" + b"a" * 7_000_000)
     assert images_of([]) == []
-    with pytest.raises(UsageError, match="the images together: over 12 MB"):
+    with pytest.raises(UsageError, match="the images together: larger than 12 MB"):
         images_of([str(picture), str(picture)])

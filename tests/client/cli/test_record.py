@@ -9,7 +9,7 @@ def test_history_is_a_table_of_requests():
     lines = history_text(
         [a_record(), a_record(id="77", outcome="failed", code="queue_full", model=None, timings=wire.Timings())]
     ).splitlines()
-    assert lines[0].split() == ["ID", "ASKED", "CLASS", "ROLE", "MODEL", "WAITED", "TOTAL", "TOKENS", "OUTCOME"]
+    assert lines[0].split() == ["ID", "ASKED", "CLIENT", "ROLE", "MODEL", "WAITED", "TOTAL", "TOKENS", "OUTCOME"]
     assert lines[1].split()[-8:] == ["coding", "qwen2.5-coder:32b", "12", "s", "14", "s", "3", "answered"]
     assert lines[2].split()[-8:] == ["coding", "-", "0.0", "s", "0.0", "s", "3", "queue_full"]
 
@@ -57,7 +57,7 @@ def test_a_record_of_an_older_version_lacks_fields():
     stored = b'{"id": "1", "class": "agent", "waits": [], "budget": {"heavy": 1}}'
     old = msgspec.json.decode(stored, type=wire.DecisionRecord)
     assert explain_text(old).splitlines()[:2] == ["request 1", "asked         -, interactive"]
-    assert history_text([old]).splitlines()[1].split()[:4] == ["1", "-", "interactive", "-"]
+    assert history_text([old]).splitlines()[1].split()[:4] == ["1", "-", "-", "-"]
 
 
 def test_what_a_client_calls_itself_moves_no_cursor():

@@ -11,4 +11,4 @@ def test_the_page_of_commands_is_what_the_parsers_say():
 
 def test_optional_words_are_in_brackets():
     assert "| `innkeep unload [MODEL]` |" in reference.page()
-    assert "| `innkeep route TEXT...` |" in reference.page()
+    assert "| `innkeep route [TEXT...]` |" in reference.page()

@@ -12,44 +12,70 @@ def bracketed(style, text):
     return f"<{style}>{text}</>"
 
 
-def test_status_shows_the_house_memory_residents_and_counters():
-    expected = """\
-innkeepd 0.1.0  pid 4711, up 7830 s (2 h 10 min)
-ollama 0.17.4  http://127.0.0.1:11434
-memory  normal: 3.0 GiB available of 27.0 GiB for models, 36.0 GiB in all (says vm_stat)
-chats  routed by what they ask
+def test_status_shows_memory_residents_and_counters_in_eighty_cells():
+    text = render.status_text(a_status(), now=2000.0, cells=80)
+    assert text.splitlines() == [
+        "innkeepd 0.1.0  pid 4711, up 2 h 10 min",
+        "ollama 0.17.4  http://127.0.0.1:11434",
+        "memory   normal: 3.0 GiB free of 27.0 GiB for models (36.0 GiB in all)",
+        "",
+        "IN MEMORY            MEMORY  CONTEXT  STATE                            UNLOADS",
+        "qwen2.5-coder:32b  21.0 GiB     8192  answering 1                      -",
+        "llama3.1:8b         6.0 GiB     4096  idle, loaded by another program  in 60 s",
+        "",
+        "since start: 12 requests, 1 swap, 2 loads",
+    ]
+    assert max(map(len, text.splitlines())) <= 80
 
-IN MEMORY          WEIGHT    MEMORY  CONTEXT  STATE                          LEAVES
-qwen2.5-coder:32b  heavy   21.0 GiB     8192  answering 1                    -
-llama3.1:8b        light    6.0 GiB     4096  idle, loaded by another program  in 60 s
 
-since start: 12 requests, 1 swap, 2 loads, 0 unloads, 0 fallbacks, 0 refusals, 0 foreign loads"""
-    text = render.status_text(a_status(), now=2000.0)
-    assert [line.split() for line in expected.splitlines()] == [line.split() for line in text.splitlines()]
+def test_status_shows_what_the_user_has_set_and_how_to_undo_it():
+    status = a_status(
+        selected=QWEN,
+        selected_roles={"coding": "tiny"},
+        held_until=2060.0,
+        held_why="video call",
+        pins=["llama3.1:8b", "mid"],
+        awaits_restart=["http"],
+    )
+    lines = render.status_text(status, 2000.0, bracketed).splitlines()
+    told = [line.removeprefix("<yellow>").removesuffix("</>") for line in lines if line.startswith("<yellow>")]
+    assert told[:2] == [
+        f"routing  all chats to {QWEN} (`innkeep models set auto` ends it)",
+        "routing  coding: tiny first (`innkeep models set auto --role coding` ends it)",
+    ]
+    assert told[2].endswith('60 s more ("video call") (`innkeep resume` ends it)')
+    assert told[3:] == [
+        "pinned   mid, not in memory (`innkeep unpin mid` ends it)",
+        "config   [http] changed; takes effect at a restart (`innkeep restart`)",
+    ]
 
 
-def test_status_tells_simulation_hold_changes_and_who_waits():
+def test_status_tells_simulation_changes_and_who_waits():
     status = a_status(
         backend=wire.BackendState("http://127.0.0.1:1", reachable=False, simulated=True),
-        resident=[],
         changing=[wire.Changing(QWEN, "loading", 7.0, 12.0), wire.Changing(DEEPSEEK, "unloading", 1.0)],
-        waiting=[wire.Waiter("3f9a01", QWEN, "interactive", 7.3)],
-        selected=QWEN,
-        held_until=2060.0,
+        waiting=[
+            wire.Waiter("b", QWEN, "interactive", 7.3, 28.4, 2, "innkeep ask"),
+            wire.Waiter("a", QWEN, "interactive", 9.3, position=1),
+        ],
         awake="2 answers",
         warnings=["the old plist is still loaded"],
     )
     text = render.status_text(status, 2000.0, bracketed)
     assert "ollama  http://127.0.0.1:1<red>, unreachable</><yellow>, simulated</>" in text
-    assert "nothing is in memory" in text
-    assert f"loading {QWEN}, 7 s of about 12 s\nunloading {DEEPSEEK}, 1 s" in text
+    assert "unknown" in text, "nobody can say when a model of an unreachable Ollama is unloaded"
+    assert f"loading {QWEN}, 7 s of ~12 s\nunloading {DEEPSEEK}, 1 s" in text
     assert (
-        "<dim>WAITS   FOR                PRIORITY     SINCE</>\n3f9a01  qwen2.5-coder:32b  interactive  7.3 s" in text
+        "<dim>WAITS  FOR                CLIENT       SINCE  STILL</>\n"
+        "a      qwen2.5-coder:32b  -            9.3 s      -\n"
+        "b      qwen2.5-coder:32b  innkeep ask  7.3 s  ~28 s" in text
     )
-    assert f"chats  all to {QWEN}" in text
-    assert ", 60 s more: nothing is loaded</>" in text
-    assert "awake  2 answers" in text
+    assert "awake    2 answers" in text
     assert "<yellow>warning: the old plist is still loaded</>" in text
+
+
+def test_an_empty_memory_is_told():
+    assert "no model is in memory" in render.status_text(a_status(resident=[]), 0.0)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +84,7 @@ def test_status_tells_simulation_hold_changes_and_who_waits():
 )
 def test_memory_pressure_is_told_in_words_and_colour(pressure, word):
     memory = wire.MemoryState(36 * GIB, 27 * GIB, 0, pressure, "vm_stat")
-    assert f"memory  {word}: 0.0 GiB" in render.status_text(a_status(memory=memory), 0.0, bracketed)
+    assert f"memory   {word}: 0.0 GiB" in render.status_text(a_status(memory=memory), 0.0, bracketed)
 
 
 def test_a_pinned_model_does_not_leave():
@@ -79,26 +105,27 @@ def test_models_are_a_table_with_fit_and_reason():
         ],
         selected=QWEN,
     )
-    assert render.models_text(models).splitlines() == [
-        "MODEL                ROLES   WEIGHT     SIZE    MEMORY  FIT        WHY",
-        "* qwen2.5-coder:32b  coding  heavy   19.9 GB  21.0 GiB  in memory  in memory",
-        "  llama3.3:latest    -       heavy         -         -  missing    not pulled: `ollama pull llama3.3`",
+    assert render.models_text(models, cells=80).splitlines() == [
+        "MODEL                ROLES   WEIGHT      SIZE    MEMORY  FIT",
+        "* qwen2.5-coder:32b  coding  heavy   18.5 GiB  21.0 GiB  in memory",
+        "  llama3.3:latest    -       -              -         -  not pulled",
         "",
-        "chats: all to qwen2.5-coder:32b (`innkeep models set auto` ends that)",
+        "routing  all chats to qwen2.5-coder:32b (`innkeep models set auto` ends it)",
     ]
+    assert "not pulled: `ollama pull llama3.3`" in render.models_text(models, long=True)
 
 
 def test_no_models_says_how_to_get_one():
-    assert "ollama pull" in render.models_text(wire.Models(id=0, models=[]))
+    assert "innkeep pull" in render.models_text(wire.Models(id=0, models=[]))
 
 
 @pytest.mark.parametrize(
     ("model", "role", "text"),
     [
-        (QWEN, None, f"every chat that names no model goes to {QWEN}"),
-        (None, None, "chats are routed by what they ask"),
-        (QWEN, "coding", f"coding: {QWEN} is asked first"),
-        (None, "coding", "coding: the configured model is asked first"),
+        (QWEN, None, f"all chats that name no model go to {QWEN}"),
+        (None, None, "routing: automatic"),
+        (QWEN, "coding", f"coding: {QWEN} first"),
+        (None, "coding", "coding: as configured"),
     ],
 )
 def test_a_selection_is_told(model, role, text):
@@ -136,49 +163,6 @@ def test_a_route_tells_words_options_and_the_price():
     ]
 
 
-def a_wait(**changes):
-    fields = {
-        "model": QWEN,
-        "position": 2,
-        "ahead": 1,
-        "resident": [DEEPSEEK],
-        "expected": 40.0,
-        "reason": "it answers",
-    }
-    return wire.Waiting(id=0, **fields | changes)
-
-
-def test_progress_tells_the_place_in_line_and_the_swap_under_way():
-    loading = wire.Loading(id=0, model=QWEN, unloading=[DEEPSEEK], elapsed=7.2, expected=12.0)
-    assert render.progress_line(a_wait(), loading) == (
-        f"waiting: 2nd in line behind 1 other; unloading {DEEPSEEK}, loading {QWEN} 7 s of about 12 s"
-    )
-
-
-def test_who_is_first_in_line_sees_only_the_swap():
-    loading = wire.Loading(id=0, model=QWEN, unloading=[], elapsed=7.2)
-    assert render.progress_line(a_wait(position=1, ahead=0), loading) == f"loading {QWEN} 7 s"
-
-
-def test_a_wait_tells_who_has_the_memory_why_and_how_long():
-    assert render.progress_line(a_wait(), None) == (
-        f"waiting: 2nd in line behind 1 other for {QWEN}, {DEEPSEEK} in memory, it answers, about 40 s"
-    )
-    assert render.progress_line(None, None) == ""
-
-
-def test_the_place_in_line_is_told_once():
-    wait = wire.Waiting(
-        id=1, model=QWEN, position=1, ahead=0, resident=[], expected=None, reason="1st in line; it is loading"
-    )
-    assert render.progress_line(wait, None) == f"waiting: 1st in line for {QWEN}, it is loading"
-
-
-def test_a_wait_of_unknown_length_tells_what_is_known():
-    wait = a_wait(position=1, ahead=0, resident=[], expected=None, reason="", until=86400.0)
-    assert render.progress_line(wait, None).startswith(f"waiting: 1st in line for {QWEN}, until 1970-01-0")
-
-
 def test_a_failed_attempt_names_the_model_that_answers_instead():
     failed = wire.Failed(QWEN, "load_failed", "no room")
     started = wire.Started(id=0, model=DEEPSEEK, attempt=2, after=failed)
@@ -198,7 +182,7 @@ def test_the_end_of_an_answer_tells_what_it_took():
         timings=wire.Timings(queued=12.0, total=51.0, tokens_per_second=11.24),
         attempts=[],
     )
-    assert render.done_line(done) == f"{QWEN} (coding), 412 tokens at 11.2/s, waited 12 s, 51 s in all"
+    assert render.done_line(done) == f"{QWEN}, coding; 412 tokens at 11.2/s; waited 12 s, 51 s in all"
 
 
 def test_an_event_is_one_line():

@@ -11,7 +11,7 @@ def test_the_reply_that_ends_a_swap_is_given(daemon):
         wire.Loading(id=0, model=ask.model, unloading=[], elapsed=0.0),
         wire.Loaded(id=0, model=ask.model, took=3.0),
     ]
-    terminal = Terminal(Stream(tty=False), Stream(tty=True), {"NO_COLOR": "1"})
-    end = follow_swap(wire.Load(id=0, model="m"), Namespace(socket=str(daemon.path), json=False), terminal)
+    terminal = Terminal(Stream(tty=False), Stream(tty=True), {"TERM": "dumb"})
+    end = follow_swap(wire.Load(id=0, model="m"), Namespace(socket=str(daemon.path), json=False, verb="load"), terminal)
     assert isinstance(end, wire.Loaded)
-    assert terminal.err.getvalue() == "loading m 0 s\n"
+    assert terminal.err.getvalue() == "asking innkeepd to load\nloading m  0 s\n"

@@ -15,10 +15,16 @@ def test_colours_need_a_terminal():
     assert a_terminal(tty=False).paint("red", "x") == "x"
 
 
-@pytest.mark.parametrize("environ", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
-def test_no_color_and_a_dumb_terminal_take_colours_and_redraw_away(environ):
+@pytest.mark.parametrize(("environ", "live"), [({"NO_COLOR": "1"}, True), ({"TERM": "dumb"}, False)])
+def test_no_color_takes_colours_away_and_a_dumb_terminal_the_redraw_too(environ, live):
     terminal = a_terminal(**environ)
-    assert (terminal.coloured, terminal.live) == (False, False)
+    assert (terminal.coloured, terminal.dims, terminal.live) == (False, False, live)
+
+
+def test_tables_are_as_wide_as_the_terminal_and_in_a_pipe_as_they_need():
+    assert a_terminal(COLUMNS="80").table_width() == 80
+    assert a_terminal(COLUMNS="80").table_width(long=True) is None
+    assert a_terminal(tty=False, COLUMNS="80").table_width() is None
 
 
 def test_an_empty_no_color_means_nothing():

@@ -11,7 +11,7 @@ def test_the_tree_has_every_verb_in_order_with_json_everywhere():
 def test_an_argument_tells_its_value_choices_and_number():
     ask = {one.flags or one.value: one for command in commands() if command.name == "ask" for one in command.arguments}
     assert (ask["TEXT"].many, ask["TEXT"].optional) == (True, True)
-    assert ask["--role",].choices == ("coding", "reasoning", "general")
+    assert ask["-r", "--role"].choices == ("coding", "reasoning", "general")
     assert (ask["--fallback",].many, ask["--last",].value) == (True, "")
 
 
