@@ -16,8 +16,6 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from innkeep import Client, wire
-from innkeep.errors import InnkeepError
 from innkeepd.config.load import load
 from innkeepd.errors import ConfigError
 from innkeepd.simulator.release import NEWEST
@@ -48,51 +46,16 @@ def ollama_url() -> str | None:
 
 
 def innkeep(*words: str, env: dict[str, str]) -> int:
-    """Run a command as a person would, shown with its prompt."""
+    """Run a command as a person would, shown with its prompt; what it says aside comes in its place, in a pipe too."""
     shown = " ".join(f'"{word}"' if " " in word else word for word in words)
     print(f"$ innkeep {shown}", flush=True)
-    return subprocess.run([BIN / "innkeep", *words], env=env, check=False).returncode
+    aside = None if sys.stdout.isatty() else subprocess.STDOUT
+    return subprocess.run(
+        [BIN / "innkeep", *words], env=env, check=False, stdin=subprocess.DEVNULL, stderr=aside
+    ).returncode
 
 
-def ask(question: str, socket: Path) -> bool:
-    """Ask through the bundled client and print everything that it is told, as it comes; whether it was answered."""
-    print(f'$ innkeep ask "{question}"', flush=True)
-    with Client(socket) as client:
-        thinking = False
-        try:
-            for reply in client.chat(question).replies():
-                if thinking and isinstance(reply, wire.Delta) and reply.text:
-                    print("\n  ", end="")
-                thinking = isinstance(reply, wire.Delta) and bool(reply.thinking)
-                show(reply)
-        except InnkeepError as error:
-            print(f"\n  failed: {error.code}: {error}")
-            return False
-    return True
-
-
-def show(reply: wire.Reply) -> None:
-    """One message of the protocol, for a person."""
-    match reply:
-        case wire.Routed():
-            print(f"  routed to {reply.role} ({reply.reason}): {', then '.join(reply.candidates)}")
-        case wire.Waiting():
-            print(f"  waiting for {reply.model}: {reply.reason}")
-        case wire.Loading():
-            about = "" if reply.expected is None else f" of about {reply.expected:.0f} s"
-            first = f"unloading {', '.join(reply.unloading)} for" if reply.unloading else "loading"
-            print(f"  {first} {reply.model}, {reply.elapsed:.0f} s{about}")
-        case wire.Started():
-            print(f"  {reply.model} has it\n  ", end="")
-        case wire.Delta():
-            print((reply.text or reply.thinking or "").replace("\n", "\n  "), end="")
-        case wire.Done():
-            told, speed = reply.usage.completion_tokens, reply.timings.tokens_per_second or 0
-            print(f"\n  ({told} tokens, {speed:.0f} a second; {reply.timings.swap:.1f} s for the swap)")
-    sys.stdout.flush()
-
-
-def wait_until_up(daemon: subprocess.Popen[bytes], env: dict[str, str]) -> None:
+def wait_until_up(daemon: subprocess.Popen[bytes], env: dict[str, str], log: Path) -> None:
     """Return once the daemon answers; leave with its own words where it does not."""
     until = time.monotonic() + 20
     while time.monotonic() < until and daemon.poll() is None:
@@ -100,7 +63,7 @@ def wait_until_up(daemon: subprocess.Popen[bytes], env: dict[str, str]) -> None:
             return
         time.sleep(0.1)
     stop(daemon)
-    sys.exit("innkeepd did not come up; its own words are above")
+    sys.exit(f"innkeepd did not come up:\n{log.read_text(errors='replace')}")
 
 
 def stop(daemon: subprocess.Popen[bytes]) -> None:
@@ -119,8 +82,8 @@ def tour(env: dict[str, str]) -> int:
     for what, question in QUESTIONS:
         say(f"{what}: where would it go, and what must leave memory for it?")
         innkeep("route", question, env=env)
-        failed += not ask(question, Path(env["INNKEEP_SOCKET"]))
-    say("the house after that: one 32B at a time")
+        failed += innkeep("ask", "-v", question, env=env) != 0
+    say("memory after that: one 32B at a time")
     innkeep("status", env=env)
     say("what was decided, and why")
     innkeep("history", env=env)
@@ -140,13 +103,15 @@ def main() -> int:
         simulated = f"a SIMULATED Ollama {OLLAMA} on a simulated 36 GB Mac, {SPEED} times as fast; every answer says so"
         say(f"no Ollama answers here: {simulated}")
     print(f"$ INNKEEP_HOME={home} innkeepd {' '.join(str(word) for word in command[1:])}", flush=True)
-    daemon = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL)
+    log = home / "demo.log"  # not on the screen, where it would come between the words of an answer
+    with log.open("wb") as file:
+        daemon = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
     try:
-        wait_until_up(daemon, env)
+        wait_until_up(daemon, env, log)
         failed = tour(env)
         if sys.stdout.isatty() and sys.stdin.isatty():
             say("innkeepd stays up. In another terminal:")
-            print(f"export INNKEEP_HOME={home}")
+            print(f"export INNKEEP_HOME={home}     # the daemon's log: demo.log there")
             print(f"{BIN / 'innkeep'} chat        # or: ask, status, watch, hold 10m, models list")
             say("Ctrl-C stops it.")
             with contextlib.suppress(KeyboardInterrupt):

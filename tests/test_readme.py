@@ -241,13 +241,14 @@ def shown(home):
 
 def test_make_run_shows_the_main_job_and_ends_well(shown, home):
     assert "SIMULATED" in shown.splitlines()[1]
-    assert "unloading qwen2.5-coder:32b for deepseek-r1:32b" in shown
-    assert re.findall(r"\S+(?= has it$)", shown, re.MULTILINE) == [
+    assert re.search(r"loading deepseek-r1:32b  \d+ s.* \(qwen2.5-coder:32b is unloading\)", shown)
+    assert "[info" not in shown, "the daemon's log stays out of the answers"
+    assert re.findall(r"\S+(?= has the request$)", shown, re.MULTILINE) == [
         "qwen2.5-coder:32b",
         "deepseek-r1:32b",
         "llama3.1:8b",
     ]
-    assert len(re.findall(r"^  \(\d+ tokens, \d+ a second; ", shown, re.MULTILINE)) == 3
+    assert len(re.findall(r"^\(\S+, \w+; \d+ tokens at ", shown, re.MULTILINE)) == 3
     assert len(re.findall(r"A simulated answer|시뮬레이션 응답", shown)) == 3
     assert "never_fits" in shown
     assert not list(home.glob("innkeep-*"))

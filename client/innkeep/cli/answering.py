@@ -141,7 +141,8 @@ class AnswerPrinter:
 
 def _attempt_line(attempt: wire.AttemptRecord) -> str:
     why = f" ({attempt.code}: {attempt.message})" if attempt.code else ""
-    return f"{attempt.model} {attempt.outcome.replace('_', ' ')} after {seconds(attempt.seconds)}{why}"
+    took = f" after {seconds(attempt.seconds)}" if attempt.seconds else ""
+    return f"{attempt.model} {attempt.outcome.replace('_', ' ')}{took}{why}"
 
 
 def chat_settings(args: Namespace) -> dict[str, Any]:

@@ -212,21 +212,24 @@ def selected_text(selected: wire.Selected) -> str:
     return "\n".join([changed, *(f"still set: {line[9:]}" for line in rest if not (own and own in line))])
 
 
-def route_text(route: wire.RouteReply, paint: Paint = plain) -> str:
-    """Where a prompt would go, why, and who is next."""
-    rest = [name for name in route.candidates if name != route.model]
+def route_text(route: wire.RouteReply, paint: Paint = plain, *, verbose: bool = False) -> str:
+    """Where a prompt would go, why, who is next and what it costs; with ``verbose`` also what spoke for it."""
+    never = {option.name for option in route.options if option.fit == "never"}
+    rest = [name for name in route.candidates if name != route.model and name not in never]
     lines = [
         f"{paint('bold', route.model)} as {route.role} (confidence {route.confidence:.2f})",
         f"because {route.reason}",
     ]
     lines += [f"then {', '.join(rest)}"] if rest else []
-    if route.shares:
-        lines.append("roles: " + ", ".join(f"{role} {share:.2f}" for role, share in route.shares.items()))
-    lines += [f"words: {', '.join(route.words)}"] if route.words else []
-    lines += [f"  {option.name}: {option.fit}, {option.reason}" for option in route.options]
+    lines += [f"never fits: {', '.join(name for name in route.candidates if name in never)}"] if never else []
     lines += [f"would unload {', '.join(route.leaves)} first"] if route.leaves else []
-    lines += [f"in memory in about {seconds(route.expected)}"] if route.expected else []
-    return "\n".join(lines)
+    lines += [f"in memory in ~{whole_seconds(route.expected)}"] if route.expected else []
+    if not verbose:
+        return "\n".join(lines)
+    lines += ["roles: " + ", ".join(f"{role} {share:.2f}" for role, share in route.shares.items())]
+    lines += [f"words: {', '.join(route.words)}"] if route.words else []
+    options = [f"{option.name}: {FIT_WORDS.get(option.fit, option.fit)}, {option.reason}" for option in route.options]
+    return "\n".join([*lines, *options])
 
 
 # ---- one request under way -----------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ EXAMPLES = (
 def add_arguments(parser: ArgumentParser) -> None:
     """``TEXT``."""
     parser.add_argument("text", nargs="*", metavar="TEXT", help="the prompt, or what is piped in; nothing is loaded")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show the words that decided and each model's fit")
     parser.add_argument("--session", metavar="NAME", help="as a turn of this session")
 
 
@@ -30,5 +31,5 @@ def run(args: Namespace, terminal: Terminal) -> int:
     else:
         from innkeep.cli.render import route_text  # not for --json
 
-        terminal.say(route_text(route, terminal.paint))
+        terminal.say(route_text(route, terminal.paint, verbose=args.verbose))
     return OK

@@ -145,22 +145,28 @@ def test_a_route_tells_words_options_and_the_price():
         role="coding",
         confidence=0.9,
         model=QWEN,
-        candidates=[QWEN],
+        candidates=[QWEN, "llama3.3:latest"],
         reason="code",
         words=["python"],
         shares={"coding": 0.9, "general": 0.1},
-        options=[wire.RouteOption(QWEN, "after_eviction", "fits when it leaves")],
+        options=[
+            wire.RouteOption(QWEN, "after_eviction", "fits when it leaves"),
+            wire.RouteOption("llama3.3:latest", "never", "too big"),
+        ],
         leaves=[DEEPSEEK],
         expected=21.0,
     )
-    told = render.route_text(route).splitlines()[2:]
+    told = render.route_text(route, verbose=True).splitlines()[2:]
     assert told == [
+        "never fits: llama3.3:latest",
+        f"would unload {DEEPSEEK} first",
+        "in memory in ~21 s",
         "roles: coding 0.90, general 0.10",
         "words: python",
-        f"  {QWEN}: after_eviction, fits when it leaves",
-        f"would unload {DEEPSEEK} first",
-        "in memory in about 21 s",
+        f"{QWEN}: after eviction, fits when it leaves",
+        "llama3.3:latest: never fits, too big",
     ]
+    assert render.route_text(route).splitlines()[2:] == told[:3]
 
 
 def test_a_failed_attempt_names_the_model_that_answers_instead():
