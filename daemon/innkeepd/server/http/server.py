@@ -1,27 +1,21 @@
-"""The HTTP port on real sockets, inside the daemon's own event loop. asyncio only.
-
-Uvicorn's protocol does the HTTP. Its server is left out: it would take over the signals, tick ten times a second and
-wait when it stops, and a daemon that sleeps most of the day wants none of that.
-"""
+"""The HTTP port on real sockets: opened where the configuration lets it, with the reason where it cannot be."""
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import Any, cast
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 
 import anyio
 
 from innkeepd.chat.dispatch import Dispatcher
 from innkeepd.config.address import is_loopback
 from innkeepd.config.schema import HttpConfig
+from innkeepd.machine import asgi_port
 from innkeepd.residency.control import ResidencyControl
 from innkeepd.server.http.app import HttpApp
 
 KEEP_ALIVE = 75
 """Seconds that a client's connection is kept between two requests."""
-LAST_WORDS = 1.0
-"""Seconds for requests to end once the port is closed."""
 
 
 def must_stay_closed(config: HttpConfig) -> str | None:
@@ -62,57 +56,19 @@ async def serve_http(
     return f"the HTTP port stays closed: {config.host}:{config.port}: {why}"
 
 
-@asynccontextmanager
-async def serving(app: HttpApp, host: str, port: int, *, loopback_only: bool = False) -> AsyncIterator[int]:
-    """Serve an app and give its port; port 0 takes a free one. Raises ``OSError`` where the port cannot be had.
+def serving(app: HttpApp, host: str, port: int, *, loopback_only: bool = False) -> AbstractAsyncContextManager[int]:
+    """Serve an app, see ``asgi_port.serving``; ``loopback_only``: raise ``OSError`` where others could reach it."""
 
-    ``loopback_only``: raises it too where ``host``, whatever it is called, resolves to an address that other machines
-    reach; nothing has listened there then.
-    Leaving the context, or cancelling it, closes the port and ends what is still being answered.
-    """
-    protocol, state = await anyio.to_thread.run_sync(_protocol, app)
-    # Not a socket of our own: asyncio sets TCP_NODELAY only on those that it has made, and 40 ms hang on it.
-    server = await asyncio.get_running_loop().create_server(protocol, host.strip("[]"), port, start_serving=False)
-    try:
-        wide = [place for each in server.sockets if not is_loopback(place := each.getsockname()[0])]
-        if loopback_only and wide:
-            raise OSError(f"{wide[0]} can be reached from elsewhere and [http] token is not set")
-        await server.start_serving()
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-        with anyio.CancelScope(shield=True):
-            await _cut(state)
+    def refuse(address: str) -> str | None:
+        if not loopback_only or is_loopback(address):
+            return None
+        return f"{address} can be reached from elsewhere and [http] token is not set"
+
+    return asgi_port.serving(app, host, port, _protocol, keep_alive=KEEP_ALIVE, refuse=refuse)
 
 
-def _protocol(app: HttpApp) -> tuple[Callable[[], asyncio.Protocol], Any]:
-    """Uvicorn's protocol for this app; its import is slow and so happens in a thread."""
-    import uvicorn  # noqa: PLC0415 - see above
-    from uvicorn.server import ServerState  # noqa: PLC0415
-
+def _protocol() -> type[asyncio.Protocol]:
+    """The protocol of one connection; its import brings uvicorn's."""
     from innkeepd.server.http.connection import Connection  # noqa: PLC0415
 
-    config = uvicorn.Config(
-        cast("Any", app),
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        log_level="critical",
-        access_log=False,
-        timeout_keep_alive=KEEP_ALIVE,
-    )
-    config.load()
-    state = ServerState()
-    return lambda: Connection(config, state, {}), state
-
-
-async def _cut(state: Any) -> None:
-    """End every connection and wait until nothing runs for it any more."""
-    for connection in list(state.connections):
-        connection.transport.abort()
-    running = list(state.tasks)
-    if running:
-        _, stubborn = await asyncio.wait(running, timeout=LAST_WORDS)
-        for task in stubborn:
-            task.cancel()
-    await asyncio.sleep(0)
+    return Connection

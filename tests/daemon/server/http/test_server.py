@@ -3,7 +3,7 @@
 import socket
 
 import anyio
-import httpx
+import httpx2
 import pytest
 
 from innkeepd.config.schema import HttpConfig
@@ -31,7 +31,7 @@ async def app(scope, receive, send):
 
 
 async def test_it_serves_on_a_free_port_and_closes_it():
-    async with serving(app, "127.0.0.1", 0) as port, httpx.AsyncClient() as client:
+    async with serving(app, "127.0.0.1", 0) as port, httpx2.AsyncClient() as client:
         answer = await client.get(f"http://127.0.0.1:{port}/")
         assert (answer.status_code, answer.text) == (200, "False")
     with pytest.raises(OSError, match="failed"):
@@ -49,7 +49,7 @@ async def test_a_head_that_does_not_end_is_cut_off_and_a_long_body_is_not():
                 assert f"content-length: {len(body)}".encode() in head
                 with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
                     await line.receive()
-        async with httpx.AsyncClient() as client:
+        async with httpx2.AsyncClient() as client:
             for _ in range(2):
                 answer = await client.post(f"http://127.0.0.1:{port}/", content=b"a" * (3 * HEAD))
                 assert answer.status_code == 200
@@ -60,8 +60,8 @@ async def test_leaving_ends_what_is_still_being_answered():
         broken = anyio.Event()
 
         async def listen(port):
-            async with httpx.AsyncClient() as client, client.stream("GET", f"http://127.0.0.1:{port}/wait") as answer:
-                with pytest.raises(httpx.HTTPError):
+            async with httpx2.AsyncClient() as client, client.stream("GET", f"http://127.0.0.1:{port}/wait") as answer:
+                with pytest.raises(httpx2.HTTPError):
                     async for chunk in answer.aiter_bytes():
                         assert chunk == b"still here"
                         begun.set()
