@@ -12,8 +12,7 @@ OURS := daemon client tests $(wildcard scripts packaging examples tools)
 .DELETE_ON_ERROR:
 
 help: ## this list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r target what; do \
-		printf '  make %-14s %s\n' "$$target" "$$what"; done
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/.runs ## watch innkeep do its job: a real Ollama where one answers, else the bundled simulator
 	@$(BIN)/python scripts/demo.py

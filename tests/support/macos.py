@@ -4,6 +4,7 @@ import ctypes
 import struct
 from pathlib import Path
 
+from innkeepd.machine.darwin import PAGE_COUNTS
 from innkeepd.machine.vm_stat import QUANTITIES, parse_vm_stat
 from innkeepd.policy.memory.reading import Reading, mac_reading
 
@@ -53,6 +54,13 @@ def reading(vm_stat, **fields) -> Reading:
     return mac_reading(stat.quantities() | {"page_size": stat.page_size} | fields)
 
 
+def page_counts(vm_stat: str) -> dict[str, bytes]:
+    """The page sysctls of the moment at which ``vm_stat`` was recorded, unsigned ints as in XNU."""
+    stat = parse_vm_stat(vm_stat)
+    count = {name: stat.pages.get(label, 0) for label, name in QUANTITIES.items()}
+    return {name: struct.pack("=I", count[quantity]) for quantity, name in PAGE_COUNTS.items()}
+
+
 class FakeLibSystem:
     """The functions of libSystem that we call, with a recorded vm_stat and sysctls (bytes by name)."""
 
@@ -63,6 +71,7 @@ class FakeLibSystem:
         count = {name: stat.pages.get(label, 0) for label, name in QUANTITIES.items()}
         self.asked: list[str] = []
         self.hosts = 0
+        self.statistics = 0
         packed = struct.pack(
             "=4I9Q2I4Q4IQQ",
             count["free"] + count["speculative"], count["active"], count["inactive"], count["wired"],
@@ -75,6 +84,7 @@ class FakeLibSystem:
 
         def host_statistics64(host, flavor, into, room):
             assert (host, flavor, room[0]) == (7, 4, 38)
+            self.statistics += 1
             ctypes.memmove(into, packed, room[0] * 4)
             room[0] = words
             return code

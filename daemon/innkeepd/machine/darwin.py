@@ -6,6 +6,8 @@ run on a Mac by us; it is tested through the C calling convention against a libS
 
 import ctypes
 import struct
+import time
+from collections.abc import Callable
 from typing import Any
 
 LIBSYSTEM = "/usr/lib/libSystem.B.dylib"
@@ -16,6 +18,27 @@ _VM_INFO64_WORDS = 38
 _VM_STATISTICS64 = struct.Struct("=4I9Q2I4Q4IQ")
 _SWAP_USAGE = struct.Struct("=3Q2I")
 
+
+STATISTICS_EVERY = 1.0
+"""Seconds between two calls of ``host_statistics64``.
+
+XNU allows all programs that are not Apple's together a random 2 to 10 a second of them, and beyond that gives back an
+old copy with KERN_SUCCESS (osfmk/kern/host.c, ``rate_limit_host_statistics``, since macOS 10.14). Ollama's own reading
+of what is free eats from the same bowl. The sysctls below have no limit.
+"""
+PAGE_COUNTS = {
+    "free": "vm.page_free_count",
+    "speculative": "vm.page_speculative_count",
+    "wired": "vm.page_wire_count",
+    "purgeable": "vm.page_purgeable_count",
+    "file_backed": "vm.page_pageable_external_count",
+    "anonymous": "vm.page_pageable_internal_count",
+}
+"""Quantity -> sysctl (bsd/vm/vm_unix.c): the counters that ``host_statistics64`` adds up, read at once.
+
+They leave out pages in the queues of single CPUs, a few MB. What the compressor takes is not among them
+(``vm.compressor_bytes_used`` counts payload, not pages), so that comes from ``host_statistics64``.
+"""
 
 _RUSAGE_INFO_V4 = 4
 _RUSAGE_BYTES = 1024
@@ -31,10 +54,12 @@ class KernelError(Exception):
 class Kernel:
     """What the kernel tells of memory. ``libsystem`` is a loaded library, or None for this machine's.
 
-    Raises KernelError where the library or one of its functions is missing.
+    ``clock`` gives seconds that only grow. Raises KernelError where the library or one of its functions is missing.
     """
 
-    def __init__(self, libsystem: Any = None) -> None:
+    def __init__(self, libsystem: Any = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._told: tuple[float, dict[str, int]] | None = None
         try:
             lib = libsystem if libsystem is not None else ctypes.CDLL(LIBSYSTEM, use_errno=True)
             self._statistics = lib.host_statistics64
@@ -70,7 +95,29 @@ class Kernel:
     def quantities(self) -> dict[str, int]:
         """Bytes by the names of ``Reading``, and ``page_size``. Raises KernelError.
 
-        The kernel's free count includes the speculative pages; like ``vm_stat`` we leave them out.
+        What changes fast is read by sysctl and is of now; the rest is at most ``STATISTICS_EVERY`` old. ``inactive`` is
+        then what is pageable beside the rest, so that the sums hold. Kernels without one of the sysctls tell all by
+        ``host_statistics64``.
+        """
+        now = self._clock()
+        if self._told is None or now - self._told[0] >= STATISTICS_EVERY:
+            self._told = now, self._statistics_now()
+        told = self._told[1]
+        size = told["page_size"]
+        fresh: dict[str, int] = {}
+        for quantity, name in PAGE_COUNTS.items():
+            count = self.number(name)
+            if count is None:
+                return told if now == self._told[0] else self._statistics_now()
+            fresh[quantity] = count * size
+        pageable = fresh["anonymous"] + fresh["file_backed"] - fresh["speculative"]
+        active = min(told["active"], max(pageable, 0))
+        return told | fresh | {"active": active, "inactive": max(pageable - active, 0)}
+
+    def _statistics_now(self) -> dict[str, int]:
+        """The same by ``host_statistics64`` alone, which XNU limits. Raises KernelError.
+
+        Its free count includes the speculative pages; like ``vm_stat`` we leave them out.
         """
         buffer = ctypes.create_string_buffer(256)
         words = ctypes.c_uint32(_VM_INFO64_WORDS)

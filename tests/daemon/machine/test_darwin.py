@@ -6,7 +6,8 @@ import pytest
 
 from innkeepd.machine.darwin import Kernel, KernelError
 from innkeepd.machine.vm_stat import parse_vm_stat
-from support.macos import GIB, M4_24G, VM_STATS, FakeLibSystem, text
+from innkeepd.policy.memory.reading import mac_reading, ollama_free
+from support.macos import GIB, M4_24G, VM_STATS, FakeLibSystem, page_counts, text
 
 SYSCTLS = {
     "hw.memsize": struct.pack("=Q", 24 * GIB),
@@ -21,6 +22,52 @@ def test_the_kernels_struct_and_vm_stats_text_of_the_same_moment_are_the_same_re
     expected = parse_vm_stat(text(name))
     told = Kernel(FakeLibSystem(text(name), {})).quantities()
     assert told == expected.quantities() | {"page_size": expected.page_size}
+
+
+@pytest.mark.parametrize("name", [name for name in VM_STATS if "trimmed" not in name and "pre_10_9" not in name])
+def test_the_unlimited_sysctls_give_exactly_the_recorded_reading_and_ollamas_free(name):
+    """Between two calls of host_statistics64 too, and whatever the older one said of the fast counters."""
+    expected = parse_vm_stat(text(name)).quantities()
+    now = [0.0]
+    lib = FakeLibSystem(text(name), page_counts(text(name)))
+    kernel = Kernel(lib, clock=lambda: now[0])
+    for now[0] in (0.0, 0.1, 0.9):
+        told = kernel.quantities()
+        assert {key: told[key] for key in expected} == expected
+        assert ollama_free(mac_reading(told | {"hw_memsize": VM_STATS[name]})) == ollama_free(
+            mac_reading(expected | {"hw_memsize": VM_STATS[name]})
+        )
+    assert lib.statistics == 1
+
+
+def test_a_model_that_leaves_is_seen_at_once_though_the_kernel_limits_its_statistics():
+    now = [0.0]
+    counts = page_counts(M4_24G)
+    lib = FakeLibSystem(M4_24G, counts)
+    kernel = Kernel(lib, clock=lambda: now[0])
+    before = ollama_free(mac_reading(kernel.quantities() | {"hw_memsize": 24 * GIB}))
+    pages = 2 * GIB // 16384
+    counts["vm.page_wire_count"] = struct.pack("=I", 229773 - pages)
+    counts["vm.page_free_count"] = struct.pack("=I", 4639 + pages)
+    for now[0] in [tick / 10 for tick in range(1, 10)]:
+        told = kernel.quantities()
+        assert not mac_reading(told | {"hw_memsize": 24 * GIB}).warnings
+        assert ollama_free(mac_reading(told | {"hw_memsize": 24 * GIB})) == before + pages * 16384
+    assert lib.statistics == 1, "ten readings in a second took one of the 2 to 10 that all programs share"
+    now[0] = 1.0
+    kernel.quantities()
+    assert lib.statistics == 2
+
+
+def test_a_kernel_without_one_of_the_sysctls_tells_all_by_its_statistics():
+    counts = page_counts(M4_24G)
+    del counts["vm.page_wire_count"]
+    lib = FakeLibSystem(M4_24G, counts)
+    kernel = Kernel(lib, clock=lambda: 5.0)
+    expected = parse_vm_stat(M4_24G)
+    assert kernel.quantities() == kernel.quantities() == expected.quantities() | {"page_size": expected.page_size}
+    older = Kernel(lib, clock=iter([0.0, 0.5]).__next__)
+    assert older.quantities() == older.quantities()
 
 
 def test_the_host_port_is_asked_for_once():
