@@ -32,6 +32,7 @@ async def open_inn(*, simulator: Any = None, **tables: Any) -> AsyncIterator[Inn
         await house.keeper.monitor.ready.wait()
         warnings: list[str] = []
         app = HttpApp(said.http, house.rooms.journey, house.keeper, warn=warnings.append)
-        async with asgi_client(app) as http:
-            yield Inn(house, app, http, warnings)
+        with app.metrics.listening():
+            async with asgi_client(app) as http:
+                yield Inn(house, app, http, warnings)
         assert warnings == []

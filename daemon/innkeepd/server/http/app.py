@@ -17,6 +17,7 @@ from innkeepd.server.http.access import AccessGuard
 from innkeepd.server.http.admin import AdminProxy
 from innkeepd.server.http.context_alias import ContextAliases
 from innkeepd.server.http.errors import Api, HttpFault
+from innkeepd.server.http.metrics import Metrics
 from innkeepd.server.http.model_list import ModelList
 from innkeepd.server.http.proxy import Proxy, empty_record, told_fault
 from innkeepd.server.http.request import ENDPOINTS, Endpoint, ModelRequest, read
@@ -59,6 +60,7 @@ class HttpApp:
         self.virtual = VirtualModels(journey)
         self.shelf = ModelList(keeper, self.virtual)
         self._disk = AdminProxy(keeper, allowed=config.allow_admin)
+        self.metrics = Metrics(keeper)
         self._looks: dict[str, Callable[[], Awaitable[bytes]]] = {
             "/api/tags": self.shelf.tags,
             "/api/ps": self.shelf.ps,
@@ -108,6 +110,8 @@ class HttpApp:
             await reply.whole(b"Ollama is running", content_type=b"text/plain; charset=utf-8")
         elif method in {"GET", "HEAD"} and path in self._looks:
             await reply.whole(await self._looks[path]())
+        elif method == "GET" and path == "/metrics":
+            await self.metrics.answer(headers, reply)
         elif method == "POST" and path == "/api/show":
             await reply.whole(await self.shelf.show(await self._json(headers, receive)))
         elif method == "GET" and path.startswith("/v1/models/"):

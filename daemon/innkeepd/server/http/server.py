@@ -46,8 +46,9 @@ async def serve_http(
         app = HttpApp(config, journey, keeper, warn=warn)
         async with serving(app, config.host, config.port, loopback_only=not config.token):
             opened()
-            await app.shelf.warm_up()
-            await anyio.sleep_forever()
+            with app.metrics.listening():
+                await app.shelf.warm_up()
+                await anyio.sleep_forever()
     except OSError as error:
         # asyncio's own text names the address once more, and for some faults there is no other.
         why = os.strerror(error.errno).lower() if error.errno and error.errno > 0 else error.strerror or str(error)
