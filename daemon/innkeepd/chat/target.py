@@ -8,9 +8,9 @@ from innkeepd.chat.router import router_of
 from innkeepd.chat.shadow import Seen, Shadow
 from innkeepd.chat.types import ChatSpec, Target
 from innkeepd.config.schema import Config
+from innkeepd.policy.memory.admission import obstacle
 from innkeepd.policy.routing.router import ROLES, Route, Router
 from innkeepd.policy.routing.swap import without_swap
-from innkeepd.policy.scheduling.ledger import obstacle
 from innkeepd.residency.control import ResidencyControl
 
 SESSIONS = 256

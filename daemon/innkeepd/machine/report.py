@@ -16,8 +16,8 @@ from msgspec import Struct
 from innkeepd.errors import DaemonError
 from innkeepd.machine.memory import MemoryDoor, machine_memory
 from innkeepd.machine.recorded import RecordedMemory
-from innkeepd.policy.memory.admission import DEFAULT_MOST_LOADED, SizedModel, judge, missing
-from innkeepd.policy.memory.budget import Budget, MemoryPolicy, budget_of, gib
+from innkeepd.policy.memory.admission import SizedModel, judge, missing
+from innkeepd.policy.memory.budget import DEFAULT_MOST_LOADED, Budget, MemoryPolicy, budget_of, gib
 from innkeepd.policy.memory.context import Learned, asks, choose_contexts, is_heavy, takes
 from innkeepd.policy.memory.known_models import KNOWN_MODELS
 from innkeepd.policy.memory.reading import Reading, formulas

@@ -104,7 +104,7 @@ def footprint(model: Model, context: int, *, parallel: int = 1, cache_type: str 
 def predicted(model: Model, context: int, *, parallel: int = 1, cache_type: str = "f16") -> int:
     """Bytes that Ollama's own scheduler predicts before a load: weights + KV cache + the surcharge for its batch.
 
-    This is compared with 80 % of what Ollama holds free (``verdict.ollama_gate``); what the model then takes is
+    This is compared with 80 % of what Ollama holds free (``budget.ollama_gate``); what the model then takes is
     ``footprint``. Source: Ollama 0.33.0, ``server/sched.go``.
     """
     surcharge = next((size for tokens, size in BATCH_SURCHARGES if context * parallel > tokens), 0)

@@ -8,8 +8,7 @@ from anyio.abc import TaskGroup
 from innkeepd.backends.backend import Backend, BackendFault, Running
 from innkeepd.machine.memory import MemoryDoor
 from innkeepd.machine.runners import RunnersDoor
-from innkeepd.policy.memory.admission import DEFAULT_MOST_LOADED
-from innkeepd.policy.memory.budget import budget_of
+from innkeepd.policy.memory.budget import DEFAULT_MOST_LOADED, budget_of
 from innkeepd.policy.memory.pressure import PressureGauge, sample_every
 from innkeepd.policy.memory.reading import Reading
 from innkeepd.policy.scheduling import events as ev

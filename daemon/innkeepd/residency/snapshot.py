@@ -1,7 +1,6 @@
 """The state at an instant for readers, as Structs of the wire. Reading never changes anything."""
 
 import os
-from collections.abc import Iterable
 
 from msgspec import convert, structs
 
@@ -10,13 +9,11 @@ from innkeepd import __version__
 from innkeepd.backends.ollama_proved import unproved
 from innkeepd.config.schema import Config
 from innkeepd.machine.runners import Runner
-from innkeepd.policy.memory.admission import SizedModel, judge, missing
+from innkeepd.policy.memory.admission import judge_load, missing
 from innkeepd.policy.memory.budget import gib
-from innkeepd.policy.memory.context import asks, is_heavy, takes
 from innkeepd.policy.model import Model
 from innkeepd.policy.scheduling.progress import Outlook
 from innkeepd.policy.scheduling.residency import LEAST_GROWTH, LOADING, Residency
-from innkeepd.residency.catalog import mlx_bytes
 from innkeepd.residency.control import ResidencyControl
 from innkeepd.residency.lease import LeaseHandle
 
@@ -184,31 +181,22 @@ def _model(keeper: ResidencyControl, config: Config, name: str, model: Model | N
         fault = keeper.monitor.observation.fault if keeper.monitor.observation and not keeper.catalog.models else None
         reason = f"can't be told: {fault}" if fault else missing(name).reason
         return _without_memory(name, roles, "missing", reason)
-    context = keeper.catalog.context_of(model.weights)
-    size = takes(model, context, keeper.catalog.policy, keeper.catalog.estimates.footprints)
-    if model.is_mlx:
-        size = mlx_bytes(model, keeper.catalog.estimates)
-    heavy = is_heavy(model, budget.bytes, keeper.catalog.policy)
-    verdict = judge(
-        SizedModel(name, model.weights, size, heavy, asks(model, context, keeper.catalog.policy)),
-        _guests(keeper, house.residents.values()),
-        budget,
-        keeper.monitor.reading.free_now if keeper.monitor.reading else None,
-        heavy_limit=house.heavy_limit,
-        most_loaded=house.most_loaded,
-    )
+    spec = house.specs.get(model.weights)
+    if spec is None:
+        return _without_memory(name, roles, "missing", f"{name} is not looked at yet")
+    verdict = judge_load(house, model.weights, budget)
     return wire.ModelState(
         name=name,
         roles=roles,
         size=model.size,
         parameters=model.parameters,
         quantization=model.quantization,
-        weight="heavy" if heavy else "light",
-        footprint=size,
+        weight="heavy" if spec.heavy else "light",
+        footprint=house.bytes_for(model.weights, spec.context),
         fit=verdict.fit,
         leaves=[keeper.name_of(weights) for weights in verdict.evict],
         reason=verdict.reason + (MLX if model.is_mlx else ""),
-        context=context,
+        context=spec.context,
         estimates=convert(keeper.catalog.estimates.view(model.weights), wire.Estimates | None),
     )
 
@@ -234,8 +222,3 @@ def _cloud(keeper: ResidencyControl, model: Model) -> tuple[wire.Fit, str]:
         return fit, reason
     text = f"a cloud model: prompts go to {model.host}; it takes no memory of this machine and is never loaded here"
     return "fits", text
-
-
-def _guests(keeper: ResidencyControl, residents: Iterable[Residency]) -> list[SizedModel]:
-    by_use = sorted(residents, key=lambda resident: resident.used)
-    return [SizedModel(keeper.name_of(r.weights), r.weights, r.footprint, r.heavy) for r in by_use]

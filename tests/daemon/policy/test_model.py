@@ -1,8 +1,19 @@
 """Names, weights, footprints."""
 
 import pytest
+from msgspec import structs
 
-from innkeepd.policy.model import GIB, Model, canonical, footprint, kv_bytes, predicted
+from innkeepd.policy.model import (
+    GIB,
+    Model,
+    canonical,
+    derived_name,
+    footprint,
+    is_derived_from,
+    kv_bytes,
+    predicted,
+    without_derived,
+)
 
 CODER = Model("qwen2.5-coder:32b", "c", 19_851_349_898, layers=64, kv_heads=8, key_length=128, value_length=128)
 SMALL = Model("llama3.1:8b", "s", 4_920_753_328, layers=32, kv_heads=8, key_length=128, value_length=128)
@@ -69,3 +80,12 @@ def test_no_shape_takes_more_than_a_reply_can_say():
 def test_a_model_in_safetensors_is_the_mlx_engines():
     assert Model("m", "m", 1, format="safetensors").is_mlx
     assert not Model("m", "m", 1, format="gguf").is_mlx
+
+
+def test_a_derived_name_tells_its_parent_by_the_digest_and_never_shows_in_a_text():
+    model = Model("my model:7b", "w", GIB, digest="sha256:0123456789abcdef")
+    name = derived_name(model, 8192)
+    assert is_derived_from(name, model)
+    assert not is_derived_from(name, structs.replace(model, digest="sha256:ffff"))
+    assert not is_derived_from("my model:7b", model)
+    assert without_derived(f"model '{name}' not found", "my model:7b") == "model 'my model:7b' not found"

@@ -84,3 +84,14 @@ async def test_a_swap_is_told_while_it_goes_on():
         assert [(each.model, each.what) for each in found.changing] == [(DEEPSEEK, "loading")]
         assert found.changing[0].elapsed > 0
         assert found.waiting[0].model == DEEPSEEK
+
+
+async def test_what_a_pinned_model_keeps_out_is_told_as_a_load_of_it_would_end():
+    async with open_house() as house:
+        guest = house.connect()
+        await guest.told("debug this function")
+        house.keeper.pin(QWEN)
+        found = states(house)[DEEPSEEK]
+        assert (found.fit, f"pinned {QWEN}" in found.reason) == ("never", True)
+        refused = await guest.answer(wire.Load(id=0, model=DEEPSEEK))
+        assert (refused.code, found.reason in refused.message) == ("never_fits", True)

@@ -1,28 +1,123 @@
-"""Whether a model fits, and if not, who would have to go: decided before Ollama is asked.
+"""Whether a model may be loaded, and if not, who would have to leave: decided before Ollama is asked.
 
 Asking Ollama for a model that cannot fit makes it unload every other one, pinned ones too, before it refuses. And
 beside others Ollama admits a model only if its prediction is at most 80 % of what it holds free; else it evicts the
-others by itself, in its own order. So the verdict includes that gate: what we call ``fits`` is what Ollama will do.
+others by itself, in its own order. So the rule includes that gate: what we call ``fits`` is what Ollama will do.
 (0.33.0: there is no check of a model that comes alone, so ``never`` is ours alone to say.)
+
+There is one rule (``shortage``, ``obstacle``): the scheduler loads by it, and ``judge_load`` puts it into words.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from innkeepd.policy.memory.budget import Budget, gib
+from innkeepd.policy.memory.budget import Budget, gib, ollama_gate
+from innkeepd.policy.scheduling.events import Passed, Spec
+from innkeepd.policy.scheduling.ledger import MemoryLedger
+from innkeepd.policy.scheduling.residency import RESIDENT, Cooling, Residency
 
 Fit: TypeAlias = Literal["resident", "fits", "tight", "after_eviction", "never", "missing"]
+Shortage: TypeAlias = Literal["heavy", "bytes", "models", "gate"]
+"""What keeps a model out: the heavy limit, the budget, how many models Ollama keeps, or Ollama's gate."""
 
-OLLAMA_SHARE = 0.8
-"""Of what Ollama holds free, for a model that comes beside others (``server/sched.go``, 2026-08)."""
 TIGHT_SHARE = 0.1
-"""Of the budget: a house with less room left than that is tight."""
+"""Of the budget: with less room left than that it is tight."""
 
 
-DEFAULT_MOST_LOADED = 3
-"""How many models Ollama keeps loaded for each GPU where ``OLLAMA_MAX_LOADED_MODELS`` is not set (0.17.4, 0.33.0)."""
+# ---- the rule ------------------------------------------------------------------------------------------------------
+
+
+def obstacle(ledger: MemoryLedger, weights: str, need: int, cooling: Cooling | None, now: float) -> Passed | None:
+    """Why a candidate can't be had at all, however long one waits; None where it can."""
+    is_here = ledger.has(weights, need) or ledger.is_coming(weights, need)
+    if is_here and not ledger.is_remote(weights):
+        return None
+    if cooling is not None and cooling.until > now:
+        rest = f"not tried again for {cooling.until - now:.0f} s after: {cooling.message}"
+        return Passed(weights, cooling.code, rest)
+    if is_here:
+        return None
+    spec = ledger.specs.get(weights)
+    if spec is None:
+        return Passed(weights, "model_missing", f"{weights} is not pulled; `ollama pull {weights}`")
+    if need > spec.footprints[-1][0]:
+        return Passed(weights, "context_overflow", f"{spec.name} has no context of {need} tokens that fits")
+    size = ledger.bytes_for(weights, spec.context_for(need))
+    if size > ledger.budget:
+        text = f"{spec.name} needs {gib(size)}, the budget for models is {gib(ledger.budget)}: it never fits"
+        return Passed(weights, "never_fits", text)
+    pinned = _pinned(ledger, weights)
+    heavy_pinned = sum(resident.heavy for resident in pinned)
+    if (spec.heavy and heavy_pinned >= ledger.heavy_limit) or size + sum(r.settled for r in pinned) > ledger.budget:
+        return pinned_in_the_way(ledger, weights)
+    if ledger.pressure == "critical":
+        return Passed(weights, "memory_pressure", f"memory pressure is critical: {spec.name} is not loaded now")
+    return None
+
+
+def pinned_in_the_way(ledger: MemoryLedger, weights: str) -> Passed:
+    """Only pinned models could make room."""
+    pinned = _pinned(ledger, weights)
+    names = ", ".join(ledger.name(resident.weights) for resident in pinned)
+    text = f"{ledger.name(weights)} does not fit beside the pinned {names}; `innkeep unpin` makes room"
+    return Passed(weights, "never_fits", text)
+
+
+def _pinned(ledger: MemoryLedger, weights: str) -> list[Residency]:
+    return [r for r in ledger.residents.values() if r.weights in ledger.pins and r.weights != weights]
+
+
+def shortage(ledger: MemoryLedger, weights: str, context: int, leaving: Collection[Residency] = ()) -> Shortage | None:
+    """What keeps a model out once these have left; None: it may be loaded."""
+    staying = [resident for resident in ledger.residents.values() if resident not in leaving]
+    if ledger.specs[weights].heavy and sum(resident.heavy for resident in staying) >= ledger.heavy_limit:
+        return "heavy"
+    used = sum(resident.footprint for resident in staying)
+    if used + ledger.bytes_for(weights, context) > ledger.budget:
+        return "bytes"
+    if not staying:
+        return None
+    if ledger.most_loaded and len(staying) >= ledger.most_loaded:
+        return "models"
+    gate = gate_beside(ledger, used, ledger.used() - used)
+    return "gate" if gate is not None and ledger.predicted_for(weights, context) > gate else None
+
+
+def gate_beside(ledger: MemoryLedger, loaded: int, freed: int = 0) -> int | None:
+    """The largest prediction that Ollama admits beside ``loaded`` bytes once ``freed`` were given back."""
+    return ollama_gate(ledger.gpu_limit, ledger.free, freed=freed, loaded=loaded)
+
+
+def fits(ledger: MemoryLedger, weights: str, context: int) -> bool:
+    """Whether it can be loaded now without anybody leaving, by our rules and by Ollama's gate."""
+    return weights not in ledger.residents and shortage(ledger, weights, context) is None
+
+
+def victims_for(
+    ledger: MemoryLedger, weights: str, context: int, rank: Callable[[Residency], tuple[bool, float]]
+) -> list[Residency] | None:
+    """Who must leave: itself where its context is too small, the heavy one for a heavy, then the least recently used.
+
+    ``rank`` puts the idle before the busy and the longest unused first. None where only pinned models could make room.
+    """
+    own = ledger.residents.get(weights)
+    others = sorted((r for r in ledger.residents.values() if r is not own and r.weights not in ledger.pins), key=rank)
+    victims = [own] if own else []
+    if ledger.specs[weights].heavy:
+        staying = len(ledger.heavies()) - sum(victim.heavy for victim in victims)
+        heavy = [resident for resident in others if resident.heavy]
+        victims += heavy[: max(0, staying - ledger.heavy_limit + 1)]
+    for resident in others:
+        if shortage(ledger, weights, context, victims) is None:
+            break
+        if resident not in victims:
+            victims.append(resident)
+    return victims if shortage(ledger, weights, context, victims) is None else None
+
+
+# ---- the rule in words ---------------------------------------------------------------------------------------------
 
 
 class SizedModel(Struct, frozen=True):
@@ -51,21 +146,29 @@ class Verdict(Struct, frozen=True):
     evict: tuple[str, ...] = ()
 
 
-def ollama_gate(gpu_limit: int | None, free: int | None, *, freed: int = 0, loaded: int = 0) -> int | None:
-    """The largest prediction that Ollama admits beside others, bytes; None where memory could not be read.
-
-    80 % of the smaller of Metal's limit less ``loaded`` (Ollama subtracts what its runners hold, as ``/api/ps`` tells)
-    and free memory ``free`` (Ollama's formula) with ``freed`` bytes given back before.
-    """
-    if free is None:
-        return None
-    held = free + freed if gpu_limit is None else min(free + freed, gpu_limit - loaded)
-    return int(OLLAMA_SHARE * max(held, 0))
-
-
 def missing(name: str) -> Verdict:
     """The verdict on a model that is not on the disk."""
     return Verdict("missing", f"{name} is not pulled; get it with: ollama pull {name}")
+
+
+def judge_load(ledger: MemoryLedger, weights: str, budget: Budget) -> Verdict:
+    """What a load of these known, local weights would come to now; ``budget`` says where the limit comes from."""
+    name, context = ledger.name(weights), ledger.context_for(weights, 0)
+    size = ledger.bytes_for(weights, context)
+    if weights in ledger.residents:
+        return Verdict("resident", f"{name} is in memory ({gib(ledger.size(weights))})")
+    if size > ledger.budget:
+        return Verdict("never", _never(name, size, ledger.budget, budget))
+    victims = victims_for(ledger, weights, context, lambda resident: (False, resident.used))
+    if victims is None:
+        return Verdict("never", pinned_in_the_way(ledger, weights).message)
+    why = obstacle(ledger, weights, 0, None, 0.0)
+    note = "" if why is None else f"; {why.message}"
+    if victims:
+        names = ", ".join(ledger.name(victim.weights) for victim in victims)
+        reason = f"{_short(ledger, weights, context)}: {names} must leave first{note}"
+        return Verdict("after_eviction", reason, tuple(victim.weights for victim in victims))
+    return _admitted(ledger, name, size, note)
 
 
 def judge(
@@ -77,93 +180,83 @@ def judge(
     heavy_limit: int = 1,
     most_loaded: int = 0,
 ) -> Verdict:
-    """Whether ``guest`` may come in beside ``residents``, the first to leave first; ``free``: ``Reading.free_now``.
+    """``judge_load`` where no scheduler runs: ``residents`` are in memory, the first to leave first.
 
-    ``most_loaded`` is how many models Ollama keeps loaded; 0: no limit.
+    ``free`` is ``Reading.free_now``, ``most_loaded`` how many models Ollama keeps loaded; 0: no limit.
     """
-    if any(other.weights == guest.weights for other in residents):
-        return Verdict("resident", f"{guest.name} is in memory ({gib(guest.footprint)})")
-    if guest.footprint > budget.bytes:
-        return Verdict("never", _never(guest, budget))
-    staying = list(residents)
-    leaving: list[SizedModel] = []
-    reason = ""
+    ledger = MemoryLedger(heavy_limit)
+    sized = {model.weights: model for model in (*residents, guest)}
+    ledger.know(tuple(_spec(model) for model in sized.values()))
+    ledger.measure(budget.bytes, free, "normal", 0.0)
+    ledger.limit(budget.gpu_limit, most_loaded)
+    for order, model in enumerate(residents):
+        resident = Residency(model.weights, 0, model.footprint, model.heavy, state=RESIDENT, used=float(order))
+        ledger.residents[model.weights] = resident
+    return judge_load(ledger, guest.weights, budget)
 
-    def show_out(other: SizedModel) -> None:
-        staying.remove(other)
-        leaving.append(other)
 
-    heavies = [other for other in residents if other.heavy]
-    if guest.heavy:
-        for other in heavies[: max(len(heavies) + 1 - heavy_limit, 0)]:
-            show_out(other)
-            reason = reason or f"at most {heavy_limit} heavy model{'s' * (heavy_limit != 1)} at a time"
-    while staying and _sum(staying) + guest.footprint > budget.bytes:
-        reason = reason or f"{_sums(guest, staying)} is over the budget of {gib(budget.bytes)}"
-        show_out(staying[0])
-    while staying and most_loaded and len(staying) >= most_loaded:
-        reason = reason or f"Ollama keeps at most {most_loaded} models loaded"
-        show_out(staying[0])
-    while staying and (gate := _gate(budget, free, leaving, staying)) is not None and guest.asks > gate:
-        reason = reason or (
-            f"beside others Ollama admits at most {gib(gate)} now (80 % of what it counts as free), "
-            f"and it predicts {gib(guest.asks)} for {guest.name}"
-        )
-        show_out(staying[0])
-
-    if leaving:
-        names = ", ".join(other.name for other in leaving)
-        return Verdict("after_eviction", f"{reason}: {names} must leave first", tuple(o.weights for o in leaving))
-    return _admitted(guest, staying, budget, free)
+def _spec(model: SizedModel) -> Spec:
+    sizes, predicted = ((0, model.footprint),), ((0, model.asks),)
+    return Spec(model.weights, model.name, sizes, 0, heavy=model.heavy, predicted=predicted)
 
 
 def together(guests: Sequence[SizedModel], budget: Budget, *, heavy_limit: int = 1) -> Verdict:
     """Whether these models may ever stand in memory at the same time: ``fits``, ``tight`` or ``never``."""
     if sum(guest.heavy for guest in guests) > heavy_limit:
         return Verdict("never", f"at most {heavy_limit} heavy model{'s' * (heavy_limit != 1)} at a time")
-    total = _sum(guests)
+    total = sum(guest.footprint for guest in guests)
     text = f"{gib(total)} of a budget of {gib(budget.bytes)}"
     if total > budget.bytes:
         return Verdict("never", f"{text}: {gib(total - budget.bytes)} too much")
-    return Verdict("tight" if _is_tight(total, budget) else "fits", text)
+    return Verdict("tight" if _is_tight(total, budget.bytes) else "fits", text)
 
 
-def _gate(budget: Budget, free: int | None, leaving: Sequence[SizedModel], staying: Sequence[SizedModel]) -> int | None:
-    return ollama_gate(budget.gpu_limit, free, freed=_sum(leaving), loaded=_sum(staying))
+def _short(ledger: MemoryLedger, weights: str, context: int) -> str:
+    """Why somebody must leave."""
+    match shortage(ledger, weights, context):
+        case "heavy":
+            return f"at most {ledger.heavy_limit} heavy model{'s' * (ledger.heavy_limit != 1)} at a time"
+        case "models":
+            return f"Ollama keeps at most {ledger.most_loaded} models loaded"
+        case "gate":
+            asks = gib(ledger.predicted_for(weights, context))
+            return (
+                f"beside others Ollama admits at most {gib(gate_beside(ledger, ledger.used()) or 0)} now (80 % of what "
+                f"it counts as free), and it predicts {asks} for {ledger.name(weights)}"
+            )
+        case _:
+            sums = _sums(ledger, ledger.name(weights), ledger.bytes_for(weights, context))
+            return f"{sums} is over the budget of {gib(ledger.budget)}"
 
 
-def _admitted(guest: SizedModel, staying: Sequence[SizedModel], budget: Budget, free: int | None) -> Verdict:
-    total = _sum(staying) + guest.footprint
-    left = budget.bytes - total
-    reason = f"{_sums(guest, staying)}, budget {gib(budget.bytes)}, {gib(left)} left"
-    if free is not None and guest.footprint > free:
-        reason += f"; only {gib(free)} are free now, so other programs will be compressed or swapped"
-    if _is_tight(total, budget):
-        return Verdict("tight", f"{reason}; close other programs if the machine gets slow")
-    return Verdict("fits", reason)
+def _admitted(ledger: MemoryLedger, name: str, size: int, note: str) -> Verdict:
+    total = ledger.used() + size
+    reason = f"{_sums(ledger, name, size)}, budget {gib(ledger.budget)}, {gib(ledger.budget - total)} left"
+    if ledger.free is not None and size > ledger.free:
+        reason += f"; only {gib(ledger.free)} are free now, so other programs will be compressed or swapped"
+    if _is_tight(total, ledger.budget):
+        return Verdict("tight", f"{reason}; close other programs if the machine gets slow{note}")
+    return Verdict("fits", reason + note)
 
 
-def _never(guest: SizedModel, budget: Budget) -> str:
+def _never(name: str, size: int, limit: int, budget: Budget) -> str:
     bound = (
         f"Metal's limit of {gib(budget.gpu_limit)} ({budget.gpu_limit_source})"
         if budget.gpu_limit is not None and budget.bytes == budget.gpu_limit
         else "what this machine can give to models"
     )
     return (
-        f"{guest.name} takes {gib(guest.footprint)}, the budget is {gib(budget.bytes)}, {bound}: "
-        f"{gib(guest.footprint - budget.bytes)} too much. Choose a smaller model or quantization, or a smaller context"
+        f"{name} takes {gib(size)}, the budget is {gib(limit)}, {bound}: {gib(size - limit)} too much. "
+        "Choose a smaller model or quantization, or a smaller context"
     )
 
 
-def _is_tight(total: int, budget: Budget) -> bool:
-    return budget.bytes - total < TIGHT_SHARE * budget.bytes
+def _is_tight(total: int, budget: int) -> bool:
+    return budget - total < TIGHT_SHARE * budget
 
 
-def _sum(guests: Sequence[SizedModel]) -> int:
-    return sum(guest.footprint for guest in guests)
-
-
-def _sums(guest: SizedModel, staying: Sequence[SizedModel]) -> str:
+def _sums(ledger: MemoryLedger, name: str, size: int) -> str:
     """Readable sum: 8b 5.3 GiB + 32b 21.4 GiB = 26.7 GiB."""
-    parts = " + ".join(f"{each.name} {gib(each.footprint)}" for each in (guest, *staying))
-    return f"{parts} = {gib(_sum(staying) + guest.footprint)}" if staying else parts
+    residents = [(ledger.name(each.weights), each.footprint) for each in ledger.residents.values()]
+    parts = " + ".join(f"{each} {gib(footprint)}" for each, footprint in [(name, size), *residents])
+    return f"{parts} = {gib(ledger.used() + size)}" if residents else parts

@@ -1,7 +1,7 @@
 """How many bytes models may take together, and how that number came about.
 
 The budget does not depend on what other programs hold at the moment: a browser tab must not turn a model that fits
-into one that never fits. What is free *now* enters in ``verdict``, where Ollama's own gate is predicted, and through
+into one that never fits. What is free *now* enters in ``ollama_gate``, which predicts what Ollama admits, and through
 pressure.
 """
 
@@ -14,7 +14,12 @@ from innkeepd.policy.model import GIB
 
 MIB = 2**20
 OFF_MAC_SHARE = 3 / 4
-"""Of all memory where there is no Metal: as much as a large Mac grants, so that the same house stands on Linux."""
+"""Of all memory where there is no Metal: as much as a large Mac grants, so that the same models fit on Linux."""
+
+OLLAMA_SHARE = 0.8
+"""Of what Ollama holds free, for a model that comes beside others (``server/sched.go``, 2026-08)."""
+DEFAULT_MOST_LOADED = 3
+"""How many models Ollama keeps loaded for each GPU where ``OLLAMA_MAX_LOADED_MODELS`` is not set (0.17.4, 0.33.0)."""
 
 
 class MemoryPolicy(Struct, frozen=True, kw_only=True):
@@ -108,3 +113,15 @@ def _configured(policy: MemoryPolicy, total: int, metal: int | None, source: str
     if metal is not None and amount > metal:
         lines = (*lines, f"warning: that is over Metal's limit of {gib(metal)}; loads beyond the limit fail")
     return Budget(amount, amount, policy.reserve, total, metal, source, lines)
+
+
+def ollama_gate(gpu_limit: int | None, free: int | None, *, freed: int = 0, loaded: int = 0) -> int | None:
+    """The largest prediction that Ollama admits beside others, bytes; None where memory could not be read.
+
+    80 % of the smaller of Metal's limit less ``loaded`` (Ollama subtracts what its runners hold, as ``/api/ps`` tells)
+    and free memory ``free`` (Ollama's formula) with ``freed`` bytes given back before.
+    """
+    if free is None:
+        return None
+    held = free + freed if gpu_limit is None else min(free + freed, gpu_limit - loaded)
+    return int(OLLAMA_SHARE * max(held, 0))

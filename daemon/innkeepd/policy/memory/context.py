@@ -7,8 +7,7 @@ budget only, never on what happens to be in memory.
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from innkeepd.policy.memory.admission import OLLAMA_SHARE
-from innkeepd.policy.memory.budget import MemoryPolicy
+from innkeepd.policy.memory.budget import OLLAMA_SHARE, MemoryPolicy
 from innkeepd.policy.model import CONTEXT_STEPS, Model, canonical, footprint, predicted
 
 Learned = Mapping[tuple[str, int], int]

@@ -4,8 +4,8 @@ A candidate that was passed over stays passed over for that ticket, with its rea
 an end.
 """
 
+from innkeepd.policy.memory.admission import obstacle
 from innkeepd.policy.scheduling.events import Passed
-from innkeepd.policy.scheduling.ledger import obstacle
 from innkeepd.policy.scheduling.queue import Waiter
 from innkeepd.policy.scheduling.state import SchedulerState
 

@@ -1,12 +1,9 @@
-"""The house: what stands in memory, and whether one more fits, beside whom or in whose place."""
+"""What stands in memory, what is known of models, and the bytes there are. ``memory.admission`` has the rule."""
 
-from collections.abc import Callable
 from copy import copy
 
-from innkeepd.policy.memory.admission import ollama_gate
-from innkeepd.policy.memory.budget import gib
-from innkeepd.policy.scheduling.events import Passed, Pressure, Spec
-from innkeepd.policy.scheduling.residency import LOADING, RESIDENT, UNLOADING, Cooling, Residency
+from innkeepd.policy.scheduling.events import Pressure, Spec
+from innkeepd.policy.scheduling.residency import LOADING, RESIDENT, UNLOADING, Residency
 
 
 class MemoryLedger:
@@ -149,81 +146,3 @@ class MemoryLedger:
             return False
         settled = sum(resident.settled for resident in self.residents.values())
         return self.has_too_many_heavy() or settled > self.budget
-
-
-def obstacle(house: MemoryLedger, weights: str, need: int, cooling: Cooling | None, now: float) -> Passed | None:
-    """Why a candidate can't be had at all, however long one waits; None where it can."""
-    is_here = house.has(weights, need) or house.is_coming(weights, need)
-    if is_here and not house.is_remote(weights):
-        return None
-    if cooling is not None and cooling.until > now:
-        rest = f"not tried again for {cooling.until - now:.0f} s after: {cooling.message}"
-        return Passed(weights, cooling.code, rest)
-    if is_here:
-        return None
-    spec = house.specs.get(weights)
-    if spec is None:
-        return Passed(weights, "model_missing", f"{weights} is not pulled; `ollama pull {weights}`")
-    if need > spec.footprints[-1][0]:
-        return Passed(weights, "context_overflow", f"{spec.name} has no context of {need} tokens that fits")
-    size = house.bytes_for(weights, spec.context_for(need))
-    if size > house.budget:
-        text = f"{spec.name} needs {gib(size)}, the budget for models is {gib(house.budget)}: it never fits"
-        return Passed(weights, "never_fits", text)
-    pinned = [r for r in house.residents.values() if r.weights in house.pins and r.weights != weights]
-    heavy_pinned = sum(resident.heavy for resident in pinned)
-    if (spec.heavy and heavy_pinned >= house.heavy_limit) or size + sum(r.settled for r in pinned) > house.budget:
-        return beside_pinned(house, weights, pinned)
-    if house.pressure == "critical":
-        return Passed(weights, "memory_pressure", f"memory pressure is critical: {spec.name} is not loaded now")
-    return None
-
-
-def beside_pinned(house: MemoryLedger, weights: str, pinned: list[Residency]) -> Passed:
-    """Only pinned models could make room."""
-    names = ", ".join(house.name(resident.weights) for resident in pinned)
-    text = f"{house.name(weights)} does not fit beside the pinned {names}; `innkeep unpin` makes room"
-    return Passed(weights, "never_fits", text)
-
-
-def fits(house: MemoryLedger, weights: str, context: int) -> bool:
-    """Whether it can be loaded now without anybody leaving, by our rules and by Ollama's gate."""
-    if weights in house.residents or (house.specs[weights].heavy and len(house.heavies()) >= house.heavy_limit):
-        return False
-    return _has_room(house, weights, context, [])
-
-
-def _has_room(house: MemoryLedger, weights: str, context: int, leaving: list[Residency]) -> bool:
-    """Whether there is room once these have left, by the budget, by Ollama's number of models and by its gate."""
-    freed = sum(resident.footprint for resident in leaving)
-    staying, used = len(house.residents) - len(leaving), house.used() - freed
-    if used + house.bytes_for(weights, context) > house.budget:
-        return False
-    if not staying:
-        return True
-    if house.most_loaded and staying >= house.most_loaded:
-        return False
-    gate = ollama_gate(house.gpu_limit, house.free, freed=freed, loaded=used)
-    return gate is None or house.predicted_for(weights, context) <= gate
-
-
-def victims_for(
-    house: MemoryLedger, weights: str, context: int, rank: Callable[[Residency], tuple[bool, float]]
-) -> list[Residency] | None:
-    """Who must leave: itself where its context is too small, the heavy one for a heavy, then the least recently used.
-
-    ``rank`` puts the idle before the busy and the longest unused first. None where only pinned models could make room.
-    """
-    own = house.residents.get(weights)
-    others = sorted((r for r in house.residents.values() if r is not own and r.weights not in house.pins), key=rank)
-    victims = [own] if own else []
-    if house.specs[weights].heavy:
-        staying = len(house.heavies()) - sum(victim.heavy for victim in victims)
-        heavy = [resident for resident in others if resident.heavy]
-        victims += heavy[: max(0, staying - house.heavy_limit + 1)]
-    for resident in others:
-        if _has_room(house, weights, context, victims):
-            break
-        if resident not in victims:
-            victims.append(resident)
-    return victims if _has_room(house, weights, context, victims) else None

@@ -12,12 +12,13 @@ twin ahead in time. After every event ``_advance`` goes through the same numbere
 most, grants, the next timer.
 """
 
+from innkeepd.policy.memory.admission import fits, pinned_in_the_way, victims_for
 from innkeepd.policy.scheduling import events as ev
 from innkeepd.policy.scheduling import eviction
 from innkeepd.policy.scheduling.candidates import choose_candidates
 from innkeepd.policy.scheduling.forecast import Forecast, foresee
 from innkeepd.policy.scheduling.lease import Lease, Leases
-from innkeepd.policy.scheduling.ledger import MemoryLedger, beside_pinned, fits, victims_for
+from innkeepd.policy.scheduling.ledger import MemoryLedger
 from innkeepd.policy.scheduling.patience import smaller_for
 from innkeepd.policy.scheduling.progress import Outlook, look_out, look_out_all
 from innkeepd.policy.scheduling.queue import Queue, Waiter
@@ -242,10 +243,9 @@ class Scheduler:
 
     def _pass_over(self, weights: str, context: int, now: float) -> None:
         """Only pinned models could make room, and Ollama would throw them out: the most demanding look elsewhere."""
-        pinned = [r for r in self.house.residents.values() if r.weights in self.house.pins and r.weights != weights]
         for waiter in self.line:
             if waiter.wants == weights and self.house.context_for(weights, waiter.ticket.need) == context:
-                waiter.passed.append(beside_pinned(self.house, weights, pinned))
+                waiter.passed.append(pinned_in_the_way(self.house, weights))
         self._settle_wishes(now)
 
     def _grant_free_slots(self, draining: set[str], now: float) -> None:

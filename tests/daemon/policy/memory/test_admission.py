@@ -1,11 +1,16 @@
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from innkeepd.policy.memory.admission import SizedModel, Verdict, judge, missing, ollama_gate, together
-from innkeepd.policy.memory.budget import MemoryPolicy, budget_of
+from innkeepd.policy.memory.admission import SizedModel, Verdict, judge, judge_load, missing, together
+from innkeepd.policy.memory.budget import MemoryPolicy, budget_of, ollama_gate
 from innkeepd.policy.memory.context import asks, choose_contexts, is_heavy, takes
 from innkeepd.policy.memory.known_models import KNOWN_MODELS
 from innkeepd.policy.memory.reading import Reading
+from innkeepd.policy.scheduling import events as ev
+from innkeepd.policy.scheduling.settings import SchedulerSettings
+from support.inns import begin
 
 GIB = 2**30
 
@@ -167,3 +172,49 @@ def test_alone_the_gate_does_not_apply_but_busy_memory_is_told():
 
 def test_a_model_that_is_not_pulled_is_missing_with_the_line_that_gets_it():
     assert Verdict("missing", "nope:1b is not pulled; get it with: ollama pull nope:1b") == missing("nope:1b")
+
+
+# ---- one rule ------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    residents=st.lists(st.sampled_from(["a", "b", "c", "l", "m"]), max_size=4, unique=True),
+    pins=st.sets(st.sampled_from(["a", "b", "c", "l", "m"])),
+    room=st.sampled_from([8, 24, 27, 30, 60]),
+    free=st.sampled_from([None, 3, 8, 30]),
+    limits=st.tuples(st.sampled_from([1, 2]), st.sampled_from([0, 2, 3]), st.sampled_from([None, 27])),
+    is_critical=st.booleans(),
+)
+def test_what_is_said_of_a_model_is_what_a_load_of_it_comes_to(*, residents, pins, room, free, limits, is_critical):
+    """``models list`` and ``load`` cannot disagree: whom the verdict names is unloaded, ``never`` is refused."""
+    heavy_limit, most_loaded, gpu_limit = limits
+    pressure = "critical" if is_critical else "normal"
+    life = begin(room, SchedulerSettings(heavy_limit=heavy_limit, idle_unload=None))
+    for weights in residents:
+        life.settle()
+        life.ask(chain=(weights,))
+    life.settle()
+    for weights in pins:
+        life.step(ev.PinSet(weights))
+    life.step(ev.Measured(room, free, pressure, gpu_limit, most_loaded))
+    life.settle()
+    ledger, budget = life.scheduler.house, msgspec.structs.replace(BUDGET, bytes=room, gpu_limit=gpu_limit)
+    for weights in ("a", "b", "c", "l", "m", "h"):
+        verdict, twin = judge_load(ledger, weights, budget), life.scheduler._twin()
+        actions = twin.step(ev.Asked(ev.Ticket("t", (weights,), insist=True)), life.now)
+        refused = [action.code for action in actions if isinstance(action, ev.Refuse)]
+        unloads = tuple(action.weights for action in actions if isinstance(action, ev.Unload))
+        loads = [action.weights for action in actions if isinstance(action, ev.Load)]
+        if verdict.fit == "resident":
+            assert any(isinstance(action, ev.Grant) for action in actions)
+        elif verdict.fit == "never":
+            assert refused in (["never_fits"], ["memory_pressure"] if is_critical else [])
+            assert (unloads, loads) == ((), [])
+        elif is_critical:
+            assert (refused, unloads, loads) == (["memory_pressure"], (), [])
+            assert "pressure is critical" in verdict.reason
+        elif verdict.fit == "after_eviction":
+            assert (refused, unloads, loads) == ([], verdict.evict, [])
+        else:
+            assert (refused, unloads, loads) == ([], (), [weights])

@@ -1,7 +1,8 @@
 import pytest
 from msgspec.structs import replace
 
-from innkeepd.policy.scheduling.ledger import MemoryLedger, fits, obstacle, victims_for
+from innkeepd.policy.memory.admission import fits, obstacle, victims_for
+from innkeepd.policy.scheduling.ledger import MemoryLedger
 from innkeepd.policy.scheduling.residency import LOADING, RESIDENT, UNLOADING, Cooling, Residency
 from support.inns import MODELS
 
