@@ -177,9 +177,18 @@ class App:
             await anyio.sleep(OPEN_EVERY)
 
     def reconfigure(self, config: Config) -> list[str]:
-        """Take a new configuration; returns the tables that wait for a restart."""
-        late = [name for name in RESTART_ONLY if getattr(config, name) != getattr(self.config, name)]
-        config = msgspec.structs.replace(config, **{name: getattr(self.config, name) for name in RESTART_ONLY})
+        """Take a new configuration; returns the tables and keys that wait for a restart."""
+        old = self.config
+        late = [name for name in RESTART_ONLY if getattr(config, name) != getattr(old, name)]
+        kept: dict[str, Any] = {name: getattr(old, name) for name in RESTART_ONLY}
+        if config.timeouts.connect != old.timeouts.connect:
+            late.append("timeouts.connect")
+            kept["timeouts"] = msgspec.structs.replace(config.timeouts, connect=old.timeouts.connect)
+        names = {name for role in config.roles.values() for name in role.chain}
+        if any(config.backend_of(name) and not old.backend_of(name) for name in names):
+            late.append("roles")  # they name an engine that is not asked yet
+            kept["roles"] = old.roles
+        config = msgspec.structs.replace(config, **kept)
         self._control.awaits_restart[:] = late
         changed_log = config.log != self.config.log
         self.config = config

@@ -237,10 +237,19 @@ class Daemon:
     async def listen(self, listener: socket) -> None:
         """Serve one control socket."""
         rooms = self._rooms
-        stall, attend = rooms.config.timeouts.stall, rooms.keeper.attend
+
+        def patience() -> float:
+            return rooms.config.timeouts.stall
+
         # A copy: whatever ends this, the socket itself stays open, and so nobody who connects is refused.
         copy = listener.dup()
-        await listen(copy, rooms.verbs(), stuck=stall, attend=attend, warn=lambda text: rooms.log().error(text))
+        await listen(
+            copy,
+            rooms.verbs(),
+            patience=patience,
+            attend=rooms.keeper.attend,
+            warn=lambda text: rooms.log().error(text),
+        )
 
     def hear_the_loop(self, _loop: asyncio.AbstractEventLoop, told: dict[str, Any]) -> None:
         """What the event loop complains about goes to the log.

@@ -1,8 +1,10 @@
 import anyio
 import pytest
+from msgspec import Struct
 
 from innkeep import wire
 from innkeepd import app
+from innkeepd.config.schema import BackendConfig, Config, ModelConfig, PatienceConfig, RoleConfig
 from innkeepd.store.records import MemoryHistory
 from support.house import LLAMA8, config, mock_clock, open_house
 
@@ -33,6 +35,112 @@ async def test_tables_that_wait_for_a_restart_are_named_and_stay_as_they_were():
         assert house.rooms.reconfigure(new) == ["ollama", "history"]
         assert house.rooms.config.ollama.url != "http://127.0.0.1:9"
         assert house.rooms.journey.config.timeouts.stall == 9.0
+
+
+FAR = BackendConfig(name="gpu", url="http://127.0.0.1:9")
+CHANGES = {
+    "ollama.url": "http://127.0.0.1:9",
+    "roles": {"general": RoleConfig(primary=LLAMA8)},
+    "models": {LLAMA8: ModelConfig(context=4096)},
+    "memory.budget": 20 * 2**30,
+    "memory.reserve": 5 * 2**30,
+    "memory.gpu_limit": 21 * 2**30,
+    "residency.heavy_limit": 2,
+    "residency.heavy_parameters": 10**9,
+    "residency.idle_unload": 7.0,
+    "timeouts.connect": 1.5,
+    "timeouts.load": 17.0,
+    "timeouts.first_token": 17.0,
+    "timeouts.stall": 17.0,
+    "timeouts.drain": 17.0,
+    "schedule.turn": 17.0,
+    "schedule.batch_turn": 170.0,
+    "schedule.gate": 7,
+    "schedule.session_hold": 7.0,
+    "schedule.queue_limit": 7,
+    "schedule.hold_wait": 7.0,
+    "schedule.patience": PatienceConfig(agent=7.0),
+    "http.enabled": False,
+    "http.host": "localhost",
+    "http.port": 12345,
+    "http.token": "secret",
+    "http.token_file": "token",
+    "http.allow_admin": ("copy",),
+    "http.max_body": 2**20,
+    "http.origins": ("http://a.example",),
+    "log.prompts": True,
+    "log.level": "debug",
+    "log.size": 10**6,
+    "log.keep": 1,
+    "log.path": "a.log",
+    "history.limit": 7,
+    "history.days": 7.0,
+    "history.path": "a.sqlite3",
+    "routing.ignore": ("bug fables",),
+    "routing.sticky": False,
+    "routing.shadow": True,
+    "backends": (FAR,),
+}
+"""Another value for every key of the configuration. A new key needs one here, and its consumer in ``in_force``."""
+
+
+def in_force(house, key):
+    """The value of a key where it is used."""
+    rooms, keeper = house.rooms, house.keeper
+    settings, policy = keeper.scheduler.rules, keeper.catalog.policy
+    used = {
+        "memory.budget": policy.budget,
+        "memory.reserve": policy.reserve,
+        "memory.gpu_limit": policy.gpu_limit,
+        "residency.heavy_limit": keeper.scheduler.house.heavy_limit,
+        "residency.heavy_parameters": policy.heavy_parameters,
+        "residency.idle_unload": settings.idle_unload,
+        "timeouts.load": keeper.catalog.config.timeouts.load,
+        "timeouts.first_token": rooms.journey.config.timeouts.first_token,
+        "timeouts.stall": house.door._patience(),
+        "schedule.patience": rooms.journey.config.schedule.patience,
+    }
+    table, _, name = key.partition(".")
+    if table == "schedule" and key not in used:
+        return getattr(settings, name)
+    if table in {"roles", "routing"}:
+        used[table] = getattr(rooms.journey.signpost._config, table)
+    value = used.get(key, getattr(rooms.config, table))
+    return getattr(value, name) if name and key not in used else value
+
+
+def test_every_key_of_the_configuration_is_tried():
+    keys = set()
+    for name, table in ((name, getattr(Config(), name)) for name in Config.__struct_fields__):
+        if name not in {"file", "sources"}:
+            fields = table.__struct_fields__ if isinstance(table, Struct) else None
+            keys |= {f"{name}.{field}" for field in fields} if fields else {name}
+    assert keys == set(CHANGES)
+
+
+@pytest.mark.parametrize("key", CHANGES)
+async def test_a_changed_key_is_in_force_or_named_as_waiting_for_a_restart(key, monkeypatch):
+    opened = []
+    monkeypatch.setattr(app.log, "configure", lambda said, **_: opened.append(said))
+    table, _, name = key.partition(".")
+    async with open_house() as house:
+        before = in_force(house, key)
+        late = house.rooms.reconfigure(config(**{table: {name: CHANGES[key]} if name else CHANGES[key]}))
+        assert before != CHANGES[key]
+        if late:
+            assert late == ([key] if key == "timeouts.connect" else [table])
+            assert in_force(house, key) == before
+        else:
+            assert in_force(house, key) == CHANGES[key]
+        assert [getattr(said, name) for said in opened] == ([CHANGES[key]] if table == "log" else [])
+
+
+async def test_roles_that_name_an_engine_which_is_not_asked_yet_wait_with_it():
+    async with open_house() as house:
+        roles = dict(house.rooms.config.roles)
+        new = config(backends=(FAR,), roles={"coding": RoleConfig(primary="gpu/qwen3")})
+        assert house.rooms.reconfigure(new) == ["backends", "roles"]
+        assert house.rooms.config.roles == roles
 
 
 async def test_a_new_log_table_opens_the_log_anew(monkeypatch):

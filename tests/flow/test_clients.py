@@ -105,6 +105,7 @@ async def test_a_slow_reader_stops_its_own_model_in_bounded_memory_and_is_cut_of
         await anyio.sleep(35)
         assert house.keeper.handles() == []
         assert house.records[-1]["outcome"] == "cancelled"
+        assert house.records[-1]["message"] == "the client read nothing for 30 s"
         assert isinstance(await other.told("hi", model=LLAMA8), wire.Done)
 
 

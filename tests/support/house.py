@@ -243,7 +243,9 @@ class House:
         self.keeper = rooms.keeper
         self.records: list[dict[str, Any]] = []
         self.stopped: list[float] = []
-        self.door = Acceptor(rooms.verbs(), stuck=rooms.config.timeouts.stall, attend=rooms.keeper.attend, owner=OWNER)
+        self.door = Acceptor(
+            rooms.verbs(), patience=lambda: rooms.config.timeouts.stall, attend=rooms.keeper.attend, owner=OWNER
+        )
         self._tasks = tasks
         self.faults: list[Exception] = []
         """Faults of our own that were stopped, or that ended the owner; a test that wants them empties the list."""

@@ -57,7 +57,7 @@ class AdminProxy:
                 headers = [(name.encode(), answer.headers[name].encode()) for name in _PASSED if name in answer.headers]
                 await reply.head(answer.status, headers)
                 async for chunk in answer.chunks():
-                    await reply.chunk(chunk)
+                    await reply.write(chunk)
             await reply.end()
         except BackendFault as fault:
             told = fault_of(fault.code, fault.message)

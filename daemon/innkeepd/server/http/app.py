@@ -9,6 +9,7 @@ import msgspec
 
 from innkeepd.backends.backend import BackendFault, Completion
 from innkeepd.chat.dispatch import Dispatcher
+from innkeepd.chat.sink import ClientStuck
 from innkeepd.chat.types import Assignment, Progress, RequestFailed
 from innkeepd.config.schema import HttpConfig
 from innkeepd.policy.model import canonical
@@ -21,7 +22,7 @@ from innkeepd.server.http.metrics import Metrics
 from innkeepd.server.http.model_list import ModelList
 from innkeepd.server.http.proxy import Proxy, empty_record, told_fault
 from innkeepd.server.http.request import ENDPOINTS, Endpoint, ModelRequest, read
-from innkeepd.server.http.response import CUT, FULL, ClientStuck, Message, Receive, Response, Send
+from innkeepd.server.http.response import CUT, FULL, Message, Receive, Response, Send
 from innkeepd.server.http.virtual import VirtualModels
 from innkeepd.server.socket.bulk import FREE, TOO_MANY, is_bulky
 from innkeepd.supervision import described

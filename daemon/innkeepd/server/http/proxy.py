@@ -14,6 +14,7 @@ from innkeepd.backends.backend import Answer, BackendFault, Completion
 from innkeepd.backends.ollama_wire import error_text
 from innkeepd.chat.dispatch import Dispatcher
 from innkeepd.chat.request import Request
+from innkeepd.chat.sink import deliver
 from innkeepd.chat.types import Assignment, Progress, RequestFailed
 from innkeepd.policy.error_texts import classify
 from innkeepd.policy.model import without_derived
@@ -70,7 +71,7 @@ class Proxy:
                 await anyio.sleep(HEARTBEAT)
                 if not self._reply.begun:
                     await self._head(200, [(b"content-type", self._stream_type)])
-                await self._reply.chunk(self._heartbeat())
+                await self._reply.write(self._heartbeat())
 
     @property
     def _stream_type(self) -> bytes:
@@ -160,7 +161,7 @@ class Proxy:
             raise BackendFault("backend_error", BROKE_OFF)
         if rest:
             await self._begin(answer, renamed)
-            await self._reply.chunk(rest)
+            await self._reply.write(rest)
 
     async def _in_one_piece(self, answer: Answer, lease: Assignment, renamed: Renamed | None, scanner: Scanner) -> None:
         """Pass on an answer that does not stream; a chat's is held back until it is known to be whole."""
@@ -179,25 +180,20 @@ class Proxy:
             raise BackendFault("backend_error", BROKE_OFF)
         if data := b"".join(held):
             await self._begin(answer, renamed)
-            await self._reply.chunk(data)
+            await self._reply.write(data)
 
     async def _pass_part(
         self, answer: Answer, lease: Assignment, renamed: Renamed | None, scanner: Scanner, data: bytes
     ) -> None:
         """Pass a part on, renamed, after the head where it is the first; waits for a slow reader."""
-        reply, pace = self._reply, lease.pace
         if renamed is not None:
             data = renamed.feed(data)
         if not data:
             return
-        if pace.first_token is None:
+        if lease.pace.first_token is None:
             await self._begin(answer, renamed)
-        pace.went_on()
         scanner.feed(data)
-        if reply.is_full():
-            pace.pause()
-        await reply.chunk(data)
-        pace.went_on()
+        await deliver(data, self._reply, lease.pace)
 
     async def _begin(self, answer: Answer, renamed: Renamed | None) -> None:
         """Send the head, where none has been sent yet."""

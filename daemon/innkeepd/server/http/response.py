@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import anyio
 
-from innkeepd.chat.types import RequestFailed
+from innkeepd.chat.sink import ClientStuck
 from innkeepd.server.http.errors import Api, HttpFault, error_body
 
 Message: TypeAlias = MutableMapping[str, Any]
@@ -17,17 +17,8 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 JSON = b"application/json; charset=utf-8"
 FULL = "innkeepd.full"
 """Key of the scope's extensions under which ``server.py`` tells whether the client has much left to read."""
-
-
 CUT = "innkeepd.cut"
 """Key of the scope's extensions under which ``server.py`` gives what closes the connection at once."""
-
-
-class ClientStuck(RequestFailed):
-    """A client that has read nothing for so long that its connection was cut."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__("cancelled", f"the client read nothing for {seconds:g} s")
 
 
 class Response:
@@ -48,7 +39,7 @@ class Response:
     ) -> None:
         self.identity = token_hex(4)
         self.begun = False
-        self.is_full = is_full
+        self._is_full = is_full
         self._to_client = send
         self._cut = cut
         self._patience = patience
@@ -57,8 +48,13 @@ class Response:
     def __repr__(self) -> str:
         return f"<Reply {self.identity}{' begun' if self.begun else ''}>"
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the client has much left to read."""
+        return self._is_full()
+
     async def _send(self, message: Message) -> None:
-        if not self.is_full():
+        if not self.is_full:
             await self._to_client(message)
             return
         with anyio.move_on_after(self._patience):
@@ -73,9 +69,9 @@ class Response:
         await self._send({"type": "http.response.start", "status": status, "headers": [*headers, named, *self._extra]})
         self.begun = True
 
-    async def chunk(self, data: bytes) -> None:
-        """A part of the body; waits where the client reads slowly."""
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+    async def write(self, part: bytes) -> None:
+        """A part of the body; waits where the client reads slowly. Raises ``ClientStuck``."""
+        await self._send({"type": "http.response.body", "body": part, "more_body": True})
 
     async def end(self, data: bytes = b"") -> None:
         """The last of it."""

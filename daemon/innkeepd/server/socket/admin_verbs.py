@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import anyio
-from msgspec import convert, structs
+from msgspec import structs
 
 from innkeep import wire
 from innkeepd import __version__
@@ -22,6 +22,8 @@ from innkeepd.store.settings import State
 
 MOST_UNTOLD = 4 * 2**20
 """Bytes that a connection may leave unread before its watches end."""
+WATCHERS = 64
+"""Watches at a time, of all connections: every event is encoded for each."""
 MOST_RECORDS = 1000
 """Decision records in one answer."""
 MOST_REASON = 200
@@ -46,6 +48,7 @@ class AdminVerbs:
         self._simulated = simulated
         self._stop = stop
         self._began = keeper.now()
+        self._watchers = 0
         self._talk = ChatVerbs(journey)
         self.notes: list[str] = []
         """What a person should know for as long as this daemon lives."""
@@ -96,19 +99,18 @@ class AdminVerbs:
                 scope.cancel()
             elif asked.kinds is None or kind in asked.kinds:
                 at = self._keeper.wall(self._keeper.now())
-                session.send(
-                    convert(
-                        {"type": "event", "id": asked.id, "kind": kind, "at": at, "what": what, "data": data},
-                        wire.Event,
-                    )
-                )
+                session.send(wire.Event(id=asked.id, kind=cast("wire.EventKind", kind), at=at, what=what, data=data))
 
+        if self._watchers >= WATCHERS:
+            raise RequestFailed("queue_full", f"{WATCHERS} watchers are open; end some of them")
         session.send(self._status(asked.id))
         self._keeper.on_event.append(hear)
+        self._watchers += 1
         try:
             with scope:
                 await anyio.sleep_forever()
         finally:
+            self._watchers -= 1
             self._keeper.on_event.remove(hear)
         raise RequestFailed("queue_full", f"more than {MOST_UNTOLD:,} bytes of events were left unread; watch again")
 

@@ -9,6 +9,7 @@ from innkeepd.backends.backend import Ask, BackendFault, Completion, Piece
 from innkeepd.chat.demand import Demand, Said, bounded, understand
 from innkeepd.chat.dispatch import Dispatcher
 from innkeepd.chat.request import Request
+from innkeepd.chat.sink import deliver
 from innkeepd.chat.types import Assignment, ChatSpec, OnProgress, Progress
 from innkeepd.policy.fallback import estimate_tokens
 from innkeepd.server.socket.session import Session
@@ -136,10 +137,11 @@ class _Answer:
         self._text: list[str] = []
         self._thinking: list[str] = []
         self._calls: list[dict[str, Any]] = []
+        self._is_first = True
 
     async def work(self, lease: Assignment) -> Completion:
         """Stream from the engine; raises ``BackendFault`` for whatever goes wrong there."""
-        chat, session, pace = self._chat, self._session, lease.pace
+        chat, session = self._chat, self._session
         after = wire.Failed(*lease.after) if lease.after else None
         session.send(
             wire.Started(id=chat.id, model=lease.candidate.name, attempt=lease.attempt, after=after), soon=False
@@ -157,21 +159,27 @@ class _Answer:
             async for piece in pieces:
                 if isinstance(piece, Completion):
                     return piece
-                is_first = pace.first_token is None
-                pace.went_on()
-                if chat.stream:
-                    session.send(
-                        wire.Delta(id=chat.id, text=piece.text, thinking=piece.thinking, tool_calls=piece.tool_calls)
-                    )
-                    if is_first:
-                        session.flush()
-                    elif session.is_full:
-                        pace.pause()
-                        await session.room()
-                        pace.went_on()
-                else:
-                    self._keep(piece)
+                await deliver(piece, self, lease.pace)
         raise BackendFault("backend_error", "the answer ended without its end")
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the client has much left to read."""
+        return self._session.is_full
+
+    async def write(self, part: Piece) -> None:
+        """Send a piece, or keep it where the client wants the answer whole; the first one at once."""
+        if not self._chat.stream:
+            self._keep(part)
+            return
+        if self._session.is_full:
+            await self._session.room()
+        self._session.send(
+            wire.Delta(id=self._chat.id, text=part.text, thinking=part.thinking, tool_calls=part.tool_calls)
+        )
+        if self._is_first:
+            self._is_first = False
+            self._session.flush()
 
     def _keep(self, piece: Piece) -> None:
         if piece.text is not None:

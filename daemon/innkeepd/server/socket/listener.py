@@ -18,6 +18,8 @@ from innkeepd.errors import DaemonError
 from innkeepd.server.socket.session import Session, Verb
 from innkeepd.supervision import described
 
+CONNECTIONS = 256
+"""Connections at a time, as many as the HTTP port has; each holds a descriptor and some KB."""
 BREATH = 0.1
 """Seconds until the next try where no connection can be accepted."""
 SOL_LOCAL, LOCAL_PEERCRED, XUCRED = 0, 1, "=IIh2x16I"
@@ -113,13 +115,13 @@ async def listen(
     raw: socket.socket,
     verbs: Mapping[type, Verb],
     *,
-    stuck: float,
+    patience: Callable[[], float],
     attend: Callable[[int], None],
     owner: int | None = None,
     warn: Callable[[str], object] = lambda _text: None,
 ) -> None:
     """Serve every connection until cancelled. ``attend`` is told how many there are, ``warn`` of our own faults."""
-    door = Acceptor(verbs, stuck=stuck, attend=attend, owner=os.getuid() if owner is None else owner, warn=warn)
+    door = Acceptor(verbs, patience=patience, attend=attend, owner=os.getuid() if owner is None else owner, warn=warn)
     listener = await SocketListener.from_socket(raw)
     async with listener:
         await _accept(listener, door)
@@ -138,19 +140,22 @@ async def _accept(listener: anyio.abc.SocketListener, door: "Acceptor") -> None:
 
 
 class Acceptor:
-    """Lets the owner in and counts who is there."""
+    """Accepts connections of the owner's uid, at most ``CONNECTIONS`` at a time, and counts them.
+
+    ``patience``: seconds that a client may leave unread what it is sent, as the configuration says now.
+    """
 
     def __init__(
         self,
         verbs: Mapping[type, Verb],
         *,
-        stuck: float,
+        patience: Callable[[], float],
         attend: Callable[[int], None],
         owner: int,
         warn: Callable[[str], object] = lambda _text: None,
     ) -> None:
         self._verbs = verbs
-        self._stuck = stuck
+        self._patience = patience
         self._attend = attend
         self._owner = owner
         self._warn = warn
@@ -160,24 +165,29 @@ class Acceptor:
         """Serve one connection to its end; a fault of one never reaches another."""
         raw = stream.extra(SocketAttribute.raw_socket, None)
         if raw is not None and peer_uid(raw) != self._owner:
-            await self._forbid(stream)
+            await _refuse(stream, "forbidden", "only the user who runs innkeepd may speak here")
+            return
+        if self._inside >= CONNECTIONS:
+            await _refuse(stream, "queue_full", f"{CONNECTIONS} connections are open; close some, or try again")
             return
         self._inside += 1
         self._attend(self._inside)
         try:
-            await Session(stream, self._verbs, stuck=self._stuck).run()
+            await Session(stream, self._verbs, patience=self._patience).run()
         except Exception as error:  # noqa: BLE001
             self._warn(f"a fault of innkeepd itself on a connection: {described(error)}")
         finally:
             self._inside -= 1
             self._attend(self._inside)
 
-    async def _forbid(self, stream: ByteStream) -> None:
-        told = wire.Error(id=None, code="forbidden", message="only the user who runs innkeepd may speak here")
-        with anyio.move_on_after(1.0):
-            try:
-                said = await stream.receive()
-                await stream.send(encode(told, "frames" if said[:1] == b"\0" else "lines"))
-            except (anyio.EndOfStream, anyio.BrokenResourceError):
-                pass
-        await stream.aclose()
+
+async def _refuse(stream: ByteStream, code: str, message: str) -> None:
+    """Answer whatever is said first with an error, in its dialect, and close the connection."""
+    error = wire.Error(id=None, code=code, message=message, retryable=code == "queue_full")
+    with anyio.move_on_after(1.0):
+        try:
+            said = await stream.receive()
+            await stream.send(encode(error, "frames" if said[:1] == b"\0" else "lines"))
+        except (anyio.EndOfStream, anyio.BrokenResourceError):
+            pass
+    await stream.aclose()

@@ -34,7 +34,9 @@ Verb: TypeAlias = Callable[["Session", Any], Awaitable[None]]
 class Session:
     """A connection and its open requests."""
 
-    def __init__(self, stream: ByteStream, verbs: Mapping[type, Verb], *, stuck: float = STUCK) -> None:
+    def __init__(
+        self, stream: ByteStream, verbs: Mapping[type, Verb], *, patience: Callable[[], float] = lambda: STUCK
+    ) -> None:
         self.client = ""
         self.looking_up = anyio.Lock()
         """For verbs whose answers are large: one at a time."""
@@ -44,7 +46,7 @@ class Session:
         self._open: dict[int, anyio.CancelScope] = {}
         self._ended = anyio.Event()
         self._ear = Reader(stream)
-        self._outbox = Writer(stream, stuck=stuck)
+        self._outbox = Writer(stream, patience=patience)
 
     def __repr__(self) -> str:
         return f"<Session {self.client or 'unnamed'}, {len(self._open)} open>"
@@ -169,7 +171,7 @@ class Session:
         self._outbox.flush()
 
     async def room(self) -> None:
-        """Wait until the peer has read enough of what it was told."""
+        """Wait until the peer has read enough of what it was sent. Raises ``ClientStuck`` where it was cut off."""
         await self._outbox.room()
 
     async def told(self) -> None:

@@ -3,18 +3,20 @@
 ``put`` never waits: it keeps the bytes, and all that one turn of the event loop gathered is sent in one system call,
 which costs more than all the rest of a message. On asyncio the loop calls ``_post`` for that, because waking a task
 would cost as much again; what the kernel does not take at once, and everything elsewhere, is the writer's. Whoever
-produces much asks ``room`` in between. A peer that reads nothing for ``stuck`` seconds is cut off.
+produces much asks ``room`` in between. A peer that reads nothing for its ``patience`` is cut off.
 """
 
 import asyncio
 import select
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 
 import anyio
 from anyio import CancelScope
 from anyio.abc import ByteStream, SocketAttribute, TaskGroup
 
+from innkeepd.chat.sink import ClientStuck
 from innkeepd.residency.clock import asyncio_loop
 
 HIGH = 256 * 1024
@@ -34,10 +36,11 @@ SLICE = 16 * 1024
 class Writer:
     """The bytes on their way to one peer."""
 
-    def __init__(self, stream: ByteStream, *, stuck: float) -> None:
+    def __init__(self, stream: ByteStream, *, patience: Callable[[], float]) -> None:
         self._stream = stream
         self._raw: socket.socket | None = stream.extra(SocketAttribute.raw_socket, None)
-        self._stuck = stuck
+        self._patience = patience
+        self._stuck_for: float | None = None
         self._kept = bytearray()
         self._writing = False
         self._filled = anyio.Event()
@@ -104,9 +107,11 @@ class Writer:
         self._turn()
 
     async def room(self) -> None:
-        """Wait while too much is kept."""
+        """Wait while too much is kept. Raises ``ClientStuck`` where the peer was cut off meanwhile."""
         while self.is_full:
             await self._ebbed()
+        if self._stuck_for is not None:
+            raise ClientStuck(self._stuck_for)
 
     async def ebb(self) -> None:
         """Wait while so much is kept that the peer should not ask for more."""
@@ -129,14 +134,20 @@ class Writer:
         self._pen.cancel()
 
     async def _write(self, connection: CancelScope) -> None:
-        with self._pen, suppress(TimeoutError, anyio.BrokenResourceError, anyio.ClosedResourceError):
+        with self._pen, suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
             while not self._broken:
                 await self._something()
                 chunk, self._kept = bytes(self._kept), bytearray()
                 self._writing = True
                 for start in range(0, len(chunk), SLICE):
-                    with anyio.fail_after(self._stuck):
+                    seconds = self._patience()
+                    with anyio.move_on_after(seconds) as waited:
                         await self._stream.send(chunk[start : start + SLICE])
+                    if waited.cancelled_caught:
+                        self._stuck_for = seconds
+                        break
+                if self._stuck_for is not None:
+                    break
                 self._writing = False
                 self._turn()
         self._broken = True

@@ -13,12 +13,13 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from innkeepd.chat.sink import ClientStuck
 from innkeepd.config.schema import HttpConfig
 from innkeepd.server.http import connection
 from innkeepd.server.http.access import AccessGuard
 from innkeepd.server.http.connection import CONNECTIONS, HEAD, HEADERS, PIPELINED, REST, Connection
 from innkeepd.server.http.errors import HttpFault
-from innkeepd.server.http.response import CUT, FULL, ClientStuck, Response
+from innkeepd.server.http.response import CUT, FULL, Response
 from innkeepd.server.http.server import serving
 
 pytestmark = pytest.mark.anyio
@@ -56,13 +57,13 @@ class App:
     async def answer(self, scope, receive, reply):
         if scope["path"] == "/wait":
             await reply.head(200, [])
-            await reply.chunk(b"still here")
+            await reply.write(b"still here")
             while (await receive())["type"] != "http.disconnect":
                 pass
         elif scope["path"] == "/flood":
             await reply.head(200, [])
             while True:
-                await reply.chunk(b"x" * 65536)
+                await reply.write(b"x" * 65536)
         else:
             try:
                 self.guard.check(dict(scope["headers"]))

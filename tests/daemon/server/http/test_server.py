@@ -25,9 +25,9 @@ async def app(scope, receive, send):
     reply = Response(send, extra=[], is_full=scope["extensions"][FULL])
     if scope["path"] == "/wait":
         await reply.head(200, [])
-        await reply.chunk(b"still here")
+        await reply.write(b"still here")
         await anyio.sleep_forever()
-    await reply.whole(str(reply.is_full()).encode(), content_type=b"text/plain")
+    await reply.whole(str(reply.is_full).encode(), content_type=b"text/plain")
 
 
 async def test_it_serves_on_a_free_port_and_closes_it():

@@ -9,6 +9,7 @@ from innkeep import wire
 from innkeep.framing import encode
 from innkeepd.backends.backend import BackendFault
 from innkeepd.chat.types import RequestFailed
+from innkeepd.server.socket import admin_verbs
 from innkeepd.server.socket.admin_verbs import MOST_UNTOLD
 from support.house import LLAMA8, mock_clock, open_house
 
@@ -128,3 +129,15 @@ async def test_history_is_looked_up_once_there_is_room_one_at_a_time_and_bounded
         session.has_room.set()
         await anyio.sleep(1)
         assert limits == [1000] * 5
+
+
+async def test_one_watcher_too_many_is_refused_until_another_ends(monkeypatch):
+    monkeypatch.setattr(admin_verbs, "WATCHERS", 1)
+    async with open_house() as house:
+        guest = house.connect()
+        first = await guest.ask(wire.Watch(id=0))
+        await guest.until(first, wire.Status)
+        refused = await guest.answer(wire.Watch(id=0))
+        assert (refused.code, refused.retryable) == ("queue_full", True)
+        await guest.cancel(first)
+        await guest.until(await guest.ask(wire.Watch(id=0)), wire.Status)

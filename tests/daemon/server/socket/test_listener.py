@@ -174,7 +174,7 @@ async def test_the_owner_is_welcome_and_is_counted(place):
     counted = []
     async with anyio.create_task_group() as tasks:
         raw = bind(place)
-        tasks.start_soon(lambda: listen(raw, VERBS, stuck=5.0, attend=counted.append))
+        tasks.start_soon(lambda: listen(raw, VERBS, patience=lambda: 5.0, attend=counted.append))
         assert b'"welcome"' in await _ask(place, HELLO)
         await _left(counted)
         assert counted == [1, 0]
@@ -186,7 +186,7 @@ async def test_the_owner_is_welcome_and_is_counted(place):
 async def test_another_users_process_is_forbidden_in_its_own_dialect(place, data):
     async with anyio.create_task_group() as tasks:
         raw = bind(place)
-        tasks.start_soon(lambda: listen(raw, VERBS, stuck=5.0, attend=lambda _: None, owner=os.getuid() + 1))
+        tasks.start_soon(lambda: listen(raw, VERBS, patience=lambda: 5.0, attend=lambda _: None, owner=os.getuid() + 1))
         told = await _ask(place, data)
         assert b"forbidden" in told
         assert told.startswith(b"{") == data.startswith(b"{")
@@ -198,7 +198,7 @@ async def test_a_peer_of_whom_the_system_tells_nothing_is_forbidden(place, monke
     monkeypatch.setattr(listener, "peer_uid", lambda _raw: None)
     async with anyio.create_task_group() as tasks:
         raw = bind(place)
-        tasks.start_soon(lambda: listen(raw, VERBS, stuck=5.0, attend=lambda _: None))
+        tasks.start_soon(lambda: listen(raw, VERBS, patience=lambda: 5.0, attend=lambda _: None))
         assert b"forbidden" in await _ask(place, HELLO)
         tasks.cancel_scope.cancel()
 
@@ -207,7 +207,7 @@ async def test_a_peer_of_whom_the_system_tells_nothing_is_forbidden(place, monke
 async def test_another_users_process_that_only_connects_and_leaves_is_borne(place):
     async with anyio.create_task_group() as tasks:
         raw = bind(place)
-        tasks.start_soon(lambda: listen(raw, VERBS, stuck=5.0, attend=lambda _: None, owner=os.getuid() + 1))
+        tasks.start_soon(lambda: listen(raw, VERBS, patience=lambda: 5.0, attend=lambda _: None, owner=os.getuid() + 1))
         assert await _ask(place, b"") == b""
         tasks.cancel_scope.cancel()
 
@@ -219,7 +219,7 @@ async def test_a_daemon_out_of_descriptors_waits_and_serves_on(place, monkeypatc
     counted = [0]
     async with anyio.create_task_group() as tasks:
         raw = bind(place)
-        tasks.start_soon(lambda: listen(raw, VERBS, stuck=5.0, attend=counted.append))
+        tasks.start_soon(lambda: listen(raw, VERBS, patience=lambda: 5.0, attend=counted.append))
         assert b'"welcome"' in await _ask(place, HELLO)
         client = socket.socket(socket.AF_UNIX)
         client.setblocking(False)
@@ -237,4 +237,22 @@ async def test_a_daemon_out_of_descriptors_waits_and_serves_on(place, monkeypatc
             with anyio.fail_after(10):
                 assert b'"welcome"' in await stream.receive()
         await _left(counted)
+        tasks.cancel_scope.cancel()
+
+
+@pytest.mark.anyio
+async def test_one_connection_too_many_is_refused_until_another_ends(place, monkeypatch):
+    monkeypatch.setattr(listener, "CONNECTIONS", 1)
+    counted = []
+    async with anyio.create_task_group() as tasks:
+        raw = bind(place)
+        tasks.start_soon(lambda: listen(raw, VERBS, patience=lambda: 5.0, attend=counted.append))
+        async with await anyio.connect_unix(place):
+            while not counted:
+                await anyio.lowlevel.checkpoint()
+            assert b"queue_full" in await _ask(place, HELLO)
+        await _left(counted)
+        assert b'"welcome"' in await _ask(place, HELLO)
+        await _left(counted)
+        assert counted == [1, 0, 1, 0]
         tasks.cancel_scope.cancel()

@@ -31,7 +31,7 @@ class Pair:
 
     async def serve(self):
         stream = await UNIXSocketStream.from_socket(self._ours)
-        self.session = Session(stream, self._verbs, stuck=self._stuck)
+        self.session = Session(stream, self._verbs, patience=lambda: self._stuck)
         try:
             await self.session.run()
         finally:

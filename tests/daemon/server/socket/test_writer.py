@@ -20,7 +20,7 @@ class Desk:
 
     def __init__(self, room=1000, stuck=10.0):
         ours, self.peer = wires(room)
-        self.outbox = Writer(ours, stuck=stuck)
+        self.outbox = Writer(ours, patience=lambda: stuck)
         self.ended = anyio.CancelScope()
 
 
@@ -126,7 +126,7 @@ def _pair():
 async def test_a_half_closed_peer_is_no_deserter_and_a_closed_one_is():
     ours, theirs = _pair()
     async with await UNIXSocketStream.from_socket(ours) as stream:
-        one = Writer(stream, stuck=1.0)
+        one = Writer(stream, patience=lambda: 1.0)
         assert not one.is_deserted()
         theirs.shutdown(socket.SHUT_WR)
         assert not one.is_deserted()
@@ -140,7 +140,7 @@ async def test_on_a_real_socket_what_one_turn_gathers_is_one_packet_and_what_has
     ours, theirs = _pair()
     with theirs:
         async with await UNIXSocketStream.from_socket(ours) as stream, anyio.create_task_group() as tasks:
-            one = Writer(stream, stuck=1.0)
+            one = Writer(stream, patience=lambda: 1.0)
             one.start(tasks, tasks.cancel_scope)
             one.put(b"no hurry, ", soon=False)
             one.put(b"nor this, ", soon=False)
@@ -162,7 +162,7 @@ async def test_what_the_kernel_does_not_take_at_once_comes_later_and_in_order():
     told = [bytes([65 + number]) * 100_000 for number in range(5)]
     with theirs:
         async with await UNIXSocketStream.from_socket(ours) as stream, anyio.create_task_group() as tasks:
-            one = Writer(stream, stuck=5.0)
+            one = Writer(stream, patience=lambda: 5.0)
             one.start(tasks, tasks.cancel_scope)
             for data in told:
                 one.put(data)
@@ -187,7 +187,7 @@ async def test_a_real_peer_that_is_gone_ends_the_connection_too():
     ours, theirs = _pair()
     theirs.close()
     async with await UNIXSocketStream.from_socket(ours) as stream, anyio.create_task_group() as tasks:
-        one = Writer(stream, stuck=5.0)
+        one = Writer(stream, patience=lambda: 5.0)
         one.start(tasks, tasks.cancel_scope)
         one.put(b"anybody?")
         with anyio.fail_after(5):
@@ -204,7 +204,7 @@ async def test_a_first_token_is_sent_before_anything_else_is_done():
     theirs.setblocking(False)
     with theirs:
         async with await UNIXSocketStream.from_socket(ours) as stream:
-            one = Writer(stream, stuck=1.0)
+            one = Writer(stream, patience=lambda: 1.0)
             one.flush()
             one.put(b"started, ", soon=False)
             one.put(b"first")
