@@ -479,6 +479,8 @@ class Status(_Reply, frozen=True, tag="status"):
     What a user has set beside the configuration: ``selected`` answers every chat that names no model,
     ``selected_roles`` are first choices of single roles, ``pins`` stay in memory once they are loaded, ``held_until``
     (with ``held_why``) ends a hold, ``awaits_restart`` are the changed tables of the configuration not in force yet.
+    ``config_file`` is the file that the daemon was configured by ("": none), ``http`` the address of its HTTP port as
+    configured ("": switched off).
     """
 
     protocol: int
@@ -500,6 +502,8 @@ class Status(_Reply, frozen=True, tag="status"):
     pins: list[str] = field(default_factory=list)
     held_why: str = ""
     awaits_restart: list[str] = field(default_factory=list)
+    config_file: str = ""
+    http: str = ""
 
 
 class Event(_Reply, frozen=True, tag="event"):

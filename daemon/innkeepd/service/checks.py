@@ -15,11 +15,14 @@ NO_ROOM = 2 * GIB
 def check_config(facts: Facts) -> Finding:
     """Whether the configuration can be read."""
     if facts.config_fault:
+        serves = facts.answer.how == "welcome"
         return Finding(
             "config",
             "error",
             facts.config_fault,
-            "the daemon serves nobody with a broken configuration",
+            "the daemon goes on with the one that it read before; after its next start it serves nobody"
+            if serves
+            else "the daemon serves nobody with a broken configuration",
             "mend that line, then `innkeep config check`",
         )
     where = str(facts.config.file) if facts.config.file else "no file; everything has its default"

@@ -151,7 +151,9 @@ def check_orphans(facts: Facts) -> Finding:
 
 
 def check_models(facts: Facts) -> Finding:
-    """Whether the models of the roles are pulled."""
+    """Whether the models of the roles are pulled. One that never fits is no reason to pull it (``never_fits``)."""
+    if facts.config_fault:
+        return Finding("models", "ok", "not judged: the configuration, which names them, is broken")
     if not facts.ollama.reachable:
         return Finding(
             "models", "warning", "not known while Ollama is down", "a missing model can't be told", "ollama serve"
@@ -164,15 +166,23 @@ def check_models(facts: Facts) -> Finding:
     bare = [role for role, names in here.items() if not any(name in pulled for name in names)]
     if not missing and not bare:
         return Finding("models", "ok", f"{len(pulled)} pulled; every role has its models")
-    mend = " && ".join(f"ollama pull {name}" for name in missing or [here[bare[0]][0]])
+    mend = " && ".join(f"ollama pull {name}" for name in missing) or _pull_and_set(facts, bare[0])
     if bare:
         why = "every chat of such a role is refused"
         return Finding("models", "error", f"nothing is pulled for {', '.join(bare)}", why, mend)
     return Finding("models", "warning", f"not pulled: {', '.join(missing)}", "their fallbacks answer instead", mend)
 
 
+def _pull_and_set(facts: Facts, role: str) -> str:
+    """A model that fits in place of a role's that do not: pulling those would be for nothing."""
+    name = next(iter(_fitting(facts, role)), SUBSTITUTE)
+    return f"ollama pull {name} && innkeep models set {name} --role {role}"
+
+
 def check_never_fits(facts: Facts) -> Finding:
     """Whether a role names a model that this machine can never hold."""
+    if facts.config_fault:
+        return Finding("never_fits", "ok", "not judged: the configuration, which names them, is broken")
     never = sorted(_never(facts) & {canonical(n) for role in facts.config.roles for n in _chain(facts, role)})
     if not never:
         return Finding("never_fits", "ok", "every model of the roles fits this machine by itself")

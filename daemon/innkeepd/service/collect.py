@@ -25,7 +25,9 @@ from innkeepd.machine.memory import MemoryDoor, machine_memory
 from innkeepd.machine.report import Seen, verdicts
 from innkeepd.machine.runners import ProcessRunners, Runners
 from innkeepd.policy.memory.budget import Budget, MemoryPolicy, budget_of, gib
+from innkeepd.policy.memory.known_models import KNOWN_MODELS
 from innkeepd.policy.memory.reading import Reading
+from innkeepd.policy.model import Model, canonical
 from innkeepd.service.cli import World, build, used
 from innkeepd.service.facts import Facts, Ollama, Running, SocketFile
 from innkeepd.service.installation import Installation, examine
@@ -79,12 +81,10 @@ def collect(
 ) -> Facts:
     """Look at this machine. Raises ``ServiceFault`` only where not even the paths can be found."""
     paths = locate(world.environ, uid=world.uid, platform=world.platform)
-    config, fault = _config(world)
+    told_us = kept(paths.socket)
+    config, fault = _config(world, told_us)
     policy = memory_policy(config)
-    told_us = kept(paths.socket) if not fault else None
     pretended = told_us.simulated if told_us else None
-    if told_us is not None and pretended is not None:
-        config = msgspec.structs.replace(config, ollama=OllamaConfig(url=told_us.url))
     seen = sightings(config.ollama.url)
     ollama = msgspec.structs.replace(anyio.run(_ask, config, reach), is_simulated=pretended is not None)
     view, view_fault = _view(world, config)
@@ -99,7 +99,7 @@ def collect(
         settings(seen, paths.user_home, getenv=_session(world), names=SETTINGS) if local else ("unknown", None)
     )
     disk = _models_folder(paths, environment) if local else None
-    told = Seen(ollama.pulled, [(one.name, one.size) for one in ollama.running]) if ollama.reachable else None
+    told = Seen(_sized(ollama.pulled), [(one.name, one.size) for one in ollama.running]) if ollama.reachable else None
     candidates = [name for role in config.roles.values() for name in role.chain if config.backend_of(name) is None]
     return Facts(
         platform=world.platform,
@@ -127,6 +127,15 @@ def collect(
     )
 
 
+def _sized(pulled: list[Model]) -> list[Model]:
+    """Every model whose size is known: what is pulled, and of the rest what innkeep knows by itself.
+
+    So a model that never fits is told before anybody downloads it.
+    """
+    names = {canonical(model.name) for model in pulled}
+    return [*pulled, *(model for model in KNOWN_MODELS if canonical(model.name) not in names)]
+
+
 def _pretended(told: MemoryState, policy: MemoryPolicy) -> tuple[Reading, Budget]:
     """The memory of the machine that the daemon simulates: this one's says nothing about it."""
     level = {"normal": 1, "warning": 2, "critical": 4}[told.pressure]
@@ -137,11 +146,29 @@ def _pretended(told: MemoryState, policy: MemoryPolicy) -> tuple[Reading, Budget
     return reading, Budget(told.budget, told.budget, policy.reserve, told.total, None, "", (sum_,))
 
 
-def _config(world: World) -> tuple[Config, str]:
+def _config(world: World, running: Kept | None) -> tuple[Config, str]:
+    """The configuration of the ``running`` daemon, from its own file; without one, what a daemon would read here.
+
+    This shell's OLLAMA_HOST says nothing about a running daemon: it often points at innkeep itself. A broken file gives
+    the defaults and the fault, with the addresses that the running daemon goes on with.
+    """
+    environ = world.environ
+    if running is not None:
+        environ = {name: value for name, value in environ.items() if name != "OLLAMA_HOST"}
     try:
-        return load(None, world.environ), ""
+        file = Path(running.config_file) if running is not None and running.config_file else None
+        config, fault = load(file, environ), ""
     except ConfigError as error:
-        return Config(), str(error)
+        config, fault = Config(), str(error)
+    if running is None:
+        return config, fault
+    http = config.http
+    if running.http is not None:
+        host, _, port = running.http.rpartition(":")
+        http = msgspec.structs.replace(http, enabled=bool(running.http))
+        if running.http:
+            http = msgspec.structs.replace(http, host=host, port=int(port))
+    return msgspec.structs.replace(config, ollama=OllamaConfig(url=running.url), http=http), fault
 
 
 async def _ask(config: Config, reach: Connect) -> Ollama:

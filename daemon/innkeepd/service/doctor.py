@@ -78,16 +78,14 @@ def examine(facts: Facts) -> list[Finding]:
 
 
 def render(findings: Sequence[Finding]) -> str:
-    """The findings as text: a line for what is well, three for what is not."""
-    lines = []
-    for finding in findings:
+    """The findings as text: the verdict, what is to be mended (three lines each), then what is well."""
+    errors, warnings = (sum(one.level == level for one in findings) for level in ("error", "warning"))
+    verdict = f"{_counted(errors, 'error')}, {_counted(warnings, 'warning')}" if errors or warnings else "all is well"
+    lines = [verdict, ""]
+    for finding in sorted(findings, key=lambda one: -STATUS[one.level]):
         lines.append(f"{SIGNS[finding.level]}  {finding.name}: {finding.saw}")
         if finding.level != "ok":
             lines += [f"           why:  {finding.why}", f"           mend: {finding.mend}"]
-    errors, warnings = (sum(one.level == level for one in findings) for level in ("error", "warning"))
-    lines.append(
-        f"\n{_counted(errors, 'error')}, {_counted(warnings, 'warning')}" if errors or warnings else "\nall is well"
-    )
     return "\n".join(lines)
 
 

@@ -39,15 +39,23 @@ class Answer(Struct, frozen=True):
 
 
 class Kept(Struct, frozen=True):
-    """The Ollama that the daemon keeps; ``simulated`` is the memory of the machine that it pretends, if it does."""
+    """What the running daemon was configured with, as its status tells.
+
+    ``url`` is its Ollama's; ``simulated`` the memory of the machine that it pretends, if it does; ``config_file`` and
+    ``http`` are the wire's, None where an older daemon does not tell.
+    """
 
     url: str
     simulated: MemoryState | None = None
+    config_file: str | None = None
+    http: str | None = None
 
 
 class _Status(Struct, frozen=True):
     backend: BackendState
     memory: MemoryState
+    config_file: str | None = None
+    http: str | None = None
 
 
 def probe(path: Path, timeout: float = 2.0) -> Answer:
@@ -78,7 +86,7 @@ def kept_by(path: Path, timeout: float = 2.0) -> Kept | None:
             said = msgspec.json.decode(_first_line(line), type=_Status)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             return None
-        return Kept(said.backend.url, said.memory if said.backend.simulated else None)
+        return Kept(said.backend.url, said.memory if said.backend.simulated else None, said.config_file, said.http)
 
 
 def _first_line(line: socket.socket) -> bytes:

@@ -160,3 +160,17 @@ def test_programs_that_ask_ollama_directly_are_named_by_number_and_name():
 
 def test_a_host_that_cannot_be_read_is_no_alarm():
     assert check_exposure(with_setting("OLLAMA_HOST", "a b:c")).level == "ok"
+
+
+def test_nothing_that_names_models_is_judged_by_a_broken_configuration():
+    facts = facts_of(config_fault="/c.toml: line 3: not TOML", ollama_pulled=[])
+    assert (check_models(facts).level, check_never_fits(facts).level) == ("ok", "ok")
+
+
+def test_a_pull_that_can_never_run_is_not_advised():
+    """On 36 GB with only the 70B in a role: pulling 43 GB would be for nothing."""
+    config = Config(roles={"general": RoleConfig(primary="llama3.3:latest")})
+    never = [{"name": "llama3.3:latest", "fit": "never", "reason": "too big"}]
+    finding = check_models(facts_of(config=config, ollama_pulled=[], verdicts=never))
+    assert finding.level == "error"
+    assert finding.mend == "ollama pull llama3.1:8b && innkeep models set llama3.1:8b --role general"

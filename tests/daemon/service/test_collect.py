@@ -184,3 +184,34 @@ def test_a_real_closed_port_is_an_ollama_that_is_down():
         ollama = anyio.run(gathering._ask, config, connect)
     assert not ollama.reachable
     assert "refused" in ollama.fault
+
+
+def test_a_running_daemon_is_asked_for_its_configuration_and_its_addresses(mac: FakeMac):
+    """This shell's OLLAMA_HOST, which often points at innkeep itself, says nothing about it."""
+    file = mac.root / "other.toml"
+    file.write_text('[roles.general]\nprimary = "tiny:latest"\nfallbacks = []\n')
+    mac.environ["OLLAMA_HOST"] = "127.0.0.1:11435"
+    running = Kept("http://127.0.0.1:40001", config_file=str(file), http="127.0.0.1:11535")
+    facts = examined(mac, kept=running)
+    assert facts.config_fault == ""
+    assert facts.config.file == file
+    assert facts.config.roles["general"].primary == "tiny:latest"
+    assert (facts.config.ollama.url, facts.config.http.port) == ("http://127.0.0.1:40001", 11535)
+
+
+def test_a_file_that_broke_under_a_running_daemon_leaves_it_its_addresses(mac: FakeMac):
+    mac.paths.home.mkdir(exist_ok=True)
+    (mac.paths.home / "config.toml").write_text("[roles\n")
+    facts = examined(mac, kept=Kept("http://127.0.0.1:40001", config_file="", http=""))
+    assert "not TOML" in facts.config_fault
+    assert facts.config.ollama.url == "http://127.0.0.1:40001"
+    assert not facts.config.http.enabled
+
+
+def test_a_model_that_is_not_pulled_and_never_fits_is_known_before_it_is_pulled(mac: FakeMac):
+    class Bare(FakeOllama):
+        async def pulled(self):
+            return []
+
+    facts = examined(mac, Bare())
+    assert {line["name"]: line["fit"] for line in facts.verdicts}["llama3.3:latest"] == "never"

@@ -33,9 +33,19 @@ def test_names_of_checks_are_unique():
     assert len(set(names)) == len(names)
 
 
-def test_the_text_ends_with_a_sum():
-    assert render(examine(WELL)).endswith("all is well")
-    assert render(examine(facts_of(answer=Answer("refused")))).endswith("1 error, 1 warning")
+def test_the_text_begins_with_the_verdict_and_what_is_to_be_mended():
+    assert render(examine(WELL)).startswith("all is well\n")
+    lines = render(examine(facts_of(answer=Answer("refused")))).splitlines()
+    assert lines[0] == "1 error, 1 warning"
+    assert [line.split()[0].rstrip(":") for line in lines[2:9]] == [
+        "ERROR",
+        "why",
+        "mend",
+        "warning",
+        "why",
+        "mend",
+        "ok",
+    ]
 
 
 def test_json_is_for_programs(mac: FakeMac):

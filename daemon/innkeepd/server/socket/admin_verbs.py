@@ -83,7 +83,14 @@ class AdminVerbs:
             uptime=self._keeper.now() - self._began,
             warnings=self._warnings(),
         )
-        return structs.replace(found, selected_roles=signpost.selected_roles, awaits_restart=self.awaits_restart)
+        file, http = self._config.file, self._config.http
+        return structs.replace(
+            found,
+            selected_roles=signpost.selected_roles,
+            awaits_restart=self.awaits_restart,
+            config_file=str(file) if file else "",
+            http=f"{http.host}:{http.port}" if http.enabled else "",
+        )
 
     def _warnings(self) -> list[str]:
         return [*self.notes, *self._state.warnings(), *snapshot.warnings(self._keeper)]
