@@ -191,7 +191,7 @@ def test_openai_is_told_of_an_unknown_model(v1):
 def test_openai_is_told_that_a_prompt_is_too_long(inn, v1):
     with pytest.raises(openai.BadRequestError) as told:
         v1.chat.completions.create(model=inn.chats, messages=[{"role": "user", "content": "hello world " * 60_000}])
-    assert told.value.code == "context_overflow"
+    assert told.value.code == "context_length_exceeded"
 
 
 def test_openai_leaves_in_mid_answer(inn, v1):

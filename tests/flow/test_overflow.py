@@ -1,10 +1,13 @@
 """Nothing is cut or shifted silently: every line of the table in ``docs/http.md``, in both dialects."""
 
 import json
+import re
 
 import pytest
+from msgspec.structs import replace as altered
 
 from innkeepd.simulator import answering
+from innkeepd.simulator.catalog import LLAMA8 as LLAMA8_PULLED
 from innkeepd.simulator.engine import Simulator
 from innkeepd.simulator.release import RELEASES
 from support.house import LLAMA8
@@ -93,3 +96,22 @@ async def test_no_body_leaves_innkeep_with_an_open_end_since_0_30():
         ]
         assert len(asked) == len(DOORS)
         assert all(0 < limit < CONTEXT for limit in asked)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("door", DOORS)
+async def test_a_prompt_over_every_context_is_told_in_the_words_that_clients_know(release, door, stream):
+    short = altered(LLAMA8_PULLED, max_context=CONTEXT)
+    async with open_inn(simulator=Simulator(ollama=release, models=[short], speed=50)) as inn:
+        answer = await inn.http.post(door, body(door, "word " * 5000) | {"stream": stream})
+        assert answer.status == 400
+        if door.startswith("/api/"):
+            assert "context" in answer.json["error"]
+            return
+        error = answer.json["error"]
+        found = re.search(r"prompt is too long: (\d+) tokens > (\d+) maximum; this model's maximum", error["message"])
+        tokens, maximum = map(int, found.groups())
+        assert 6000 < tokens < 7000
+        assert maximum == CONTEXT
+        assert error.get("code", "context_length_exceeded") == "context_length_exceeded"
+        assert inn.house.records[-1]["code"] == "context_overflow"

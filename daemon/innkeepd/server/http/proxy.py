@@ -18,6 +18,7 @@ from innkeepd.chat.sink import deliver
 from innkeepd.chat.types import Assignment, Progress, RequestFailed
 from innkeepd.policy.error_texts import classify
 from innkeepd.policy.model import without_derived
+from innkeepd.policy.overflow import CODE, overflow_text
 from innkeepd.server.http.context_alias import ContextAliases
 from innkeepd.server.http.context_check import answer_limit
 from innkeepd.server.http.errors import HttpFault, error_record, fault_of
@@ -54,6 +55,7 @@ class Proxy:
         self._news = ""
         self._held = anyio.CancelScope()
         self._ended = False
+        self._context = 0
 
     def __repr__(self) -> str:
         return f"<Passing {self._asked.endpoint.path} {self._asked.name}>"
@@ -97,6 +99,7 @@ class Proxy:
     async def work(self, lease: Assignment) -> Completion:
         """Pass the request on and its answer back. Raises ``BackendFault`` for whatever goes wrong there."""
         asked, old = self._asked, self._asked.spelled(lease)
+        self._context = max(self._context, lease.context or 0)
         model = self._journey.keeper.catalog.find(lease.candidate.name)
         # The MLX engine ignores ``num_ctx`` and keeps a runner for each name: a derived one would be a second copy.
         is_ours = lease.context is not None and model is not None and not model.is_mlx
@@ -224,12 +227,21 @@ class Proxy:
         if self._ended:
             return
         self._ended = True
-        fault = told_fault(failure, self._asked)
+        fault = self._told_fault(failure)
         if not self._reply.begun:
             await self._reply.fault(self._asked.api, fault)
         elif self._asked.stream:
             await self._reply.end(error_record(self._asked.api, fault))
         # An answer in one piece that has begun is left unfinished: its connection is cut, so that no half looks whole.
+
+    def _told_fault(self, failure: RequestFailed) -> HttpFault:
+        """The failure; an overflow under ``/v1`` in the words that clients there know, where its context is known."""
+        fault, request = told_fault(failure, self._asked), self.request
+        if failure.code == "context_overflow" and self._context and request and not self._asked.endpoint.is_native:
+            refusals = [each.message or "" for each in request.attempts.tried]
+            estimate = request.wish.demand.tokens
+            return HttpFault(fault.status, overflow_text(refusals, estimate=estimate, context=self._context), CODE)
+        return fault
 
 
 def told_fault(failure: RequestFailed, asked: ModelRequest) -> HttpFault:
