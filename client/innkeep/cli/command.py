@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from innkeep.cli.lazy import load_verb
 from innkeep.cli.outcome import INTERRUPTED, OK, PIPE_CLOSED, USAGE, UsageError, error_line, error_object, exit_status
 from innkeep.cli.terminal import Terminal
-from innkeep.cli.verbs import DELEGATED, GLOBAL_VALUES, VERBS
+from innkeep.cli.verbs import ALIASES, DELEGATED, GLOBAL_VALUES, VERBS
 from innkeep.errors import BadRequest, InnkeepError
 
 if TYPE_CHECKING:
@@ -41,6 +41,10 @@ def _dispatch(words: list[str], terminal: Terminal) -> int:
         return _without_verb(before, terminal)
     if verb == "help":
         return _dispatch([*before, *(after[:1] or []), "--help"], terminal)
+    if verb == "run":
+        verb, after = _model_first(after)
+    elif verb in ALIASES:
+        return _dispatch([*before, *ALIASES[verb], *after], terminal)
     if verb not in VERBS:
         raise UsageError(_unknown(verb))
     if verb in DELEGATED:
@@ -61,7 +65,7 @@ def _split(words: list[str]) -> tuple[list[str], str | None, list[str]]:
 def _without_verb(options: list[str], terminal: Terminal) -> int:
     from innkeep.cli.overview import overview, version_line  # a verb's run goes without it
 
-    if "--version" in options:
+    if "--version" in options or "-V" in options:
         terminal.say(version_line())
         return OK
     if "--help" in options or "-h" in options:
@@ -71,10 +75,22 @@ def _without_verb(options: list[str], terminal: Terminal) -> int:
     return USAGE
 
 
+def _model_first(words: list[str]) -> tuple[str, list[str]]:
+    """``run MODEL [TEXT]``, as Ollama has it: a question where there is a text or a pipe, else a conversation."""
+    from innkeep.cli.prompt import is_piped  # for `run` only
+
+    if not words or words[0].startswith("-"):
+        if "--help" in words or "-h" in words:
+            return "ask", ["--help"]
+        raise UsageError("run needs a model: innkeep run MODEL [TEXT]")
+    has_text = any(not word.startswith("-") for word in words[1:]) or is_piped(sys.stdin)
+    return "ask" if has_text else "chat", ["-m", *words]
+
+
 def _unknown(verb: str) -> str:
     from difflib import get_close_matches  # for a slip of the finger only
 
-    close = get_close_matches(verb, VERBS, n=1)
+    close = get_close_matches(verb, [*VERBS, *ALIASES], n=1)
     return f"no command {verb!r}; " + (f"did you mean `innkeep {close[0]}`?" if close else "see `innkeep --help`")
 
 

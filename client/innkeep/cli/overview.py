@@ -14,8 +14,12 @@ everywhere:
   --socket PATH  the daemon's socket (default: $INNKEEP_SOCKET, else
                  $INNKEEP_HOME/innkeepd.sock, else ~/.innkeep/innkeepd.sock)
   --json         print one JSON object, or one a line where more than one comes
-  --version      print the version
+  -V, --version  print the version
   -h, --help     print help; `innkeep COMMAND --help` has examples
+
+also known as:
+  ps (status), ls (models list), run MODEL [TEXT] (chat, ask), stop (unload),
+  logs (service logs), restart (service restart), version, help COMMAND
 
 examples:
   innkeep ask "why is the sky blue?"

@@ -190,7 +190,7 @@ def models_text(models: wire.Models, paint: Paint = plain, cells: int | None = N
         for one in models.models
     ]
     if not rows:
-        return "no model is pulled; `innkeep pull llama3.1:8b` gets a small one"
+        return "no model is pulled; `ollama pull llama3.1:8b` gets a small one"
     if long:
         heads.append("WHY")
         rows = [[*row, one.reason] for row, one in zip(rows, models.models, strict=True)]

@@ -29,6 +29,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "service": "install, start and stop the daemon as a service",
         "doctor": "find out what is wrong and how to fix it",
         "openclaw": "connect OpenClaw to innkeep",
+        "reload": "read the configuration again",
         "shutdown": "stop the daemon once running answers have ended",
         "completion": "print a completion script for your shell",
     },
@@ -45,6 +46,17 @@ DELEGATED: dict[str, tuple[str, ...]] = {
     "openclaw": ("import", "export"),
 }
 """Verbs of the daemon package and the words that may follow, for completion: they live beside what they configure."""
+
+ALIASES: dict[str, tuple[str, ...]] = {
+    "ps": ("status",),
+    "ls": ("models", "list"),
+    "list": ("models", "list"),
+    "stop": ("unload",),
+    "logs": ("service", "logs"),
+    "restart": ("service", "restart"),
+    "version": ("--version",),
+}
+"""What other tools call it -> our words. ``run MODEL [TEXT]`` is ``chat -m MODEL``, with a text ``ask -m MODEL``."""
 
 GLOBAL_VALUES: tuple[str, ...] = ("--socket",)
 """Options that may stand before the verb and take a value."""

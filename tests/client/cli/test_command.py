@@ -7,7 +7,7 @@ from innkeep import wire
 from innkeep.cli import command
 from innkeep.cli.outcome import PIPE_CLOSED
 from innkeep.cli.terminal import Terminal
-from support.cli_daemon import Stream, a_status
+from support.cli_daemon import Stream, a_status, an_answer
 
 
 def test_options_may_stand_before_the_verb_or_behind_it(daemon, innkeep):
@@ -105,3 +105,25 @@ def test_a_locale_without_korean_prints_question_marks_instead_of_failing():
     environ = {"PYTHONIOENCODING": "ascii", "PYTHONPATH": ":".join(sys.path)}
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environ)
     assert ended.stdout == "??\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "begins"), [(("ps", "--json"), '{"type":"status"'), (("version",), "innkeep "), (("-V",), "innkeep ")]
+)
+def test_what_other_tools_call_it_works_too(daemon, innkeep, words, begins):
+    daemon.script[wire.StatusAsk] = lambda _: [a_status()]
+    assert innkeep(*words).out.startswith(begins)
+
+
+def test_run_asks_a_model_with_a_text_and_else_talks_to_it(daemon, innkeep):
+    daemon.script[wire.Chat] = an_answer("ok")
+    assert innkeep("run", "tiny", "hello", "there").out == "ok\n"
+    asked = daemon.last(wire.Chat)
+    assert (asked.model, asked.messages[0].content) == ("tiny", "hello there")
+    assert command._model_first(["tiny"]) == ("chat", ["-m", "tiny"])
+    assert innkeep("run").err == "innkeep: run needs a model: innkeep run MODEL [TEXT]\n"
+
+
+def test_stop_unloads(daemon, innkeep):
+    daemon.script[wire.Unload] = lambda ask: [wire.Unloaded(id=0, model=ask.model, took=1.0)]
+    assert innkeep("stop", "tiny").out == "unloaded tiny (1.0 s)\n"
