@@ -248,7 +248,7 @@ def test_make_run_shows_the_main_job_and_ends_well(shown, home):
         "deepseek-r1:32b",
         "llama3.1:8b",
     ]
-    assert len(re.findall(r"^\(\S+, \w+; \d+ tokens at ", shown, re.MULTILINE)) == 3
+    assert len(re.findall(r"^\(\S+, \w+; \d+ tokens, ", shown, re.MULTILINE)) == 3
     assert len(re.findall(r"A simulated answer|시뮬레이션 응답", shown)) == 3
     assert "never_fits" in shown
     assert not list(home.glob("innkeep-*"))

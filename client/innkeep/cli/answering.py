@@ -41,6 +41,7 @@ class AnswerPrinter:
         self.text: list[str] = []
         self.done: wire.Done | None = None
         self._step = ""
+        self._waits_since: float | None = None
         self._thought_since: float | None = None
         self._thinking_shown = False
 
@@ -57,12 +58,13 @@ class AnswerPrinter:
         """Print one reply."""
         match reply:
             case wire.Routed():
-                line = routed_line(reply)
-                self._keep(line, f"route {reply.model}")
-                self.progress.show(line, topic=f"ask {reply.model}")
+                self._keep(routed_line(reply), f"route {reply.model}")
+                self.progress.show(routed_line(reply), topic=f"ask {reply.model}")
             case wire.Waiting():
                 self._keep(waiting_line(reply, 0.0, WIDE), f"wait {reply.position} {reply.answering} {reply.until}")
-                self.progress.show(partial(waiting_line, reply), topic=f"wait {reply.position} {reply.reason}")
+                self._waits_since = self._waits_since or monotonic()
+                line = partial(waiting_line, reply, waited=monotonic() - self._waits_since)
+                self.progress.show(line, topic=f"wait {reply.position} {reply.reason}")
             case wire.Loading():
                 self._keep(loading_line(reply, 0.0, WIDE), f"load {reply.model} {reply.unloading}")
                 self.progress.show(partial(loading_line, reply), topic=f"load {reply.model}")

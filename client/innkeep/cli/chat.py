@@ -3,8 +3,8 @@
 import os
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from innkeep.cli.chat_arguments import add_chat_arguments
@@ -12,11 +12,12 @@ from innkeep.cli.lazy import PATIENT_GREETING, open_client
 from innkeep.cli.outcome import OK, UsageError, error_line
 from innkeep.cli.terminal import Terminal
 from innkeep.errors import InnkeepError
+from innkeep.paths import home
 
 if TYPE_CHECKING:
     from innkeep.blocking import Client
     from innkeep.cli.answering import AnswerPrinter
-    from innkeep.cli.conversation_commands import Talk
+    from innkeep.cli.chat_commands import ChatState
     from innkeep.wire import Reply
 
 EXAMPLES = (
@@ -27,6 +28,10 @@ EXAMPLES = (
 )
 
 
+QUOTES = '"""'
+"""Begins and ends a text of several lines, as in Ollama's own command."""
+
+
 def add_arguments(parser: ArgumentParser) -> None:
     """The options of ``ask`` that make sense for every turn."""
     add_chat_arguments(parser)
@@ -34,48 +39,105 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace, terminal: Terminal, read: Callable[[str], str] | None = None) -> int:
     """Talk until Ctrl-D or ``/exit``. Ctrl-C stops the answer, not the conversation. ``read(prompt)`` gives a line."""
-    from innkeep.cli.conversation_commands import Talk  # brings msgspec: not for --help
+    from innkeep.cli.chat_commands import ChatState  # brings msgspec: not for --help
 
     if args.fallbacks and args.model is None:
         raise UsageError("--fallback needs --model; a role's fallbacks are in the configuration")
-    talk = Talk(system=args.system, model=args.model, role=args.role)
     # One session: "and now in Rust" stays with the coder, and nobody takes the model away between two quick turns.
     args.session = args.session or f"chat-{os.urandom(4).hex()}"
     at_terminal = sys.stdin.isatty() and terminal.shows_out
-    read = read or (_terminal_reader() if at_terminal else _line_reader())
-    if at_terminal:
-        terminal.note("/help lists the commands; Ctrl-C stops an answer, Ctrl-D leaves")
     with open_client(args, PATIENT_GREETING) as client:
         client.ping()  # an absent daemon is told before the first line is typed
-        while not talk.over:
-            line = _next_line(read, terminal)
-            if line is None:
-                break
-            if line.startswith("/"):
-                terminal.note(talk.obey(line))
-            elif line:
-                _turn(client, talk, line, args, terminal, goes_on=at_terminal)
+        names = partial(_names, client)
+        state = ChatState(system=args.system, model=args.model, role=args.role, names=names)
+        reader = _Reader(terminal, read, names, at_terminal=at_terminal)
+        try:
+            while not state.over and (line := reader.next()) is not None:
+                if line.startswith("/"):
+                    if answer := state.obey(line):
+                        terminal.note(answer)
+                    line, state.again = state.again, None
+                if line:
+                    _turn(client, state, line, args, terminal, goes_on=at_terminal)
+        finally:
+            reader.close()
     return OK
 
 
-def _next_line(read: Callable[[str], str], terminal: Terminal) -> str | None:
-    r"""The next thing said, lines that end with ``\`` joined; None at the end. Ctrl-C drops what was being typed."""
-    said: list[str] = []
-    while True:
-        try:
-            line = read("... " if said else ">>> ")
-        except EOFError:
-            return None
-        except KeyboardInterrupt:
-            terminal.note("")
-            said.clear()
-            continue
-        if not line.endswith("\\"):
-            return "\n".join([*said, line]).strip()
-        said.append(line[:-1])
+def _names(client: "Client") -> list[str]:
+    """The models' names, for Tab; none where they can't be had."""
+    try:
+        return [model.name for model in client.models().models]
+    except InnkeepError:
+        return []
 
 
-def _turn(client: "Client", talk: "Talk", line: str, args: Namespace, terminal: Terminal, *, goes_on: bool) -> None:
+class _Reader:
+    """What a person says next: from a terminal with history and Tab, from a pipe, or from a test's ``read``."""
+
+    def __init__(
+        self,
+        terminal: Terminal,
+        read: Callable[[str], str] | None,
+        names: Callable[[], Collection[str]],
+        *,
+        at_terminal: bool,
+    ) -> None:
+        self._terminal = terminal
+        self._history = None
+        self._more: Callable[[], bool] = lambda: False
+        if read is None and at_terminal:
+            from innkeep.cli.line_editor import more_is_typed, terminal_reader  # readline is slow to import
+
+            self._history, self._more = home() / "chat_history", more_is_typed
+            read = terminal_reader(self._history, names)
+            terminal.note('/help lists the commands; """ begins and ends several lines; Ctrl-D leaves')
+        self._read = read or _line_reader()
+
+    def next(self) -> str | None:
+        """The next text; None at the end. Ctrl-C drops what was being typed.
+
+        Lines belong together that end with a backslash, that stand between two ``QUOTES``, that a paste brings at once.
+        """
+        said: list[str] = []
+        quoted = False
+        while True:
+            try:
+                line = self._read("... " if said or quoted else ">>> ")
+            except EOFError:
+                self._end_line()
+                return None
+            except KeyboardInterrupt:
+                self._terminal.note("")
+                said.clear()
+                quoted = False
+                continue
+            if line.lstrip().startswith(QUOTES) and not quoted and not said:
+                quoted, line = True, line.lstrip().removeprefix(QUOTES)
+            if quoted and line.rstrip().endswith(QUOTES):
+                quoted, line = False, line.rstrip().removesuffix(QUOTES)
+                return "\n".join([*said, line]).strip()
+            goes_on = line.endswith("\\") and not quoted
+            said.append(line[:-1] if goes_on else line)
+            if not (goes_on or quoted or self._more()):
+                return "\n".join(said).strip()
+
+    def _end_line(self) -> None:
+        """Ctrl-D leaves the cursor behind the prompt."""
+        if self._history is not None:
+            self._terminal.note("")
+
+    def close(self) -> None:
+        """Keep the history."""
+        if self._history is not None:
+            from innkeep.cli.line_editor import save_history
+
+            save_history(self._history)
+
+
+def _turn(
+    client: "Client", state: "ChatState", line: str, args: Namespace, terminal: Terminal, *, goes_on: bool
+) -> None:
     """One question and its answer. What a stopped answer had said stays said; a question without any is taken back.
 
     An error is told and the conversation ``goes_on``, or it is raised.
@@ -84,14 +146,16 @@ def _turn(client: "Client", talk: "Talk", line: str, args: Namespace, terminal: 
     from innkeep.cli.progress import Progress
     from innkeep.wire import Message
 
-    talk.messages.append(Message("user", line))
-    settings = chat_settings(args) | {"model": talk.model, "role": talk.role}
-    if talk.model != args.model:
+    state.messages.append(Message("user", line))
+    settings = chat_settings(args) | {"model": state.model, "role": state.role}
+    if state.model != args.model:
         settings["fallbacks"] = None
-    with Progress(terminal, silent=args.json) as progress:
-        printer = AnswerPrinter(terminal, progress, shows_thinking=args.think is True)
+    with Progress(terminal, silent=args.json or args.quiet) as progress:
+        printer = AnswerPrinter(
+            terminal, progress, shows_thinking=args.think is True, verbose=args.verbose, quiet=args.quiet
+        )
         try:
-            with client.chat(talk.spoken(), **settings) as answer:
+            with client.chat(state.spoken(), **settings) as answer:
                 if args.json:
                     _print_json(answer.replies(), printer, terminal)
                 else:
@@ -102,11 +166,12 @@ def _turn(client: "Client", talk: "Talk", line: str, args: Namespace, terminal: 
         except InnkeepError as error:
             if not goes_on:
                 raise
-            terminal.print_error(error_line(error))
+            hint = "; /reset forgets the conversation" if error.code == "context_overflow" else ""
+            terminal.print_error(error_line(error) + hint)
     if printer.text:
-        talk.messages.append(Message("assistant", "".join(printer.text)))
+        state.messages.append(Message("assistant", "".join(printer.text)))
     else:
-        talk.messages.pop()
+        state.messages.pop()
 
 
 def _print_json(replies: "Iterable[Reply]", printer: "AnswerPrinter", terminal: Terminal) -> None:
@@ -116,13 +181,6 @@ def _print_json(replies: "Iterable[Reply]", printer: "AnswerPrinter", terminal: 
         terminal.print_json(reply)
         if isinstance(reply, Delta) and reply.text:
             printer.text.append(reply.text)
-
-
-def _terminal_reader() -> Callable[[str], str]:
-    """``input`` with line editing and history, where Python has readline."""
-    with suppress(ImportError):
-        import readline  # noqa: F401  # importing it is what gives input() its keys
-    return input
 
 
 def _line_reader() -> Callable[[str], str]:

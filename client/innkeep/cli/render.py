@@ -253,18 +253,18 @@ def failed_over_line(started: wire.Started) -> str:
 
 
 def done_line(done: wire.Done) -> str:
-    """What an answer took: ``qwen2.5-coder:32b, coding; 412 tokens at 11.2/s; waited 12 s, swap 4.0 s, 51 s in all``.
+    """What an answer took: ``qwen2.5-coder:32b, coding; 412 tokens, 11.2/s; 51 s: waited 12 s, swap 4.0 s``.
 
     ``waited`` is what the line cost beside the swap.
     """
     times = done.timings
-    pace = f" at {times.tokens_per_second:.1f}/s" if times.tokens_per_second else ""
+    pace = f", {times.tokens_per_second:.1f}/s" if times.tokens_per_second else ""
     waited = times.queued - times.swap
     words = [f"waited {seconds(waited)}"] if waited >= 0.1 else []
     words += [f"swap {seconds(times.swap)}"] if times.swap >= 0.1 else []
-    words.append(f"{seconds(times.total)} in all")
     role = f", {done.role}" if done.role else ""
-    return f"{done.model}{role}; {counted(done.usage.completion_tokens, 'token')}{pace}; {', '.join(words)}"
+    took = ": ".join([seconds(times.total), *([", ".join(words)] if words else [])])
+    return f"{done.model}{role}; {counted(done.usage.completion_tokens, 'token')}{pace}; {took}"
 
 
 def event_line(event: wire.Event, paint: Paint = plain) -> str:

@@ -16,16 +16,18 @@ def fitting(variants: Sequence[str], cells: int) -> str:
     return next((text for text in variants if width(text) <= cells), cut(variants[-1], cells))
 
 
-def waiting_line(waiting: wire.Waiting, since: float, cells: int, now: float | None = None) -> str:
+def waiting_line(waiting: wire.Waiting, since: float, cells: int, now: float | None = None, waited: float = 0.0) -> str:
     """``~28 s  3rd in line for qwen2.5-coder:32b (deepseek-r1:32b is answering)``; how long comes first.
 
+    Where nobody knows how long it will take, ``7 s`` that it has taken: ``waited`` is the wait before this message.
     During a hold: ``on hold until 14:30:00 ("video call"), gives up in 52 s; `innkeep resume` ends it``. ``now`` is
     the time of day in seconds since the epoch.
     """
     if waiting.until is not None:
         return fitting(_hold_variants(waiting, waiting.until, time.time() if now is None else now), cells)
-    left = "" if waiting.expected is None else f"~{whole_seconds(max(1.0, waiting.expected - since))}  "
-    place = f"{left}{ordinal(waiting.position)} in line for {waiting.model}"
+    known = waiting.expected is not None
+    left = f"~{whole_seconds(max(1.0, (waiting.expected or 0.0) - since))}" if known else whole_seconds(waited + since)
+    place = f"{left}  {ordinal(waiting.position)} in line for {waiting.model}"
     return fitting([place + who for who in (*_holders(waiting), "")], cells)
 
 

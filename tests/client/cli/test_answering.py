@@ -87,7 +87,7 @@ def test_verbose_keeps_a_line_for_each_step_even_in_a_pipe():
         "~9 s  1st in line for q (d is answering)",
         "loading q  0 s of ~4 s (d is unloading)",
         "qwen2.5-coder:32b has the request",
-        "(qwen2.5-coder:32b, coding; 1 token at 11.2/s; waited 1.0 s, swap 11 s, 14 s in all)",
+        "(qwen2.5-coder:32b, coding; 1 token, 11.2/s; 14 s: waited 1.0 s, swap 11 s)",
     ]
 
 

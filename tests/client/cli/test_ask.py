@@ -61,10 +61,10 @@ def test_waiting_and_loading_are_told_on_a_terminal(daemon, innkeep):
     ]
     daemon.script[wire.Chat] = an_answer("ok", before=before)
     ended = innkeep("ask", "x", tty=True)
-    assert "2nd in line for q (d in memory)" in ended.err
+    assert "0 s  2nd in line for q (d in memory)" in ended.err
     assert "loading q  7 s of ~12 s (d is unloading)" in ended.err
     assert ended.out == "ok\n"
-    assert "(qwen2.5-coder:32b, coding; 1 token at 11.2/s; waited 1.0 s, swap 11 s, 14 s in all)" in ended.err
+    assert "(qwen2.5-coder:32b, coding; 1 token, 11.2/s; 14 s: waited 1.0 s, swap 11 s)" in ended.err
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ def talk(daemon, monkeypatch):
 
     def typed(*lines, options=(), tty=True):
         monkeypatch.setattr("sys.stdin", Stream(tty=tty))
-        terminal = Terminal(Stream(tty=tty), Stream(tty=tty), {"NO_COLOR": "1"})
+        terminal = Terminal(Stream(tty=tty), Stream(tty=tty), {"TERM": "dumb"})
         coming = iter(lines)
 
         def read(_prompt):
@@ -60,7 +60,8 @@ def test_commands_change_who_answers_the_next_turn(daemon, talk):
     daemon.script[wire.Chat] = an_answer("fine")
     terminal = talk("/model m", "hello", "/exit", "never read", options=["--model", "a", "--fallback", "b"])
     chat_asked = daemon.last(wire.Chat)
-    assert (chat_asked.model, chat_asked.fallbacks, len(daemon.requests)) == ("m", None, 1)
+    assert (chat_asked.model, chat_asked.fallbacks) == ("m", None)
+    assert sum(isinstance(one, wire.Chat) for one in daemon.requests) == 1
     assert "m from now on" in terminal.err.getvalue()
 
 
@@ -111,3 +112,22 @@ def test_lines_of_a_pipe_are_turns_and_json_is_every_reply(daemon, innkeep, monk
 
 def test_fallbacks_want_a_model(daemon, innkeep):
     assert innkeep("chat", "--fallback", "b").status == 2
+
+
+def test_three_quotes_begin_and_end_a_text_of_several_lines(daemon, talk):
+    daemon.script[wire.Chat] = an_answer("fine")
+    talk('"""def f():', "    return 1 \\", "", 'f()"""', '"""one line"""')
+    first, second = (one for one in daemon.requests if isinstance(one, wire.Chat))
+    assert first.messages[-1].content == "def f():\n    return 1 \\\n\nf()"
+    assert second.messages[-1].content == "one line"
+
+
+def test_retry_asks_the_last_question_again_without_its_answer(daemon, talk):
+    daemon.script[wire.Chat] = an_answer("fine")
+    talk("hello", "/retry")
+    assert daemon.last(wire.Chat).messages == [wire.Message("user", "hello")]
+
+
+def test_an_overflow_says_how_to_go_on(daemon, talk):
+    daemon.script[wire.Chat] = lambda _: [wire.Error(id=0, code="context_overflow", message="5000 tokens")]
+    assert "; /reset forgets the conversation" in talk("hello").err.getvalue()

@@ -121,7 +121,7 @@ def test_a_conversation_outlives_a_stopped_answer(daemon, screen):
     daemon.script[wire.Chat] = an_answer("fine")
     shown.type("again\n")
     shown.until("fine")
-    shown.until("in all[^>]*>>> ")
+    shown.until(r"14 s: waited[^>]*>>> ")
     shown.type("\x04")
     assert shown.end() == 0
     assert daemon.last(wire.Chat).messages[1] == wire.Message("assistant", "on and on")

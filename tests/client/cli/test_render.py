@@ -188,7 +188,7 @@ def test_the_end_of_an_answer_tells_what_it_took():
         timings=wire.Timings(queued=12.0, total=51.0, tokens_per_second=11.24),
         attempts=[],
     )
-    assert render.done_line(done) == f"{QWEN}, coding; 412 tokens at 11.2/s; waited 12 s, 51 s in all"
+    assert render.done_line(done) == f"{QWEN}, coding; 412 tokens, 11.2/s; 51 s: waited 12 s"
 
 
 def test_an_event_is_one_line():

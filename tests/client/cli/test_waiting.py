@@ -20,7 +20,9 @@ def test_how_long_comes_first_and_ticks():
 
 
 def test_a_wait_of_unknown_length_says_what_is_known():
-    assert waiting_line(a_wait(expected=None), 0.0, 80) == f"3rd in line for {QWEN} ({DEEPSEEK} in memory)"
+    assert waiting_line(a_wait(expected=None), 2.0, 80, waited=5.0) == (
+        f"7 s  3rd in line for {QWEN} ({DEEPSEEK} in memory)"
+    )
 
 
 @pytest.mark.parametrize("cells", [79, 60, 45, 38, 20, 5])
