@@ -107,18 +107,24 @@ def check_port(facts: Facts) -> Finding:
             "error",
             f"ollama.url {ollama} leads back to innkeep",
             "every request would go round in a circle",
-            f"start Ollama elsewhere (OLLAMA_HOST=127.0.0.1:{OLLAMA_PORT + 2}) and put that into [ollama] url",
+            f"start Ollama elsewhere (docs/drop-in.md; not by `launchctl setenv`), e.g. on {OLLAMA_PORT + 2}, "
+            "and put that into [ollama] url",
         )
     holder = facts.http_holder
     if holder is not None and holder.pid != facts.answer.pid:
         is_ollama = "ollama" in holder.name.lower()
         mend = (
-            f"move Ollama (OLLAMA_HOST=127.0.0.1:{OLLAMA_PORT + 2}, and [ollama] url), then restart both"
+            f"move Ollama, e.g. to {OLLAMA_PORT + 2} (docs/drop-in.md; not by `launchctl setenv`), and [ollama] url"
             if is_ollama
             else "set another [http] port, then `innkeep service restart`"
         )
         why = "tools that use that port speak with it instead of innkeep"
         return Finding("port", "error", f"{where} is held by {holder.name} (pid {holder.pid})", why, mend)
+    if facts.http_beside:
+        others = ", ".join(f"{one.name} (pid {one.pid}) at {address}" for address, one in facts.http_beside)
+        why = "macOS lets both listen: who says `localhost`, or comes from elsewhere, may get that one instead of us"
+        mend = "end it or move it; for the Ollama app: its Settings, `Expose Ollama to the network` off"
+        return Finding("port", "warning", f"beside innkeep on {where}: {others}", why, mend)
     if http.port == OLLAMA_PORT:
         return Finding("port", "ok", f"drop-in: innkeep is on {where} in Ollama's place, Ollama itself at {ollama}")
     if facts.port_11434 is not None and facts.port_11434.pid == facts.answer.pid:

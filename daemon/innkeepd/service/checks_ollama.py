@@ -210,7 +210,7 @@ def check_foreign(facts: Facts) -> Finding:
         "warning",
         f"connected to Ollama directly: {names}",
         "what they load comes beside innkeep's models, at another context",
-        f"point them at http://127.0.0.1:{port} (OLLAMA_HOST=127.0.0.1:{port})",
+        f"point them at http://127.0.0.1:{port} (OLLAMA_HOST=127.0.0.1:{port} for that program only)",
     )
 
 
@@ -267,11 +267,27 @@ def _unset(facts: Facts, check: str, name: str, default: str) -> Finding:
 
 
 def _against(facts: Facts, check: str, name: str, value: str, why: str) -> Finding:
+    if name in facts.ollama.app_settings and facts.ollama.launcher in ("app", "unknown"):
+        mend = f"the Ollama app's own Settings (they win over the environment): {_IN_APP.get(name, name)}"
+        return Finding(check, "warning", f"{name}={value}", why, mend)
     return Finding(check, "warning", f"{name}={value}", why, _MENDS[facts.ollama.launcher](name))
 
 
+_IN_APP = {
+    "OLLAMA_HOST": "`Expose Ollama to the network` off",
+    "OLLAMA_CONTEXT_LENGTH": "a smaller context length",
+    "OLLAMA_MODELS": "the model location",
+}
+
+
 def _homebrew(name: str) -> str:
-    return f"take {name} out of ~/Library/LaunchAgents/homebrew.mxcl.ollama.plist, then `brew services restart ollama`"
+    if name in _FORMULAS_OWN:
+        return f"an own LaunchAgent without {name} (docs/drop-in.md): brew writes its plist anew at each start"
+    return f"`brew services restart ollama`: brew writes its plist anew, without {name}"
+
+
+_FORMULAS_OWN = ("OLLAMA_FLASH_ATTENTION", "OLLAMA_KV_CACHE_TYPE")
+"""What the formula itself sets; an edit of the plist does not outlive `brew services start`."""
 
 
 _MENDS: Mapping[Launcher, Callable[[str], str]] = {

@@ -34,7 +34,7 @@ from innkeepd.service.installation import Installation, examine
 from innkeepd.service.launchctl import Launchctl
 from innkeepd.service.paths import Paths, locate
 from innkeepd.service.probe import Kept, kept_by
-from innkeepd.service.processes import Sightings, settings, strangers, walk
+from innkeepd.service.processes import Sightings, app_settings, beside, settings, strangers, walk
 from innkeepd.service.status import View, look
 
 PATIENCE = 10.0
@@ -112,13 +112,16 @@ def collect(
         view=view,
         view_fault=view_fault,
         rival=_rival(world),
-        ollama=_with(ollama, launcher, environment),
+        ollama=msgspec.structs.replace(
+            ollama, launcher=launcher, environment=environment, app_settings=app_settings(paths.user_home)
+        ),
         reading=reading,
         budget=budget,
         verdicts=verdicts(reading.free_now, budget, policy, candidates, seen=told) if budget else [],
         disk_free=shutil.disk_usage(disk).free if disk else None,
         disk_path=disk,
         direct=strangers(seen, config.ollama.url, answer.pid) if local else None,
+        http_beside=beside(seen, config.http.port, answer.pid),
         http_holder=seen.listeners.get(config.http.port),
         port_11434=seen.listeners.get(OLLAMA_PORT),
         installation=_installation(world, paths, config),
@@ -196,10 +199,6 @@ async def _or_none(question: Callable[[], Awaitable[T]]) -> T | None:
         return await question()
     except BackendFault:
         return None
-
-
-def _with(ollama: Ollama, launcher: str, environment: dict[str, str] | None) -> Ollama:
-    return msgspec.structs.replace(ollama, launcher=launcher, environment=environment)
 
 
 def _view(world: World, config: Config) -> tuple[View | None, str]:

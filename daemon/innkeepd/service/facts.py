@@ -55,7 +55,8 @@ class Ollama(Struct, frozen=True):
     """What Ollama told, and what it was started with.
 
     ``is_us``: innkeep itself answered at that address; ``is_simulated``: the daemon brought it along. ``launcher`` is
-    who started it; ``environment`` holds its OLLAMA_* variables, None where they can't be seen.
+    who started it; ``environment`` holds its OLLAMA_* variables, None where they can't be seen;
+    ``app_settings`` are those that the Ollama app's own settings make.
     """
 
     url: str
@@ -68,6 +69,7 @@ class Ollama(Struct, frozen=True):
     running: list[Running] = field(default_factory=list)
     launcher: Launcher = "unknown"
     environment: dict[str, str] | None = None
+    app_settings: dict[str, str] = field(default_factory=dict)
 
 
 class Program(Struct, frozen=True):
@@ -80,9 +82,10 @@ class Program(Struct, frozen=True):
 class Facts(Struct, frozen=True):
     """Everything. ``config`` is the defaults where ``config_fault`` says that the file is broken.
 
-    ``http_holder`` is who listens on the HTTP port; ``direct`` are the processes other than innkeepd that hold
-    connections to Ollama; ``disk_free`` is bytes where Ollama keeps its models; ``orphans`` are runners whose Ollama is
-    gone. ``installation`` and ``disabled`` (by ``launchctl disable``) are a Mac's.
+    ``http_holder`` is who listens on the HTTP port, ``http_beside`` who else does, with the address. ``direct`` are the
+    processes other than innkeepd that hold connections to Ollama; ``disk_free`` is bytes where Ollama keeps its models;
+    ``orphans`` are runners whose Ollama is gone. ``installation`` and ``disabled`` (by ``launchctl disable``) are a
+    Mac's.
     """
 
     platform: str
@@ -103,6 +106,7 @@ class Facts(Struct, frozen=True):
     disk_path: Path | None = None
     direct: list[Program] | None = None
     http_holder: Program | None = None
+    http_beside: list[tuple[str, Program]] = field(default_factory=list)
     port_11434: Program | None = None
     orphans: list[Runner] = field(default_factory=list)
     installation: Installation | None = None

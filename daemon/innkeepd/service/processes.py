@@ -6,7 +6,9 @@ root only.
 
 import os
 import plistlib
+import sqlite3
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,15 +19,21 @@ from msgspec import Struct, field
 from innkeepd.service.facts import Launcher, Program
 
 HOMEBREW = Path("Library/LaunchAgents/homebrew.mxcl.ollama.plist")
+APP_SETTINGS = Path("Library/Application Support/Ollama/db.sqlite")
 APP = "/Applications/Ollama.app/"
 
 
 class Sightings(Struct):
-    """What one walk over all processes saw: listeners by port, who holds a connection to Ollama, Ollama's server."""
+    """What one walk over all processes saw: listeners, who holds a connection to Ollama, Ollama's server.
+
+    ``listeners`` has who answers at 127.0.0.1 for each port; ``places`` every listener with its address. On macOS a
+    program may listen at 127.0.0.1 beside another of the same user that holds the wildcard: both succeed.
+    """
 
     listeners: dict[int, Program] = field(default_factory=dict)
     connected: list[Program] = field(default_factory=list)
     server: int | None = None
+    places: list[tuple[str, int, Program]] = field(default_factory=list)
 
 
 def walk(ollama_url: str, processes: Callable[[], Iterable[Any]] = psutil.process_iter) -> Sightings:
@@ -44,16 +52,30 @@ def walk(ollama_url: str, processes: Callable[[], Iterable[Any]] = psutil.proces
         program = Program(process.pid, name)
         for one in connections:
             if one.status == psutil.CONN_LISTEN:
-                seen.listeners.setdefault(one.laddr.port, program)
+                seen.places.append((one.laddr.ip, one.laddr.port, program))
                 servers |= {process.pid: True} if process.pid in servers else {}
             elif one.status == psutil.CONN_ESTABLISHED and one.raddr and one.raddr.port == port:
                 seen.connected.append(program)
+    for _address, place, program in sorted(seen.places, key=lambda one: _nearness(one[0])):
+        seen.listeners.setdefault(place, program)
     holder = seen.listeners.get(port)
     if holder is not None:
         seen.server = holder.pid if holder.pid in servers else None
     else:  # one whose ports may not be looked at; one that is seen to listen elsewhere is not the one meant
         seen.server = next((pid for pid, listens in servers.items() if not listens), None)
     return seen
+
+
+def _nearness(address: str) -> int:
+    """Which of several listeners a connection to 127.0.0.1 reaches: the exact address before a wildcard."""
+    return ("127.0.0.1", "0.0.0.0", "::").index(address) if address in ("127.0.0.1", "0.0.0.0", "::") else 3  # noqa: S104
+
+
+def beside(seen: Sightings, port: int, ours: int | None) -> list[tuple[str, Program]]:
+    """Who else listens on ``port``, with the address: ``localhost`` or other machines may reach them instead of us."""
+    if ours is None or all(program.pid != ours for _, place, program in seen.places if place == port):
+        return []
+    return [(address, program) for address, place, program in seen.places if place == port and program.pid != ours]
 
 
 def strangers(seen: Sightings, ollama_url: str, daemon: int | None) -> list[Program]:
@@ -90,6 +112,27 @@ def settings(
         return launcher, {name: brew[name] for name in names if name in brew}
     session = {name: value for name in names if (value := getenv(name)) is not None}
     return ("app", session) if session else (launcher, None)
+
+
+def app_settings(user_home: Path) -> dict[str, str]:
+    """What the Ollama app's own settings make of the environment of its server, which they win over; {} for none.
+
+    Read-only, from its database (ollama, app/store; ``expose`` becomes OLLAMA_HOST=0.0.0.0 in app/server/server.go).
+    The columns were read in its source, never seen on a Mac by us; whatever is missing is left out.
+    """
+    file = user_home / APP_SETTINGS
+    if not file.is_file():
+        return {}
+    try:
+        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=1.0)) as database:
+            database.row_factory = sqlite3.Row
+            row = database.execute("SELECT * FROM settings LIMIT 1").fetchone()
+    except sqlite3.Error:
+        return {}
+    told = {key: row[key] for key in row.keys()} if row is not None else {}  # noqa: SIM118 - sqlite3.Row has no items
+    found = {"OLLAMA_HOST": "0.0.0.0"} if told.get("expose") else {}  # noqa: S104 - what the app sets
+    found |= {"OLLAMA_MODELS": str(told["models"])} if told.get("models") else {}
+    return found | ({"OLLAMA_CONTEXT_LENGTH": str(told["context_length"])} if told.get("context_length") else {})
 
 
 def _environ_of(pid: int) -> Mapping[str, str]:

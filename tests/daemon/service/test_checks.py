@@ -113,9 +113,14 @@ def test_the_drop_in_arrangement_is_known():
     assert check_port(whole).saw.startswith("drop-in: innkeep is on 127.0.0.1:11434 in Ollama's place")
     half = check_port(replace(whole, http_holder=Program(8, "ollama")))
     assert half.level == "error"
-    assert "OLLAMA_HOST=127.0.0.1:11436" in half.mend
+    assert "Ollama, e.g. to 11436" in half.mend
 
 
 @pytest.mark.parametrize(("free", "level"), [(200 * GIB, "ok"), (20 * GIB, "warning"), (GIB, "error"), (None, "ok")])
 def test_the_disk_is_judged_by_what_a_32b_takes(free: int | None, level: str):
     assert check_disk(facts_of(disk_free=free, disk_path=Path("/m"))).level == level
+
+
+def test_a_wildcard_listener_beside_ours_is_a_warning():
+    finding = check_port(facts_of(http_holder=Program(7, "innkeepd"), http_beside=[("::", Program(5, "ollama"))]))
+    assert (finding.level, "ollama (pid 5) at ::" in finding.saw) == ("warning", True)

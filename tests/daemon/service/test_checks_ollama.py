@@ -90,7 +90,7 @@ def test_settings_that_work_against_us_are_told_and_others_are_not(check, name: 
 @pytest.mark.parametrize(
     ("launcher", "mend"),
     [
-        ("homebrew", "homebrew.mxcl.ollama.plist"),
+        ("homebrew", "brew services restart ollama"),
         ("service", "systemctl edit ollama"),
         ("shell", "unset OLLAMA_NUM_PARALLEL"),
         ("unknown", "without OLLAMA_NUM_PARALLEL"),
@@ -174,3 +174,17 @@ def test_a_pull_that_can_never_run_is_not_advised():
     finding = check_models(facts_of(config=config, ollama_pulled=[], verdicts=never))
     assert finding.level == "error"
     assert finding.mend == "ollama pull llama3.1:8b && innkeep models set llama3.1:8b --role general"
+
+
+def test_what_the_apps_settings_set_is_cured_there():
+    facts = facts_of(
+        ollama_environment={"OLLAMA_HOST": "0.0.0.0"},
+        ollama_app_settings={"OLLAMA_HOST": "0.0.0.0"},
+        ollama_launcher="app",
+    )
+    assert "Expose Ollama to the network" in check_exposure(facts).mend
+
+
+def test_what_homebrews_formula_sets_needs_an_agent_of_its_own():
+    finding = check_kv_cache(with_setting("OLLAMA_KV_CACHE_TYPE", "f32", "homebrew"))
+    assert "docs/drop-in.md" in finding.mend

@@ -1,16 +1,19 @@
 import os
 import plistlib
 import socket
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
 
 from innkeepd.service.facts import Program
-from innkeepd.service.processes import HOMEBREW, Sightings, settings, strangers, walk
+from innkeepd.service.processes import HOMEBREW, Sightings, app_settings, beside, settings, strangers, walk
 
 NAMES = ("OLLAMA_KEEP_ALIVE", "OLLAMA_NUM_PARALLEL")
 CONNECTED = """
@@ -23,7 +26,7 @@ with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as line:
 
 def connection(status: str, local: int = 0, remote: int = 0) -> SimpleNamespace:
     raddr = SimpleNamespace(port=remote) if remote else ()
-    return SimpleNamespace(status=status, laddr=SimpleNamespace(port=local), raddr=raddr)
+    return SimpleNamespace(status=status, laddr=SimpleNamespace(ip="127.0.0.1", port=local), raddr=raddr)
 
 
 class FakeProcess:
@@ -143,3 +146,43 @@ def test_the_environment_of_a_real_process_is_read(short_path: Path):
     assert found == {"OLLAMA_KEEP_ALIVE": "7m"}
     gone = settings(Sightings(server=server.pid), short_path, getenv=lambda _: None, names=NAMES)
     assert gone == ("unknown", None)
+
+
+def test_an_exact_address_is_who_answers_and_the_wildcard_beside_it_is_told():
+    """On macOS both may listen; whichever process is looked at first, the verdict is the same."""
+    app, us = Program(5, "ollama"), Program(7, "innkeepd")
+    processes = [listening(app, "::", 11434), listening(us, "127.0.0.1", 11434)]
+    for order in (processes, processes[::-1]):
+        seen = walk("http://127.0.0.1:11433", lambda order=order: order)
+        assert seen.listeners[11434] == us
+        assert beside(seen, 11434, 7) == [("::", app)]
+    assert beside(seen, 11434, None) == []
+    assert beside(seen, 11434, 99) == [], "where we hold nothing, the holder is the finding"
+
+
+def listening(program: Program, address: str, port: int) -> Any:
+    connection = SimpleNamespace(status="LISTEN", laddr=SimpleNamespace(ip=address, port=port), raddr=None)
+    return SimpleNamespace(
+        pid=program.pid, name=lambda: program.name, cmdline=list, net_connections=lambda _kind: [connection]
+    )
+
+
+def test_the_ollama_apps_own_settings_are_read_without_touching_them(short_path: Path):
+    file = short_path / "Library" / "Application Support" / "Ollama" / "db.sqlite"
+    file.parent.mkdir(parents=True)
+    assert app_settings(short_path) == {}
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("CREATE TABLE settings (id INTEGER, expose BOOLEAN, models TEXT, context_length INTEGER)")
+        database.commit()
+        assert app_settings(short_path) == {}
+        database.execute("INSERT INTO settings VALUES (1, 1, '/Volumes/m', 65536)")
+        database.commit()
+    before = file.read_bytes()
+    assert app_settings(short_path) == {
+        "OLLAMA_HOST": "0.0.0.0",
+        "OLLAMA_MODELS": "/Volumes/m",
+        "OLLAMA_CONTEXT_LENGTH": "65536",
+    }
+    assert file.read_bytes() == before
+    file.write_bytes(b"no database")
+    assert app_settings(short_path) == {}
