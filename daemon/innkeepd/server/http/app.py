@@ -7,12 +7,11 @@ from typing import TypeAlias
 import anyio
 import msgspec
 
-from innkeepd.backends.backend import BackendFault, Completion
+from innkeepd.chat.commands import ModelCommands
 from innkeepd.chat.dispatch import Dispatcher
 from innkeepd.chat.sink import ClientStuck
-from innkeepd.chat.types import Assignment, Progress, RequestFailed
+from innkeepd.chat.types import Progress, RequestFailed
 from innkeepd.config.schema import HttpConfig
-from innkeepd.policy.model import canonical
 from innkeepd.residency.control import ResidencyControl
 from innkeepd.server.http.access import AccessGuard
 from innkeepd.server.http.admin import AdminProxy
@@ -53,6 +52,7 @@ class HttpApp:
         warn: Callable[[str], object] = print,
     ) -> None:
         self._journey = journey
+        self._commands = ModelCommands(journey)
         self._keeper = keeper
         self._warn = warn
         self._max_body = config.max_body
@@ -139,7 +139,7 @@ class HttpApp:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_leave_with, receive, tasks.cancel_scope, passing)
             if asked.is_promptless:
-                await self._bring(asked, headers, reply)
+                await self._load_or_unload(asked, headers, reply)
             else:
                 if asked.stream:
                     tasks.start_soon(_hold, passing, tasks.cancel_scope)
@@ -165,16 +165,19 @@ class HttpApp:
             self._warn(f"a fault of innkeepd itself at {asked.endpoint.path}: {described(error)}")
             await passing.fail(RequestFailed("internal", f"a fault of innkeepd itself: {described(error)}"))
 
-    async def _bring(self, asked: ModelRequest, headers: Headers, reply: Response) -> None:
-        """A request without a prompt wants the model in memory, or out of it."""
+    async def _load_or_unload(self, asked: ModelRequest, headers: Headers, reply: Response) -> None:
+        """Answer a request without a prompt: it wants the model in memory, or out of it."""
         try:
             if asked.wants_it_out:
-                await self._take_out(asked)
+                if asked.is_virtual:
+                    text = f"{asked.name} stands for several models; name the one to unload"
+                    raise HttpFault(400, text, "bad_request")
+                await self._commands.unload(asked.name)
             else:
-                wish = msgspec.structs.replace(asked.wish(headers), kind="load", insist=not asked.is_virtual)
-                async with self._journey.begin(wish) as request:
+                spec = msgspec.structs.replace(asked.wish(headers), kind="load", insist=not asked.is_virtual)
+                async with self._journey.begin(spec) as request:
                     reply.identity = request.id
-                    await self._journey.serve(request, _nothing, _nobody)
+                    await self._commands.load(request, _nobody)
         except RequestFailed as failure:
             await reply.fault(asked.api, told_fault(failure, asked))
             return
@@ -183,20 +186,6 @@ class HttpApp:
             return
         ended = {"done": True, "done_reason": "unload" if asked.wants_it_out else "load"}
         await reply.whole(_ENCODE(empty_record(asked, asked.name) | ended))
-
-    async def _take_out(self, asked: ModelRequest) -> None:
-        if asked.is_virtual:
-            raise HttpFault(400, f"{asked.name} stands for several models; name the one to unload", "bad_request")
-        catalog = self._keeper.catalog
-        await self._keeper.monitor.ready.wait()
-        if catalog.find(asked.name) is None:
-            await self._keeper.pulled.refresh()
-        if catalog.find(asked.name) is None:
-            raise HttpFault(404, f"model '{asked.name}' not found", "unknown_model")
-        try:
-            await self._keeper.unload((self._keeper.weights_of(canonical(asked.name)),))
-        except BackendFault as fault:
-            raise HttpFault(500, fault.message, fault.code) from None
 
     # ---- passing through without a lease ----
 
@@ -265,10 +254,6 @@ async def _leave_with(receive: Receive, scope: anyio.CancelScope, passing: Proxy
         pass
     if passing is None or not passing.is_ended:
         scope.cancel()
-
-
-async def _nothing(_lease: Assignment) -> Completion:
-    return Completion()
 
 
 async def _nobody(_told: Progress) -> None:

@@ -9,10 +9,10 @@ from msgspec import structs
 
 from innkeep import wire
 from innkeepd import __version__
-from innkeepd.backends.backend import BackendFault, Completion
+from innkeepd.chat.commands import ModelCommands
 from innkeepd.chat.demand import Said, bounded, understand
 from innkeepd.chat.dispatch import Dispatcher
-from innkeepd.chat.types import Assignment, ChatSpec, RequestFailed
+from innkeepd.chat.types import ChatSpec, RequestFailed
 from innkeepd.config.schema import Config
 from innkeepd.residency import snapshot
 from innkeepd.residency.control import ResidencyControl
@@ -50,6 +50,7 @@ class AdminVerbs:
         self._began = keeper.now()
         self._watchers = 0
         self._talk = ChatVerbs(journey)
+        self._commands = ModelCommands(journey)
         self.notes: list[str] = []
         """What a person should know for as long as this daemon lives."""
         self.awaits_restart: list[str] = []
@@ -183,7 +184,7 @@ class AdminVerbs:
 
     async def select(self, session: Session, asked: wire.Select) -> None:
         """Send chats to one model, or no longer."""
-        name = None if asked.model is None else await self._known(asked.model)
+        name = None if asked.model is None else (await self._commands.find(asked.model)).name
         signpost = self._journey.signpost
         signpost.select(name, asked.role)
         self._state.put_selection(signpost.selected, signpost.selected_roles)
@@ -200,35 +201,24 @@ class AdminVerbs:
         )
 
     async def load(self, session: Session, asked: wire.Load) -> None:
-        """A lease that is given back at once."""
+        """Bring a model into memory."""
         began = anyio.current_time()
-        wish = ChatSpec(kind="load", model=bounded(asked.model), client=session.client, insist=True)
-        async with self._journey.begin(wish) as request:
-
-            async def nothing(lease: Assignment) -> Completion:
-                if lease.candidate.engine is None:
-                    await self._keeper.monitor.insist()
-                return Completion()
-
-            await self._journey.serve(request, nothing, teller(session, asked.id, waiting=False))
+        spec = ChatSpec(kind="load", model=bounded(asked.model), client=session.client, insist=True)
+        async with self._journey.begin(spec) as request:
+            await self._commands.load(request, teller(session, asked.id, waiting=False))
             session.send(
                 wire.Loaded(id=asked.id, model=request.model or asked.model, took=anyio.current_time() - began)
             )
 
     async def unload(self, session: Session, asked: wire.Unload) -> None:
-        """Once its answers have ended; proved."""
-        keeper, began = self._keeper, anyio.current_time()
-        if asked.all:
-            leaving, name = tuple(keeper.scheduler.house.residents), None
-        else:
-            name = await self._known(asked.model or "")
-            leaving = (keeper.weights_of(name),)
-        await keeper.unload(leaving)
+        """Take a model, or all of them, out of memory."""
+        began = anyio.current_time()
+        name = await self._commands.unload(None if asked.all else asked.model or "")
         session.send(wire.Unloaded(id=asked.id, model=name, took=anyio.current_time() - began))
 
     async def pin(self, session: Session, asked: wire.Pin) -> None:
         """Keep a model in memory."""
-        name = await self._known(asked.model)
+        name = (await self._commands.find(asked.model)).name
         self._keeper.pin(name)
         self._state.put_pins(self._keeper.catalog.pins)
         warning = await self._state.written()
@@ -240,7 +230,7 @@ class AdminVerbs:
         name = candidate.name
         known = name in self._keeper.catalog.pins or self._keeper.catalog.is_known(candidate)
         if not known and await self._keeper.pulled.refresh():
-            name = await self._known(name)
+            name = (await self._commands.find(name)).name
         self._keeper.pin(name, pinned=False)
         self._state.put_pins(self._keeper.catalog.pins)
         warning = await self._state.written()
@@ -278,47 +268,26 @@ class AdminVerbs:
             await session.told()
         self._stop(drain)
 
-    async def _known(self, name: str) -> str:
-        """The canonical name of a model that is pulled or lives elsewhere; looks once more before it refuses."""
-        candidate = self._keeper.catalog.candidate(bounded(name))
-        if not self._keeper.catalog.is_known(candidate) and not await self._keeper.pulled.refresh():
-            raise RequestFailed("backend_unreachable", f"Ollama does not answer at {self._keeper.backend.url}")
-        if not self._keeper.catalog.is_known(candidate):
-            raise RequestFailed("unknown_model", self._keeper.catalog.how_to_get(candidate))
-        return candidate.name
-
     def verbs(self) -> dict[type, Verb]:
         """Which method answers which request."""
         return {
-            wire.Hello: self._verb(self.hello),
-            wire.Chat: self._verb(self._talk.chat),
-            wire.Embed: self._verb(self._talk.embed),
-            wire.RouteAsk: self._verb(self.route),
-            wire.Cancel: self._verb(self.cancel),
-            wire.StatusAsk: self._verb(self.status),
-            wire.Watch: self._verb(self.watch),
-            wire.ModelsAsk: self._verb(self.models),
-            wire.Select: self._verb(self.select),
-            wire.Load: self._verb(self.load),
-            wire.Unload: self._verb(self.unload),
-            wire.Pin: self._verb(self.pin),
-            wire.Unpin: self._verb(self.unpin),
-            wire.Hold: self._verb(self.hold),
-            wire.Resume: self._verb(self.resume),
-            wire.HistoryAsk: self._verb(self.history),
-            wire.StatsAsk: self._verb(self.stats),
-            wire.Feedback: self._verb(self.feedback),
-            wire.Shutdown: self._verb(self.shutdown),
+            wire.Hello: self.hello,
+            wire.Chat: self._talk.chat,
+            wire.Embed: self._talk.embed,
+            wire.RouteAsk: self.route,
+            wire.Cancel: self.cancel,
+            wire.StatusAsk: self.status,
+            wire.Watch: self.watch,
+            wire.ModelsAsk: self.models,
+            wire.Select: self.select,
+            wire.Load: self.load,
+            wire.Unload: self.unload,
+            wire.Pin: self.pin,
+            wire.Unpin: self.unpin,
+            wire.Hold: self.hold,
+            wire.Resume: self.resume,
+            wire.HistoryAsk: self.history,
+            wire.StatsAsk: self.stats,
+            wire.Feedback: self.feedback,
+            wire.Shutdown: self.shutdown,
         }
-
-    @staticmethod
-    def _verb(method: Any) -> Verb:
-        """A backend's fault outside a chat is told like any other failure."""
-
-        async def verb(session: Session, asked: Any) -> None:
-            try:
-                await method(session, asked)
-            except BackendFault as fault:
-                raise RequestFailed(fault.code, fault.message) from None
-
-        return verb

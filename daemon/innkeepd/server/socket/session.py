@@ -13,6 +13,7 @@ from anyio.abc import ByteStream, TaskGroup
 from innkeep import wire
 from innkeep.errors import InnkeepError, from_code
 from innkeep.framing import Dialect, Framer, decode_request, encode, ends_connection, error_reply
+from innkeepd.backends.backend import BackendFault
 from innkeepd.chat.types import RequestFailed
 from innkeepd.server.socket.bulk import FREE, TOO_MANY, is_bulky
 from innkeepd.server.socket.reader import Reader
@@ -129,26 +130,19 @@ class Session:
             try:
                 await self._verbs[type(request)](self, request)
             except RequestFailed as failure:
-                error = from_code(failure.code, failure.message, failure.detail)
-                self.send(
-                    wire.Error(
-                        id=request.id,
-                        code=failure.code,
-                        message=failure.message,
-                        retryable=error.retryable,
-                        detail=failure.detail,
-                    )
-                )
+                self._fail(request.id, failure.code, failure.message, failure.detail)
+            except BackendFault as fault:
+                self._fail(request.id, fault.code, fault.message, {})
             except Exception as error:  # noqa: BLE001
-                self.send(
-                    wire.Error(
-                        id=request.id, code="internal", message=f"a fault of innkeepd itself: {described(error)}"
-                    )
-                )
+                self._fail(request.id, "internal", f"a fault of innkeepd itself: {described(error)}", {})
         if scope.cancelled_caught:
             self.send(wire.Error(id=request.id, code="cancelled", message="the request was cancelled"))
         self._open.pop(request.id, None)
         self._ended.set()
+
+    def _fail(self, request: int, code: str, message: str, detail: dict[str, Any]) -> None:
+        retryable = from_code(code, message).retryable
+        self.send(wire.Error(id=request, code=code, message=message, retryable=retryable, detail=detail))
 
     def cancel(self, target: int) -> bool:
         """End an open request of this connection; whether there was one."""
