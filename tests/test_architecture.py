@@ -34,7 +34,7 @@ SHARED = {"errors", "lock", "home", "supervision", "arguments"}
 ENTRY = {"main", "run", "app", "log"}
 """Files of the root that wire everything; no folder imports them, but a verb may import ``log`` late."""
 
-CONTRACT = ("innkeep.wire", "innkeep.framing", "innkeep.errors")
+CONTRACT = ("innkeep.wire", "innkeep.framing", "innkeep.errors", "innkeep.paths", "innkeep.units")
 """What the daemon's folders may use of the client package: the contract, never its faces."""
 
 PROTOCOL_ONLY = {"residency": {"backend", "ollama_dialect", "ollama_proved"}, "chat": {"backend", "ollama_count"}}

@@ -12,37 +12,38 @@ from typing import TYPE_CHECKING
 from innkeep.errors import BadConfig
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 __all__ = [
     "MAX_SOCKET_PATH",
     "config_path",
+    "expanded",
     "home",
     "lock_path",
     "log_folder",
     "socket_name",
     "socket_path",
     "state_path",
-    "token_path",
 ]
 
 MAX_SOCKET_PATH = 103
 """Bytes of a Unix socket's path: macOS has 104 for ``sun_path``, the last of them 0."""
 
 
-def home() -> Path:
-    """``$INNKEEP_HOME``, else ``~/.innkeep``."""
-    return _path(_home())
+def home(env: Mapping[str, str] | None = None) -> Path:
+    """``$INNKEEP_HOME``, else ``~/.innkeep``; each function takes an environment other than the process's own."""
+    return _path(_home(env))
 
 
-def socket_path() -> Path:
+def socket_path(env: Mapping[str, str] | None = None) -> Path:
     """``$INNKEEP_SOCKET``, else ``innkeepd.sock`` in the home folder; raises ``BadConfig`` if it is too long."""
-    return _path(socket_name())
+    return _path(socket_name(env=env))
 
 
-def socket_name(path: str | os.PathLike[str] | None = None) -> str:
+def socket_name(path: str | os.PathLike[str] | None = None, *, env: Mapping[str, str] | None = None) -> str:
     """``path``, or without one ``socket_path``, as text; raises ``BadConfig`` if the system could not use it."""
-    chosen = _expanded(path) if path else _from_environment("INNKEEP_SOCKET") or f"{_home()}/innkeepd.sock"
+    chosen = expanded(path, env) if path else _variable("INNKEEP_SOCKET", env) or f"{_home(env)}/innkeepd.sock"
     length = len(os.fsencode(chosen))
     if length > MAX_SOCKET_PATH:
         raise BadConfig(
@@ -52,45 +53,44 @@ def socket_name(path: str | os.PathLike[str] | None = None) -> str:
     return chosen
 
 
-def config_path() -> Path:
+def config_path(env: Mapping[str, str] | None = None) -> Path:
     """``$INNKEEP_CONFIG``, else ``config.toml`` in the home folder."""
-    chosen = _from_environment("INNKEEP_CONFIG")
-    return _path(chosen) if chosen else home() / "config.toml"
+    return _path(_variable("INNKEEP_CONFIG", env) or f"{_home(env)}/config.toml")
 
 
-def state_path() -> Path:
+def state_path(env: Mapping[str, str] | None = None) -> Path:
     """The database of decision records, pins and what was learned."""
-    return home() / "state.sqlite3"
+    return home(env) / "state.sqlite3"
 
 
-def lock_path() -> Path:
+def lock_path(env: Mapping[str, str] | None = None) -> Path:
     """Held by the one running daemon."""
-    return home() / "innkeepd.lock"
+    return home(env) / "innkeepd.lock"
 
 
-def token_path() -> Path:
-    """The secret of the HTTP port, where one was made."""
-    return home() / "token"
-
-
-def log_folder() -> Path:
+def log_folder(env: Mapping[str, str] | None = None, platform: str = "") -> Path:
     """``~/Library/Logs/innkeep`` on macOS, ``logs`` in the home folder elsewhere."""
-    if sys.platform == "darwin":
-        return _path(_expanded("~/Library/Logs/innkeep"))
-    return home() / "logs"
+    if (platform or sys.platform) == "darwin":
+        return _path(expanded("~/Library/Logs/innkeep", env))
+    return home(env) / "logs"
 
 
-def _home() -> str:
-    return _from_environment("INNKEEP_HOME") or _expanded("~/.innkeep")
+def expanded(path: str | os.PathLike[str], env: Mapping[str, str] | None = None) -> str:
+    """``path`` with a leading ``~`` replaced by the user's home folder."""
+    text = os.fspath(path)
+    own = env.get("HOME") if env is not None else None
+    if own and (text == "~" or text.startswith("~/")):
+        return own + text[1:]
+    return os.path.expanduser(text)  # noqa: PTH111  # without pathlib, see _path
 
 
-def _from_environment(name: str) -> str | None:
-    value = os.environ.get(name)
-    return _expanded(value) if value else None
+def _home(env: Mapping[str, str] | None) -> str:
+    return _variable("INNKEEP_HOME", env) or expanded("~/.innkeep", env)
 
 
-def _expanded(path: str | os.PathLike[str]) -> str:
-    return os.path.expanduser(os.fspath(path))  # noqa: PTH111  # without pathlib, see _path
+def _variable(name: str, env: Mapping[str, str] | None) -> str | None:
+    value = (os.environ if env is None else env).get(name)
+    return expanded(value, env) if value else None
 
 
 def _path(text: str) -> Path:

@@ -24,14 +24,12 @@ def test_everything_is_below_the_home_folder():
         home / "config.toml",
         home / "state.sqlite3",
         home / "innkeepd.lock",
-        home / "token",
     ] == [
         paths.home(),
         paths.socket_path(),
         paths.config_path(),
         paths.state_path(),
         paths.lock_path(),
-        paths.token_path(),
     ]
 
 

@@ -9,8 +9,8 @@ from innkeep.cli.lazy import load_verb
 from innkeep.cli.outcome import UsageError
 from innkeep.cli.overview import exit_statuses
 from innkeep.cli.terminal import terminal_width
-from innkeep.cli.units import duration
 from innkeep.cli.verbs import VERBS
+from innkeep.units import seconds
 
 SOCKET_HELP = "the daemon's socket"
 JSON_HELP = "print JSON, one object a line"
@@ -66,7 +66,7 @@ def model_name(text: str) -> str:
 def duration_argument(text: str) -> float:
     """``90``, ``90s``, ``5m``, ``1h30m``: seconds."""
     try:
-        return duration(text)
+        return seconds(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"invalid duration {text!r}; use 90, 90s, 5m or 1h30m") from None
 

@@ -1,10 +1,8 @@
-"""Quantities as a person reads and writes them."""
+"""Quantities as a person reads them; ``innkeep.units`` reads what a person writes."""
 
 import time
 
 GIB = 2**30
-
-_UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def gib(count: int) -> str:
@@ -48,21 +46,3 @@ def ordinal(number: int) -> str:
 def counted(number: int, noun: str) -> str:
     """``1 request``, ``2 requests``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def duration(text: str) -> float:
-    """Seconds of ``90``, ``90s``, ``5m``, ``1h30m`` or ``1.5h``; ``ValueError`` for anything else."""
-    rest = text.strip().lower().replace(" ", "")
-    total = 0.0
-    if not rest:
-        raise ValueError("an empty duration")
-    while rest:
-        digits = len(rest) - len(rest.lstrip("0123456789."))
-        letters = len(rest[digits:]) - len(rest[digits:].lstrip("abcdefghijklmnopqrstuvwxyz"))
-        number, unit, rest = rest[:digits], rest[digits : digits + letters], rest[digits + letters :]
-        if unit not in _UNITS or number.count(".") > 1 or not number.strip("."):
-            raise ValueError(f"{text!r} is no duration")
-        if not unit and (rest or total):
-            raise ValueError(f"{text!r} is no duration")
-        total += float(number) * _UNITS[unit]
-    return total

@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec import structs
 
+from innkeep import paths
 from innkeepd.config.address import ollama_url
 from innkeepd.config.check import complaints
 from innkeepd.config.schema import BackendConfig, BackendTimeouts, Config, ModelConfig, RoleConfig, TimeoutsConfig
@@ -32,10 +33,7 @@ def find(path: Path | None, env: Mapping[str, str]) -> tuple[Path, bool]:
     """
     if path is not None:
         return path.absolute(), True
-    if named := env.get("INNKEEP_CONFIG"):
-        return _expand(named, env).absolute(), True
-    home = env.get("INNKEEP_HOME") or "~/.innkeep"
-    return _expand(home, env).absolute() / "config.toml", False
+    return paths.config_path(env).absolute(), bool(env.get("INNKEEP_CONFIG"))
 
 
 def load(path: Path | None, env: Mapping[str, str]) -> Config:
@@ -59,12 +57,6 @@ def check(path: Path | None, env: Mapping[str, str]) -> str:
         return f"{find(path, env)[0]}: no such file; everything has its default"
     count = len(config.sources)
     return f"{config.file}: fine, {count} {'key' if count == 1 else 'keys'} set"
-
-
-def _expand(text: str, env: Mapping[str, str]) -> Path:
-    if text == "~" or text.startswith("~/"):
-        return Path(env.get("HOME") or Path.home()) / text[2:]
-    return Path(text)
 
 
 def _read(file: Path, *, must_exist: bool) -> dict[str, Any] | None:
@@ -182,7 +174,7 @@ def _token(token: str, token_file: str, at: str, file: Path, env: Mapping[str, s
         return token.strip()
     if token:
         raise BadValue(f"{at}.token", "set this or token_file, not both")
-    path = file.parent / _expand(token_file, env)
+    path = file.parent / paths.expanded(token_file, env)
     try:
         text = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as err:

@@ -5,8 +5,8 @@ from typing import Any, get_type_hints
 
 from msgspec import Struct
 
+from innkeep.units import spell_seconds, spell_size
 from innkeepd.config.schema import Config
-from innkeepd.config.units import spell_seconds, spell_size
 from innkeepd.config.values import marker
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_t
 
 from msgspec import Struct, structs
 
-from innkeepd.config import units
+from innkeep import units
 
 _T = TypeVar("_T", bound=Struct)
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping
 
+from innkeep.units import seconds
 from innkeepd.backends.ollama_proved import PROVED, unproved
 from innkeepd.config.address import is_loopback, ollama_url
-from innkeepd.config.units import seconds
 from innkeepd.policy.memory.budget import gib
 from innkeepd.policy.memory.context import footprints
 from innkeepd.policy.model import GIB, canonical

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from innkeep.paths import MAX_SOCKET_PATH
+from innkeep import paths
+from innkeep.errors import BadConfig
 from innkeepd.log import FILE_NAME
 from innkeepd.service.errors import ServiceFault
 from innkeepd.service.plist import LABEL, Agent
@@ -61,16 +62,15 @@ def locate(environ: Mapping[str, str], *, uid: int, platform: str = sys.platform
     Raises ``ServiceFault`` where the socket's path is too long or no ``innkeepd`` can be found.
     """
     user_home = Path(environ.get("HOME") or Path.home())
-    home = Path(environ.get("INNKEEP_HOME") or user_home / ".innkeep").expanduser().absolute()
-    socket = Path(environ.get("INNKEEP_SOCKET") or home / "innkeepd.sock").expanduser().absolute()
-    length = len(os.fsencode(socket))
-    if length > MAX_SOCKET_PATH:
-        raise ServiceFault(
-            f"the socket's path {socket} is {length} bytes long, and the system takes {MAX_SOCKET_PATH}: "
-            "set INNKEEP_SOCKET or INNKEEP_HOME to something shorter"
-        )
-    logs = user_home / "Library" / "Logs" / "innkeep" if platform == "darwin" else home / "logs"
-    carried = {name: str(Path(environ[name]).expanduser().absolute()) for name in CARRIED if environ.get(name)}
+    home = paths.home(environ).absolute()
+    try:
+        socket = Path(paths.socket_name(paths.socket_path(environ).absolute()))
+    except BadConfig as error:
+        raise ServiceFault(str(error)) from None
+    logs = paths.log_folder(environ, platform).absolute()
+    carried = {
+        name: str(Path(paths.expanded(environ[name], environ)).absolute()) for name in CARRIED if environ.get(name)
+    }
     return Paths(uid, user_home, home, socket, logs, stable_program(environ, argv0 or sys.argv[0]), carried, platform)
 
 

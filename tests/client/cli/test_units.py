@@ -38,29 +38,6 @@ def test_counting_puts_the_noun_into_the_plural():
     assert (units.counted(1, "swap"), units.counted(0, "swap")) == ("1 swap", "0 swaps")
 
 
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("90", 90.0),
-        ("90s", 90.0),
-        ("5m", 300.0),
-        ("1h30m", 5400.0),
-        ("1.5h", 5400.0),
-        ("0", 0.0),
-        ("250ms", 0.25),
-        ("2 min", 120.0),
-    ],
-)
-def test_a_duration_is_read_in_any_unit(text, seconds):
-    assert seconds == units.duration(text)
-
-
-@pytest.mark.parametrize("text", ["", "x", "5 bananas", "1h30", "30m5", "1.2.3s", "s", ".", "-5s", "٣s"])
-def test_what_is_no_duration_is_refused(text):
-    with pytest.raises(ValueError, match="duration"):
-        units.duration(text)
-
-
 def test_a_clock_of_another_day_has_its_date():
     assert units.clock(86400.0).startswith("1970-01-0")
     assert len(units.clock(time.time())) == len("14:03:07")

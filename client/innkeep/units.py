@@ -1,18 +1,18 @@
 """Durations and sizes as people write them.
 
-A duration is a number of seconds, or "250ms", "90s", "5m", "1h", "1d", also "1h30m"; a size is a number of bytes, or
-"450MB" (10^6), "27GiB" (2^30). Every function raises ValueError whose text continues "expected ...".
+A duration is a number of seconds, or "250ms", "90s", "5m", "1h", "1d", also "1h30m" or "5min"; a size is a number of
+bytes, or "450MB" (10^6), "27GiB" (2^30). Every function raises ValueError whose text continues "expected ...".
 """
 
 import math
 import re
 
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES: dict[str, int] = {"": 1, "b": 1} | {f"{letter}{tail}": int(base**power)
                             for power, letter in enumerate("kmgt", 1)
                             for tail, base in (("b", 1000), ("ib", 1024))}  # fmt: skip
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*")
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)")
+_DURATION = re.compile(r"(\d+\.?\d*|\.\d+)\s*(ms|min|s|m|h|d)\s*", re.ASCII)
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)", re.ASCII)
 
 DURATION = 'a duration: seconds, or "90s", "5m", "1h", "1d"'
 SIZE = 'a size: bytes, or "450MB", "27GiB"'
@@ -27,7 +27,7 @@ def seconds(value: object) -> float:
     if not isinstance(value, str):
         raise ValueError(DURATION)  # noqa: TRY004 (one error for whatever is not a duration)
     text = value.strip().lower()
-    if re.fullmatch(r"\d+(?:\.\d+)?", text):
+    if re.fullmatch(r"\d+(?:\.\d+)?", text, re.ASCII):
         return float(text)
     parts = _DURATION.findall(text)
     if not parts or _DURATION.sub("", text):

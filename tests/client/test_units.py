@@ -1,6 +1,6 @@
 import pytest
 
-from innkeepd.config import units
+from innkeep import units
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,7 @@ from innkeepd.config import units
         ("45", 45.0),
         ("0s", 0.0),
         ("1.5h", 5400.0),
+        ("1h 30min", 5400.0),
     ],
 )
 def test_a_duration_is_read_as_seconds(written, meant):
@@ -26,7 +27,11 @@ def test_a_duration_is_read_as_seconds(written, meant):
 
 
 @pytest.mark.parametrize(
-    "written", [-1, True, None, [], "", "soon", "5 parsecs", "-5s", "5m!", float("nan"), float("inf")]
+    "written",
+    [
+        *(-1, True, None, [], "", "soon", "5 parsecs", "-5s", "5m!", float("nan"), float("inf")),
+        *("1h30", "30m5", "1.2.3s", "s", ".", "٣s"),
+    ],
 )
 def test_what_is_no_duration_is_refused_with_what_one_looks_like(written):
     with pytest.raises(ValueError, match='a duration: seconds, or "90s"'):
