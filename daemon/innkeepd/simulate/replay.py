@@ -4,13 +4,13 @@ The machine: service alone = prompt / prefill + out / decode seconds; k requests
 advance at 1/k of that speed; loads and unloads take their time and slow nobody. Memory is empty at time 0.
 """
 
-from heapq import heappop, heappush
 from typing import Literal
 
 from msgspec import Struct, field, structs
 
 from innkeepd.policy.model import GIB
 from innkeepd.policy.scheduling import events as ev
+from innkeepd.policy.scheduling.player import Player
 from innkeepd.policy.scheduling.scheduler import Scheduler, SchedulerSettings
 from innkeepd.simulate.trace import DEFAULT_MACHINE, Machine, MachineModel, TraceRequest
 
@@ -72,16 +72,18 @@ class World:
         self._followers: dict[str, list[TraceRequest]] = {}
         self._outcomes: dict[str, Outcome] = {}
         self._running: dict[str, _Job] = {}
-        self._heap: list[tuple[float, int, int, ev.Event | TraceRequest]] = []
-        self._pushed = 0
-        self._wake: float | None = None
-        self._now = 0.0
+        self._player: Player[TraceRequest] = Player(
+            self._scheduler,
+            0.0,
+            load_s=lambda weights: machine.models[weights].load_s,
+            unload_s=lambda weights: machine.models[weights].unload_s,
+        )
         self._since: dict[str, float] = {}
         self._report = Report([], 0)
         self._keep_log = keep_log
         for request in requests:
             if request.after is None:
-                self._push(request.t or 0.0, request, self._line_of[request.id])
+                self._player.push(request.t or 0.0, request, self._line_of[request.id])
             else:
                 self._followers.setdefault(request.after, []).append(request)
 
@@ -105,31 +107,31 @@ class World:
 
     # ---- time ----
 
-    def _push(self, at: float, what: ev.Event | TraceRequest, order: int = -1) -> None:
-        self._pushed += 1
-        heappush(self._heap, (at, order, self._pushed, what))
+    @property
+    def _now(self) -> float:
+        return self._player.now
 
     def _next_instant(self) -> float | None:
-        times = [self._heap[0][0]] if self._heap else []
+        times = [] if self._player.next_at is None else [self._player.next_at]
         if self._running:
             times.append(self._now + min(job.left for job in self._running.values()) * len(self._running))
-        if self._wake is not None and (times or len(self._scheduler.line)):
-            times.append(self._wake)
+        if self._player.wake is not None and (times or len(self._scheduler.line)):
+            times.append(self._player.wake)
         return min(times, default=None)
 
     def _advance_to(self, at: float) -> None:
         share = (at - self._now) / len(self._running) if self._running else 0.0
         for job in self._running.values():
             job.left -= share
-        self._now = at
+        self._player.now = at
 
     def _happen(self) -> None:
         """One thing at a time: an answer that ends, else what is due on the heap, else the scheduler's timer."""
         ended = next((job for job in self._running.values() if job.left <= 1e-9), None)
         if ended is not None:
             self._end(ended.request.id)
-        elif self._heap and self._heap[0][0] <= self._now:
-            what = heappop(self._heap)[3]
+        elif (due := self._player.next_at) is not None and due <= self._now:
+            what = self._player.pop()
             if isinstance(what, TraceRequest):
                 self._arrive(what)
             elif isinstance(what, ev.Cancelled):
@@ -137,7 +139,6 @@ class World:
             else:
                 self._step(what)
         else:
-            self._wake = None
             self._step(ev.Woke())
 
     # ---- what happens ----
@@ -146,7 +147,7 @@ class World:
         here = self._scheduler.house.has(self._primary(request), 0)
         self._outcomes[request.id] = Outcome(request.id, request.priority, self._now, model_wait=0.0 if here else None)
         if request.cancel is not None:
-            self._push(self._now + request.cancel, ev.Cancelled(request.id))
+            self._player.after(request.cancel, ev.Cancelled(request.id))
         chain, session = tuple(request.chain), request.session
         ticket = ev.Ticket(request.id, chain, request.priority, session, request.last, request.patience)
         self._step(ev.Asked(ticket))
@@ -173,11 +174,10 @@ class World:
 
     def _follow(self, name: str) -> None:
         for request in self._followers.get(name, []):
-            self._push(self._now + request.think, request, self._line_of[request.id])
+            self._player.push(self._now + request.think, request, self._line_of[request.id])
 
     def _step(self, event: ev.Event) -> None:
-        self._wake = None
-        actions = self._scheduler.step(event, self._now)
+        actions = self._player.step(event)
         if self._keep_log:
             self._report.log.append((self._now, event, list(actions)))
         for action in actions:
@@ -186,22 +186,20 @@ class World:
 
     def _act(self, action: ev.Action) -> None:
         match action:
-            case ev.Load(op, weights):
+            case ev.Load(_, weights):
                 self._since[weights] = self._now
-                self._push(self._now + self._machine.models[weights].load_s, ev.LoadEnded(op))
-            case ev.Unload(op, weights):
+            case ev.Unload(_, weights):
                 self._report.swaps += 1
                 self._close_span(weights)
                 gone = self._now + self._machine.models[weights].unload_s
                 self._report.spans.append(Span(weights, "unloading", self._now, gone))
-                self._push(gone, ev.UnloadEnded(op))
             case ev.Grant(ticket, weights):
                 self._start(ticket, weights)
             case ev.Refuse(ticket):
                 self._outcomes[ticket].refused = True
                 self._follow(ticket)
-            case ev.WakeAt(at):
-                self._wake = at
+            case _:
+                pass  # the player takes care of timers
 
     def _close_span(self, weights: str) -> None:
         """A model's stay ends now: note how long it loaded and how long it was there."""

@@ -55,3 +55,18 @@ def _elsewhere(inn: SchedulerState, waiter: Waiter, now: float) -> str | None:
     passed = {entry.weights for entry in waiter.passed}
     remote = [w for w in waiter.ticket.chain if w not in passed and inn.house.is_remote(w)]
     return next((w for w in remote if inn.is_ready(w, waiter.ticket.need, now)), None)
+
+
+def smaller_for(inn: SchedulerState, waiter: Waiter, draining: set[str], now: float) -> str | None:
+    """For one out of patience: the best of its chain that takes less memory, is there, stays and has a free slot.
+
+    Whatever is free will do for one who waits for an engine elsewhere. A bigger one never does: on the traces it made
+    everything worse, because it costs a swap that others pay.
+    """
+    passed = {entry.weights for entry in waiter.passed}
+    for weights in waiter.ticket.chain:
+        is_smaller = inn.house.is_remote(waiter.wants) or inn.house.size(weights) < inn.house.size(waiter.wants)
+        is_here = inn.is_ready(weights, waiter.ticket.need, now) and weights not in draining
+        if is_smaller and is_here and weights not in passed and inn.has_slot(weights):
+            return weights
+    return None

@@ -5,12 +5,12 @@ whose length is not learned yet never ends in the play, so whoever depends on it
 one. Past ``PLAYED`` waiters the play costs too much for one event, and a sum over those ahead stands in for it.
 """
 
-from heapq import heappop, heappush
-from typing import Protocol
+from functools import partial
 
 from msgspec import Struct, field
 
 from innkeepd.policy.scheduling import events as ev
+from innkeepd.policy.scheduling.player import Player, Steps
 from innkeepd.policy.scheduling.queue import Waiter
 from innkeepd.policy.scheduling.residency import LOADING, UNLOADING
 from innkeepd.policy.scheduling.state import SchedulerState
@@ -23,16 +23,6 @@ SILENT = 8
 """Timers in a row after which nothing more is expected to happen."""
 OVERTIME = 0.25
 """What already took longer than usual is given this part of the usual time more."""
-
-
-class Steps(Protocol):
-    """What the play needs of a scheduler's twin."""
-
-    inn: SchedulerState
-
-    def step(self, event: ev.Event, now: float) -> list[ev.Action]:
-        """Take an event."""
-        ...
 
 
 class Forecast(Struct, frozen=True):
@@ -49,64 +39,47 @@ def foresee(twin: Steps, now: float) -> Forecast:
 
 
 class _Play:
+    """One play of a twin; ``grants`` gathers when each ticket is granted."""
+
     def __init__(self, twin: Steps, now: float) -> None:
-        self._twin = twin
-        self._now = now
-        self._wake: float | None = None
-        self._heap: list[tuple[float, int, ev.Event]] = []
-        self._pushed = 0
+        self._inn = twin.inn
+        self._player: Player[ev.Event] = Player(
+            twin, now, load_s=partial(_load_s, twin.inn), unload_s=partial(_unload_s, twin.inn)
+        )
         self._grants: dict[str, float] = {}
 
     def run(self) -> dict[str, float]:
-        for at, event in _under_way(self._twin.inn, self._now):
-            self._push(at, event)
+        player = self._player
+        for at, event in _under_way(self._inn, player.now):
+            player.push(at, event)
         self._step(ev.Woke())
         steps = silent = 0
-        while len(self._twin.inn.line) and steps < STEPS and silent <= SILENT:
+        while len(self._inn.line) and steps < STEPS and silent <= SILENT:
             steps += 1
-            if self._heap and (self._wake is None or self._heap[0][0] <= self._wake):
-                self._now, _, event = heappop(self._heap)
-                silent = 0
-                self._step(event)
-            elif self._wake is not None:
-                self._now, silent = self._wake, silent + 1
+            due = player.next_at
+            if due is not None and (player.wake is None or due <= player.wake):
+                player.now, silent = due, 0
+                self._step(player.pop())
+            elif player.wake is not None:
+                player.now, silent = player.wake, silent + 1
                 self._step(ev.Woke())
             else:
                 break
         return self._grants
 
-    def _push(self, at: float | None, event: ev.Event) -> None:
-        if at is not None:
-            self._pushed += 1
-            heappush(self._heap, (at, self._pushed, event))
-
     def _step(self, event: ev.Event) -> None:
-        self._wake = None
-        specs = self._twin.inn.house.specs
-        for action in self._twin.step(event, self._now):
-            match action:
-                case ev.Load(op, weights):
-                    self._push(_after(self._now, specs[weights].load_s), ev.LoadEnded(op))
-                case ev.Unload(op, weights):
-                    self._push(_after(self._now, _unload_s(self._twin.inn, weights)), ev.UnloadEnded(op))
-                case ev.Grant(ticket, weights):
-                    self._grants[ticket] = self._now
-                    self._push(_after(self._now, _service_s(self._twin.inn, weights)), ev.Released(ticket))
-                case ev.Renew(op):
-                    self._push(self._now, ev.RenewEnded(op))
-                case ev.WakeAt(at):
-                    self._wake = at
-                case _:
-                    pass  # a refusal ends a ticket: nothing follows from it
+        for action in self._player.step(event):
+            if isinstance(action, ev.Grant):
+                self._grants[action.ticket] = self._player.now
+                self._player.after(_service_s(self._inn, action.weights), ev.Released(action.ticket))
 
 
 def _under_way(inn: SchedulerState, now: float) -> list[tuple[float | None, ev.Event]]:
     """The ends of what has begun already; None for one whose usual time is unknown."""
     ends: list[tuple[float | None, ev.Event]] = []
     for resident in inn.house.residents.values():
-        spec = inn.house.specs.get(resident.weights)
         if resident.state == LOADING:
-            ends.append((_rest(resident.since, spec.load_s if spec else None, now), ev.LoadEnded(resident.op)))
+            ends.append((_rest(resident.since, _load_s(inn, resident.weights), now), ev.LoadEnded(resident.op)))
         elif resident.state == UNLOADING:
             ends.append((_rest(resident.since, _unload_s(inn, resident.weights), now), ev.UnloadEnded(resident.op)))
         elif resident.renewing:
@@ -128,9 +101,8 @@ def _summed(inn: SchedulerState, now: float) -> dict[str, float]:
     for waiter in inn.ordered(now):
         queues.setdefault(waiter.wants, []).append(waiter)
     for weights, waiters in queues.items():
-        spec = inn.house.specs.get(weights)
         if not all(inn.has(waiter) or inn.house.is_coming(weights, waiter.ticket.need) for waiter in waiters):
-            load = spec.load_s if spec else None
+            load = _load_s(inn, weights)
             if load is None or unload is None:
                 break
             at += unload + load
@@ -148,8 +120,9 @@ def _rest(since: float, usual: float | None, now: float) -> float | None:
     return None if usual is None else max(since + usual, now + usual * OVERTIME)
 
 
-def _after(now: float, usual: float | None) -> float | None:
-    return None if usual is None else now + usual
+def _load_s(inn: SchedulerState, weights: str) -> float | None:
+    spec = inn.house.specs.get(weights)
+    return spec.load_s if spec else None
 
 
 def _unload_s(inn: SchedulerState, weights: str) -> float | None:

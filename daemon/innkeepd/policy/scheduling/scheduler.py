@@ -15,11 +15,10 @@ most, grants, the next timer.
 from innkeepd.policy.memory.admission import fits, pinned_in_the_way, victims_for
 from innkeepd.policy.scheduling import events as ev
 from innkeepd.policy.scheduling import eviction
-from innkeepd.policy.scheduling.candidates import choose_candidates
+from innkeepd.policy.scheduling.candidates import choose_candidates, smaller_for
 from innkeepd.policy.scheduling.forecast import Forecast, foresee
 from innkeepd.policy.scheduling.lease import Lease, Leases
 from innkeepd.policy.scheduling.ledger import MemoryLedger
-from innkeepd.policy.scheduling.patience import smaller_for
 from innkeepd.policy.scheduling.progress import Outlook, look_out, look_out_all
 from innkeepd.policy.scheduling.queue import Queue, Waiter
 from innkeepd.policy.scheduling.residency import Cooling, Residency
