@@ -13,6 +13,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
+from innkeepd.policy.fallback import estimate_tokens
+
 Body: TypeAlias = Mapping[str, Any]
 Message: TypeAlias = dict[str, Any]
 
@@ -23,6 +25,8 @@ _WEB_SEARCH = {
     ),
     "responses": ("Search the web for current information.", "The search query."),
 }
+TEMPLATE_TOKENS = 4
+"""Tokens that a template adds to a message, about."""
 _EFFORTS = {"minimal": "low", "xhigh": "max", "ultra": "max"}
 """``thinkFromReasoningEffort`` of 0.33; other words go on as they are."""
 
@@ -65,6 +69,15 @@ def responses_prompt(body: Body, *, newer: bool) -> dict[str, Any]:
     reasoning = body.get("reasoning")
     effort = reasoning.get("effort") if newer and isinstance(reasoning, dict) else None
     return _chat(laid, _responses_tools(_maps(body.get("tools")), newer=newer), _think(effort, newer=newer))
+
+
+def estimated_tokens(chat: Body) -> int:
+    """About how many tokens a model reads of a laid out body: texts, thinking, calls, tools; not images."""
+    tokens = estimate_tokens(json.dumps(chat["tools"], ensure_ascii=False)) if chat.get("tools") else 0
+    for message in chat["messages"]:
+        calls = json.dumps(message["tool_calls"], ensure_ascii=False) if message.get("tool_calls") else ""
+        tokens += sum(map(estimate_tokens, (message["content"], message.get("thinking", ""), calls))) + TEMPLATE_TOKENS
+    return tokens
 
 
 def _chat(messages: list[Message], tools: list[dict[str, Any]], think: object) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 import pytest
 
-from innkeepd.policy.prompt_layout import messages_prompt, openai_prompt, responses_prompt
+from innkeepd.policy.prompt_layout import estimated_tokens, messages_prompt, openai_prompt, responses_prompt
 
 SCHEMA = {"type": "object", "properties": {"z": {"enum": ["b", "a"]}, "a": {"type": "string"}}}
 SORTED = {"properties": {"a": {"type": "string"}, "z": {"enum": ["b", "a"]}}, "type": "object"}
@@ -245,3 +245,16 @@ def test_since_0_30_web_search_is_a_function_and_a_namespace_is_its_members():
         "namespace",
     ]
     assert responses_prompt({"tools": [own]}, newer=True)["tools"][0]["function"]["name"] == "web_search"
+
+
+def test_a_laid_out_body_is_estimated_with_all_that_the_model_reads():
+    message = {
+        "role": "assistant",
+        "content": "abcd",
+        "thinking": "abcd",
+        "tool_calls": [called(arguments={"z": "a" * 40})],
+    }
+    assert estimated_tokens({"messages": []}) == 0
+    assert estimated_tokens({"messages": [message | {"tool_calls": []}]}) == 6
+    assert 20 < estimated_tokens({"messages": [message]}) < 40
+    assert 30 < estimated_tokens({"messages": [message], "tools": [{"name": "a" * 40}]}) < 60

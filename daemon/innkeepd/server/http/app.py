@@ -16,6 +16,7 @@ from innkeepd.residency.control import ResidencyControl
 from innkeepd.server.http.access import AccessGuard
 from innkeepd.server.http.admin import AdminProxy
 from innkeepd.server.http.context_alias import ContextAliases
+from innkeepd.server.http.count_tokens import COUNT_TOKENS, counted_tokens
 from innkeepd.server.http.errors import Api, HttpFault
 from innkeepd.server.http.metrics import Metrics
 from innkeepd.server.http.model_list import ModelList
@@ -107,6 +108,8 @@ class HttpApp:
         endpoint = ENDPOINTS.get(path)
         if endpoint is not None and method == "POST":
             await self._run(endpoint, await self._json(headers, receive), headers, receive, reply)
+        elif method == "POST" and path == COUNT_TOKENS:
+            await reply.whole(_ENCODE(counted_tokens(await self._json(headers, receive))))
         elif method in {"GET", "HEAD"} and path == "/":
             await reply.whole(b"Ollama is running", content_type=b"text/plain; charset=utf-8")
         elif method in {"GET", "HEAD"} and path in self._looks:
@@ -120,7 +123,7 @@ class HttpApp:
         elif self._disk.serves(method, path):
             self._disk.refuse_unless_allowed(path)
             await self._passed_through(method, path, await self._body(headers, receive), receive, reply)
-        elif endpoint is not None or path in self._looks or path == "/api/show":
+        elif endpoint is not None or path in self._looks or path in ("/api/show", COUNT_TOKENS):
             raise HttpFault(405, "method not allowed")
         else:
             raise HttpFault(404, f"innkeep does not serve {path}")
@@ -272,4 +275,6 @@ def _api_of(path: str) -> Api:
     endpoint = ENDPOINTS.get(path)
     if endpoint is not None:
         return endpoint.api
+    if path.startswith("/v1/messages/"):
+        return "messages"
     return "openai" if path.startswith("/v1/") else "native"
