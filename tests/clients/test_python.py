@@ -88,8 +88,11 @@ def test_ollama_shapes_its_answer(inn, native):
     assert answer.message.content.lstrip().startswith("{")
 
 
-def test_ollama_sends_images(inn, native):
-    assert native.chat(inn.chats, [{"role": "user", "content": "what is this?", "images": [PIXEL]}]).done
+def test_ollama_is_told_that_a_model_cannot_see_before_anything_is_loaded(inn, native):
+    """Ollama 0.17.4 answers 200 and drops the picture."""
+    with pytest.raises(ollama.ResponseError, match="does not support vision") as refused:
+        native.chat(inn.chats, [{"role": "user", "content": "what is this?", "images": [PIXEL]}])
+    assert refused.value.status_code == 400
 
 
 def test_ollama_embeds(inn, native):

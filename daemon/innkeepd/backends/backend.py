@@ -40,7 +40,10 @@ class Running(Struct, frozen=True):
 
 
 class Ask(Struct, frozen=True):
-    """A chat as the engine gets it; ``extra`` is laid over the body as it is (``tools``, ``format``, ``think``)."""
+    """A chat as the engine gets it; ``extra`` is laid over the body as it is (``tools``, ``format``, ``think``).
+
+    ``own_limit``: tokens that the model's own parameters give an answer where ``options`` say nothing.
+    """
 
     model: str
     messages: list[dict[str, Any]]
@@ -48,6 +51,7 @@ class Ask(Struct, frozen=True):
     keep_alive: float
     options: dict[str, Any] | None = None
     extra: dict[str, Any] | None = None
+    own_limit: int | None = None
 
 
 class Piece(Struct, frozen=True):

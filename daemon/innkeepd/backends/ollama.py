@@ -181,7 +181,7 @@ class OllamaBackend:
         body, counted = _chat_body(ask), Counted()
         if self._elsewhere or self.dialect.shifts_by_request or ask.context is None:
             return body, counted
-        asked = asked_for((ask.options or {}).get("num_predict"))
+        asked = asked_for((ask.options or {}).get("num_predict"), ask.own_limit)
         limit = certain_limit(ask.context, len(_ENCODE(body)), asked)
         if limit is None:
             counted = await count_prompt(self, "/api/chat", body, context=ask.context, keep_alive=ask.keep_alive)

@@ -24,6 +24,7 @@ MAX_LINE = 16 * 2**20
 _NANOSECONDS = 1e-9
 _SCALE = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 _PARAMETER_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*([KMBT]?)B?", re.IGNORECASE)
+_NUM_PREDICT = re.compile(r"^num_predict\s+([0-9]{1,9})\s*$", re.MULTILINE)
 _FROM_BLOB = re.compile(r"^FROM\s.*?(sha256)[-:]([0-9a-f]{64})", re.IGNORECASE | re.MULTILINE)
 
 
@@ -56,6 +57,7 @@ class Shown(Struct, frozen=True):
     """``/api/show``, without template, licence and tensors."""
 
     modelfile: str = ""
+    parameters: str = ""
     model_info: dict[str, Any] | None = None
     capabilities: list[str] | None = None
 
@@ -272,6 +274,12 @@ def weights_of(shown: Shown, digest: str) -> str:
     return f"sha256-{found[2].lower()}" if found else digest
 
 
+def _own_limit(parameters: str) -> int:
+    """``num_predict`` of a model's own parameters, one a line in ``show``; 0 without one or with an open end."""
+    found = _NUM_PREDICT.search(parameters)
+    return count(int(found[1])) if found else 0
+
+
 def model_of(tag: Tag, shown: Shown | None) -> Model:
     """A model as the policy knows it; without ``shown`` what ``tags`` alone tells."""
     details = tag.details or Details()
@@ -301,5 +309,6 @@ def model_of(tag: Tag, shown: Shown | None) -> Model:
         key_length=mean_count(info.get(f"{arch}.attention.key_length")) or width,
         value_length=mean_count(info.get(f"{arch}.attention.value_length")) or width,
         max_context=mean_count(info.get(f"{arch}.context_length")),
+        answer_limit=_own_limit(shown.parameters),
         capabilities=frozenset(shown.capabilities or ()) or told.capabilities,
     )

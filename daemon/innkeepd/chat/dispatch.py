@@ -244,6 +244,7 @@ class Dispatcher:
                 sum(each.outcome == "failed" for each in request.attempts.tried) + 1,
                 self._pace(request, candidate),
                 _after(request.attempts),
+                own_limit=self._own_limit(candidate),
             )
             began = anyio.current_time()
             is_first = not remote and self.keeper.catalog.estimates.is_first_prompt(candidate.weights)
@@ -269,6 +270,11 @@ class Dispatcher:
                 return step
             self._answered(request, candidate, grant, anyio.current_time() - began, is_first=is_first)
             return None
+
+    def _own_limit(self, candidate: Candidate) -> int | None:
+        """Tokens that a local model's own parameters give an answer."""
+        model = None if candidate.engine is not None else self.keeper.catalog.find(candidate.name)
+        return (model.answer_limit or None) if model is not None else None
 
     async def _worked(self, request: Request, place: LeaseHandle, lease: Assignment, work: Work) -> Completion:
         """The work under the lease. Raises ``BackendFault``, where it is late too; ``Revoked`` where taken back."""

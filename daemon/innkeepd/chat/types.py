@@ -65,7 +65,8 @@ class Progress(Struct, frozen=True):
 class Assignment(Struct):
     """What the work gets: the model, the engine that runs it, the context and keep-alive that are ours to set.
 
-    ``counted`` is what the work found where it had the prompt counted first.
+    ``counted`` is what the work found where it had the prompt counted first. ``own_limit``: tokens that the model's own
+    parameters give an answer, None without them.
     """
 
     candidate: Candidate
@@ -76,6 +77,7 @@ class Assignment(Struct):
     pace: ResponseDeadline
     after: tuple[str, str, str] | None = None
     counted: Counted | None = None
+    own_limit: int | None = None
 
     @property
     def model(self) -> str:

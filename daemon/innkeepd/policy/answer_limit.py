@@ -12,8 +12,13 @@ SPARE = 1024
 """Tokens left for what the model's template and its own system prompt add to a body."""
 
 
-def asked_for(value: Any) -> int | None:
-    """The limit that a client asks for; None for an open end, which 0 and less are too (Ollama leaves 0 out)."""
+def asked_for(value: Any, own: int | None = None) -> int | None:
+    """The limit that a client asks for; None for an open end, which 0 and less are too (Ollama leaves 0 out).
+
+    ``own``: the model's own limit (``PARAMETER num_predict`` of its Modelfile), which stands where nothing is asked.
+    """
+    if value is None:
+        return own
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 

@@ -55,7 +55,7 @@ class Model(Struct, frozen=True):
     ``weights`` identifies the file in memory; ``size`` is its bytes on disk, close to what it takes loaded; the shape
     fields are ``/api/show``'s ``model_info`` and 0 where unknown. ``host`` is the machine that a cloud model runs on
     (``remote_host`` of ``/api/tags``); it takes nothing here. ``format`` is ``safetensors`` for a model of Ollama's MLX
-    engine, which ignores ``num_ctx``.
+    engine, which ignores ``num_ctx``. ``answer_limit`` is its own ``PARAMETER num_predict``, 0 without one.
     """
 
     name: str
@@ -72,6 +72,7 @@ class Model(Struct, frozen=True):
     digest: str = ""
     host: str = ""
     format: str = ""
+    answer_limit: int = 0
 
     def can(self, needs: AbstractSet[str]) -> bool:
         """Whether it has these capabilities; one whose capabilities are unknown (an empty set) is believed to."""

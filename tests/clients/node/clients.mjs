@@ -16,6 +16,7 @@ found.names = (await ollama.list()).models.map((model) => model.name);
 found.version = (await ollama.version()).version;
 found.capabilities = (await ollama.show({ model: "auto" })).capabilities;
 found.whole = (await ollama.chat({ model: chats, messages: hello, options: { seed: 1 } })).message.content;
+found.running = (await ollama.ps()).models.map((model) => model.name);
 found.pieces = [];
 for await (const part of await ollama.chat({ model: chats, messages: hello, stream: true, options: { seed: 1 } }))
   found.pieces.push(part.message.content);
@@ -23,7 +24,6 @@ found.auto = (await ollama.chat({ model: "auto", messages: hello })).model;
 found.tools = (await ollama.chat({ model: calls, messages: hello, tools: [tool] })).done;
 found.thinking = (await ollama.chat({ model: thinks, messages: hello, think: true })).done;
 found.embeddings = (await ollama.embed({ model: embeds, input: ["a", "b"] })).embeddings.map((each) => each.length);
-found.running = (await ollama.ps()).models.map((model) => model.name);
 found.missing = await ollama.chat({ model: "nope", messages: hello }).catch((error) => error.status_code);
 
 const body = { model: chats, messages: hello, max_tokens: 12, seed: 1 };

@@ -222,3 +222,11 @@ def test_error_words_come_on_one_line_from_any_shape():
     assert error_text(b"[1]") == "[1]"
     assert error_words({"type": "odd"}) == "{'type': 'odd'}"
     assert len(error_words("x" * 5000)) == 1000
+
+
+@pytest.mark.parametrize(
+    ("parameters", "limit"),
+    [('stop "x"\nnum_predict                    40\ntemperature 1', 40), ("num_predict -1", 0), ("", 0)],
+)
+def test_a_models_own_answer_limit_is_read_from_its_parameters(parameters, limit):
+    assert model_of(mid(), shown(parameters=parameters)).answer_limit == limit

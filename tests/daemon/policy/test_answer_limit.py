@@ -66,3 +66,10 @@ def test_the_sum_of_the_last_record_tells_a_shift(recording, shifted):
     context = said["request"]["body"]["options"]["num_ctx"]
     assert is_shifted(context, last["prompt_eval_count"], last["eval_count"]) is shifted
     assert not is_shifted(None, 1, 10**6)
+
+
+@pytest.mark.parametrize(
+    ("value", "own", "limit"), [(None, 40, 40), (None, None, None), (7, 40, 7), (0, 40, None), (-1, 40, None)]
+)
+def test_a_models_own_limit_stands_where_the_client_asks_for_none(value, own, limit):
+    assert asked_for(value, own) == limit

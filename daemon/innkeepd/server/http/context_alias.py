@@ -34,7 +34,9 @@ class ContextAliases:
             if not await _exists(lease.backend, name):
                 if not await _exists(lease.backend, lease.model):  # or Ollama would pull it from its registry
                     raise BackendFault("unknown_model", f"model '{lease.model}' not found")
-                await _create(lease.backend, name, lease.model, lease.context or 0)
+                context = lease.context or 0
+                limit = min(model.answer_limit or context, context)
+                await _create(lease.backend, name, lease.model, context, limit)
             self._made.add(name)
         return name
 
@@ -49,8 +51,8 @@ async def _exists(backend: Backend, name: str) -> bool:
         return answer.status == 200
 
 
-async def _create(backend: Backend, name: str, parent: str, context: int) -> None:
-    body = {"model": name, "from": parent, "parameters": {"num_ctx": context, "num_predict": context}, "stream": False}
+async def _create(backend: Backend, name: str, parent: str, context: int, limit: int) -> None:
+    body = {"model": name, "from": parent, "parameters": {"num_ctx": context, "num_predict": limit}, "stream": False}
     async with backend.forward("POST", "/api/create", _ENCODE(body), _JSON) as answer:
         told = await answer.read()
         if answer.status != 200:

@@ -30,7 +30,7 @@ async def answer_limit(asked: ModelRequest, lease: Assignment, *, thinks: bool =
     is_chat = asked.endpoint.kind == "chat"
     if context is None or (native and (lease.backend.dialect.shifts_by_request or not is_chat)):
         return None
-    certain = certain_limit(context, asked.size, asked.asks_for)
+    certain = certain_limit(context, asked.size, asked.asks_for(lease.own_limit))
     if certain is not None and is_chat:
         return certain
     if not is_chat and asked.size <= context - SPARE:
@@ -51,7 +51,7 @@ async def answer_limit(asked: ModelRequest, lease: Assignment, *, thinks: bool =
     if not native and tokens > context:
         text = f"the prompt has {counted.tokens} tokens, {lease.model} is loaded with {context}"
         raise BackendFault("context_overflow", text)
-    return counted_limit(context, tokens, asked.asks_for)
+    return counted_limit(context, tokens, asked.asks_for(lease.own_limit))
 
 
 def as_native(asked: ModelRequest, *, newer: bool = True, thinks: bool = True) -> tuple[str, dict[str, Any]]:

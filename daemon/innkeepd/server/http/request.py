@@ -98,15 +98,15 @@ class ModelRequest(Struct):
             door=self.endpoint.path,
         )
 
-    @property
-    def asks_for(self) -> int | None:
-        """Tokens that the answer may have as the client says; None for an open end."""
+    def asks_for(self, own: int | None) -> int | None:
+        """Tokens that the answer may have as the client says, else as the model does; None for an open end."""
         if self.endpoint.is_native:
             options = self.body.get("options")
-            return asked_for(options.get("num_predict")) if isinstance(options, dict) else None
+            return asked_for(options.get("num_predict") if isinstance(options, dict) else None, own)
         if self.endpoint.path == "/v1/responses":
-            return asked_for(self.body.get("max_output_tokens"))
-        return asked_for(self.body.get("max_tokens")) or asked_for(self.body.get("max_completion_tokens"))
+            return asked_for(self.body.get("max_output_tokens"), own)
+        said = self.body.get("max_tokens")
+        return asked_for(self.body.get("max_completion_tokens") if said is None else said, own)
 
     def body_for(self, lease: Assignment, model: str | None = None, limit: int | None = None) -> bytes:
         """The body for the engine; what the daemon owns is laid over it.

@@ -154,6 +154,7 @@ class _Answer:
             lease.keep_alive,
             chat.options,
             {key: value for key, value in extra.items() if value is not None},
+            lease.own_limit,
         )
         async with lease.backend.chat(ask) as pieces:
             async for piece in pieces:
