@@ -20,7 +20,7 @@ _NEEDED = ("psutil", "structlog")
 def delegate(verb: str, before: Sequence[str], after: Sequence[str], terminal: Terminal) -> int:
     """Become ``innkeepd VERB ...``; gives a status only where there is no innkeepd to become.
 
-    ``before`` are the options in front of the verb: ``--socket`` goes on as ``$INNKEEP_SOCKET``, others follow.
+    ``before`` are the options in front of the verb. ``--socket``, there or behind, goes on as ``$INNKEEP_SOCKET``.
     """
     innkeepd = find_innkeepd(terminal.environ)
     if innkeepd is None:
@@ -28,6 +28,8 @@ def delegate(verb: str, before: Sequence[str], after: Sequence[str], terminal: T
         terminal.print_error(f'{what}; pip install "innkeep[daemon]"')
         return FAILURE
     socket, passed_on = _take_socket(before)
+    socket_after, after = _take_socket(after)
+    socket = socket_after or socket
     environ = dict(terminal.environ) | ({"INNKEEP_SOCKET": socket} if socket else {})
     terminal.out.flush()
     try:

@@ -9,6 +9,7 @@ FAILURE = 1
 USAGE = 2
 NO_DAEMON = 3
 RETRY = 4
+BAD_CONFIG = 78
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 
@@ -18,6 +19,7 @@ EXIT_STATUSES: dict[int, str] = {
     USAGE: "the command line is wrong, or a file that it names can't be read",
     NO_DAEMON: "the daemon isn't running",
     RETRY: "not now; the same command may succeed later",
+    BAD_CONFIG: "the configuration is wrong",
     INTERRUPTED: "interrupted with Ctrl-C",
     PIPE_CLOSED: "the reader of the output went away",
 }

@@ -11,10 +11,13 @@ _INTRODUCTION = """\
 
 This page is made from the command's own parsers (`python -m innkeep.cli.reference > docs/cli.md`).
 
+What `--json` prints is in [json.md](json.md); the names that `ollama` has for some of these work too (`ps`, `ls`,
+`run`, `stop`), and so do `logs`, `restart`, `version` and `help COMMAND`.
+
 `innkeep COMMAND --help` says the same with examples. `--socket PATH` (default `$INNKEEP_SOCKET`, else
 `$INNKEEP_HOME/innkeepd.sock`, else `~/.innkeep/innkeepd.sock`) and `--json` (one JSON object, or one a line where more
 than one comes) go with every command. Results are printed to standard output, everything about them to standard error.
-Colours and lines that redraw themselves appear only on a terminal, and not with `$NO_COLOR` or `TERM=dumb`.
+Colours appear only on a terminal and without `$NO_COLOR`, lines that redraw themselves not with `TERM=dumb`.
 
 Durations are seconds, or `90s`, `5m`, `1h30m`. A model may be written `ollama/NAME`.
 """
@@ -30,7 +33,8 @@ def page() -> str:
 
 def _exit_statuses() -> str:
     rows = [f"| {status} | {meaning} |" for status, meaning in EXIT_STATUSES.items()]
-    return "\n".join(["## Exit status", "", "| status | meaning |", "|---|---|", *rows, ""])
+    note = "`innkeep doctor` says how bad it is: 0 all is well, 1 warnings, 2 errors."
+    return "\n".join(["## Exit status", "", "| status | meaning |", "|---|---|", *rows, "", note, ""])
 
 
 def _overview(found: dict[str, Command]) -> str:

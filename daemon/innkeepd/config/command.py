@@ -1,9 +1,12 @@
 """``innkeepd config check|path|show``."""
 
+import json
 import os
 import sys
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from innkeepd.arguments import Parser
 from innkeepd.config.load import check, find, load
@@ -16,15 +19,25 @@ def main(argv: Sequence[str]) -> int:
     parser = Parser(prog="innkeepd config", description="Check the configuration, show it, or tell where it is.")
     parser.add_argument("what", choices=["check", "path", "show"])
     parser.add_argument("--config", type=Path, help="the file, instead of $INNKEEP_CONFIG or ~/.innkeep/config.toml")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line")
     told = parser.parse_args(argv)
     try:
         if told.what == "path":
-            print(find(told.config, os.environ)[0])  # noqa: T201 - the answer
+            name = str(find(told.config, os.environ)[0])
+            _print({"path": name} if told.json else name)
         elif told.what == "show":
-            print(show(load(told.config, os.environ)))  # noqa: T201
+            text = show(load(told.config, os.environ))
+            _print({"config": tomllib.loads(text)} if told.json else text)
         else:
-            print(check(told.config, os.environ))  # noqa: T201
+            text = check(told.config, os.environ)
+            _print({"ok": True, "message": text} if told.json else text)
     except ConfigError as error:
+        if told.json:
+            _print({"type": "error", "code": "bad_config", "message": str(error), "retryable": False})
         print(f"innkeepd: {error}", file=sys.stderr)  # noqa: T201
         return EX_CONFIG
     return 0
+
+
+def _print(answer: str | dict[str, Any]) -> None:
+    print(answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False, default=str))  # noqa: T201

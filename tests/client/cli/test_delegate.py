@@ -67,6 +67,15 @@ def test_options_before_the_verb_are_passed_on(bare, innkeep, tmp_path, monkeypa
     assert environ["INNKEEP_SOCKET"] == "/b"
 
 
+def test_a_socket_behind_the_verb_is_passed_on_too(bare, innkeep, tmp_path, monkeypatch):
+    install(tmp_path)
+    became = []
+    monkeypatch.setattr("os.execve", lambda *call: became.append(call))
+    innkeep("doctor", "--socket", "/c", "--json", environ={"PATH": str(tmp_path)})
+    ((_, words, environ),) = became
+    assert (words[1:], environ["INNKEEP_SOCKET"]) == (["doctor", "--json"], "/c")
+
+
 def test_innkeepd_beside_the_command_comes_before_the_path(tmp_path):
     beside, elsewhere = install(tmp_path / "a"), install(tmp_path / "b")
     found = delegate.find_innkeepd(

@@ -1,8 +1,8 @@
 """The verbs that run a model, as the socket speaks them: ``chat`` and ``embed``."""
 
-from typing import Any
+from typing import Any, cast
 
-from msgspec import to_builtins
+from msgspec import structs, to_builtins
 
 from innkeep import wire
 from innkeepd.backends.backend import Ask, BackendFault, Completion, Piece
@@ -14,9 +14,16 @@ from innkeepd.chat.types import Assignment, ChatSpec, OnProgress, Progress
 from innkeepd.policy.fallback import estimate_tokens
 from innkeepd.server.socket.session import Session
 
+VIRTUAL = ("auto", *wire.ROLES)
+"""Names that stand for the routing, or for a role's models."""
+
 
 def spec_of(chat: wire.Chat, client: str) -> ChatSpec:
-    """A chat as the journey takes it."""
+    """A chat as the journey takes it. ``auto`` and a role's name are no models here either, as on the HTTP port."""
+    virtual = (chat.model or "").removesuffix(":latest")
+    if virtual in VIRTUAL and not chat.fallbacks:
+        role = chat.role if virtual == "auto" else cast("wire.Role", virtual)
+        return spec_of(structs.replace(chat, model=None, role=role), client)
     return ChatSpec(
         demand=understand(
             map(said, chat.messages),

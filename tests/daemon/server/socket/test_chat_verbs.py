@@ -31,6 +31,15 @@ class Ear:
         self.heard.append(reply)
 
 
+@pytest.mark.parametrize(
+    ("name", "model", "role"),
+    [("auto", None, None), ("coding", None, "coding"), ("auto:latest", None, None), ("tiny", "tiny", None)],
+)
+def test_names_that_stand_for_the_routing_are_no_models(name, model, role):
+    spec = spec_of(wire.Chat(id=1, messages=[wire.Message("user", "a")], model=name), "")
+    assert (spec.model, spec.role) == (model, role)
+
+
 @pytest.mark.anyio
 async def test_who_waits_is_told_and_who_wants_a_load_hears_of_loads_only():
     waiting = Progress("waiting", "m", resident=("n",), position=1, ahead=0, reason="x")
