@@ -18,6 +18,9 @@ pytestmark = pytest.mark.anyio
 CODE = "debug this function"
 
 
+TOOL = {"type": "function", "function": {"name": "f"}}
+
+
 def turns(end):
     attempts = end.attempts if isinstance(end, wire.Done) else end.detail["attempts"]
     return [(each["model"], each["code"]) if isinstance(each, dict) else (each.model, each.code) for each in attempts]
@@ -387,3 +390,14 @@ async def test_a_role_of_one_model_has_no_other_to_go_to():
         guest = house.connect()
         error = await guest.told("code", role="coding")
         assert (error.code, turns(error)) == ("load_failed", [(QWEN, "load_failed")])
+
+
+async def test_a_wish_to_think_does_not_skip_the_primary_of_a_role():
+    async with open_house() as house:
+        done = await house.connect().told("hi", role="coding", think=True)
+        assert turns(done) == [(QWEN, None)]
+        assert "cannot think" in house.records[-1]["warnings"][0]
+        done = await house.connect().told("hi", role="coding", think=True, tools=[TOOL])
+        assert turns(done)[-1] == (QWEN, None)
+        await house.connect().told("hi", role="reasoning", think=True)
+        assert [each.body.get("think") for each in house.asked("/api/chat")] == [None, None, True]

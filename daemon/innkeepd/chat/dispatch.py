@@ -168,9 +168,12 @@ class Dispatcher:
     def _able(self, request: Request, known: list[Candidate]) -> list[Candidate]:
         """Those that have the capabilities the request needs; the others are passed over before anything is loaded.
 
-        An engine elsewhere is believed to have them.
+        An engine elsewhere is believed to have them. Where the model is ours to choose, thinking is a wish, not a need:
+        it is left out for a candidate that cannot (``Assignment.thinks``), so that no role skips its primary for it.
         """
         find, needs = self.keeper.catalog.find, set(request.wish.demand.needs)
+        if request.wish.model is None:
+            needs.discard("thinking")
         if request.wish.kind == "embed" and not self.keeper.backend.dialect.embeds_any:
             needs.add("embedding")
         able = []
@@ -183,6 +186,16 @@ class Dispatcher:
             text = f"{candidate.name} does not support {lacking}{self._who_can(needs)}"
             request.attempts.passed_over(candidate.name, "unsupported", text)
         return able
+
+    def _thinks(self, request: Request, candidate: Candidate) -> bool:
+        """Whether a wish to think goes on to this candidate; where it does not, the record says so."""
+        model = self.keeper.catalog.find(candidate.name)
+        if request.wish.model is not None or candidate.engine is not None or model is None or model.can({"thinking"}):
+            return True
+        text = f"{candidate.name} cannot think: the wish for it was left out"
+        if "thinking" in request.wish.demand.needs and text not in request.warnings:
+            request.warnings.append(text)
+        return False
 
     def _who_can(self, needs: set[str]) -> str:
         """Names of pulled models that have these capabilities, as the end of a sentence."""
@@ -245,6 +258,7 @@ class Dispatcher:
                 self._pace(request, candidate),
                 _after(request.attempts),
                 own_limit=self._own_limit(candidate),
+                thinks=self._thinks(request, candidate),
             )
             began = anyio.current_time()
             is_first = not remote and self.keeper.catalog.estimates.is_first_prompt(candidate.weights)

@@ -66,7 +66,7 @@ class Assignment(Struct):
     """What the work gets: the model, the engine that runs it, the context and keep-alive that are ours to set.
 
     ``counted`` is what the work found where it had the prompt counted first. ``own_limit``: tokens that the model's own
-    parameters give an answer, None without them.
+    parameters give an answer, None without them. ``thinks``: a wish to think goes on to the engine.
     """
 
     candidate: Candidate
@@ -78,6 +78,7 @@ class Assignment(Struct):
     after: tuple[str, str, str] | None = None
     counted: Counted | None = None
     own_limit: int | None = None
+    thinks: bool = True
 
     @property
     def model(self) -> str:

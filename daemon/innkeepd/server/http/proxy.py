@@ -98,7 +98,8 @@ class Proxy:
 
     async def work(self, lease: Assignment) -> Completion:
         """Pass the request on and its answer back. Raises ``BackendFault`` for whatever goes wrong there."""
-        asked, old = self._asked, self._asked.spelled(lease)
+        asked = self._asked if lease.thinks else self._asked.without_thinking()
+        old = asked.spelled(lease)
         self._context = max(self._context, lease.context or 0)
         model = self._journey.keeper.catalog.find(lease.candidate.name)
         # The MLX engine ignores ``num_ctx`` and keeps a runner for each name: a derived one would be a second copy.

@@ -130,6 +130,12 @@ class ModelRequest(Struct):
         else:
             body["max_output_tokens" if self.endpoint.path == "/v1/responses" else "max_tokens"] = limit
 
+    def without_thinking(self) -> "ModelRequest":
+        """The same without its wish to think, in whichever API's shape; a wish not to think goes with it."""
+        wishes = {"think", "thinking", "reasoning", "reasoning_effort"}
+        body = {name: value for name, value in self.body.items() if name not in wishes}
+        return msgspec.structs.replace(self, body=body)
+
     def spelled(self, lease: Assignment) -> str:
         """The leased model as the client spells it, so that the engine's answer does too; else as we call it."""
         same = canonical(self.name) == canonical(lease.model) and not self.name.startswith("ollama/")

@@ -72,8 +72,11 @@ class VirtualModels:
         return min((catalog.largest_context(model.weights) for model in found if model), default=4096)
 
     def capabilities(self, name: str) -> list[str]:
-        """What every role behind it can do, by at least one of its candidates."""
-        offered = [set().union(*(model.capabilities for model in self._models(way))) for way in self._ways(name)]
+        """What every role behind it can do, by at least one of its candidates; thinking by the one that would be taken.
+
+        A request with tools passes over candidates without them, one that wishes to think does not.
+        """
+        offered = [self._offered(way) for way in self._ways(name)]
         known = [each for each in offered if each]
         return [
             "completion",
@@ -83,6 +86,11 @@ class VirtualModels:
     def _ways(self, name: str) -> list[Target]:
         roles = self._journey.config.roles if name == AUTO else (name,)
         return [self._journey.signpost.route(ChatSpec(role=role), remember=False) for role in roles]
+
+    def _offered(self, way: Target) -> set[str]:
+        offered = set().union(*(model.capabilities for model in self._models(way)))
+        taken = self._journey.keeper.catalog.find(self._journey.signpost.would_take(way))
+        return offered if taken is None or taken.can({"thinking"}) else offered - {"thinking"}
 
     def _models(self, way: Target) -> Iterator[Model]:
         for candidate in way.candidates:

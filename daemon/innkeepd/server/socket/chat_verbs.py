@@ -153,7 +153,7 @@ class _Answer:
         session.send(
             wire.Started(id=chat.id, model=lease.candidate.name, attempt=lease.attempt, after=after), soon=False
         )
-        extra = {"tools": chat.tools, "format": chat.format, "think": chat.think}
+        extra = {"tools": chat.tools, "format": chat.format, "think": chat.think if lease.thinks else None}
         ask = Ask(
             lease.model,
             [to_builtins(message) for message in chat.messages],

@@ -345,3 +345,20 @@ async def test_an_engine_that_is_away_is_told_as_502_in_time():
         await anyio.sleep(5)
         answer = await inn.chat().end()
         assert answer.status == 502, answer
+
+
+WISHES = {
+    "/api/chat": {"think": True},
+    "/v1/chat/completions": {"reasoning_effort": "high"},
+    "/v1/responses": {"reasoning": {"effort": "high"}},
+    "/v1/messages": {"thinking": {"type": "enabled"}, "max_tokens": 99},
+}
+
+
+@pytest.mark.parametrize("path", WISHES)
+async def test_a_roles_primary_that_cannot_think_answers_without_it(path):
+    async with open_inn() as inn:
+        answer = await inn.http.post(path, body_for(path) | WISHES[path] | {"model": "coding"})
+        assert answer.status == 200, answer
+        assert inn.house.records[-1]["model"] == QWEN
+        assert inn.house.asked(path)[-1].body.keys().isdisjoint(WISHES[path].keys() - {"max_tokens"})

@@ -32,6 +32,13 @@ async def test_what_nothing_is_known_of_can_at_least_complete():
         assert inn.app.virtual.context("auto") == 4096
 
 
+async def test_a_role_thinks_only_if_the_model_that_would_be_taken_does():
+    async with open_inn() as inn:
+        assert "thinking" not in inn.app.virtual.capabilities("coding")
+        assert "thinking" in inn.app.virtual.capabilities("reasoning")
+        assert "tools" in inn.app.virtual.capabilities("coding")
+
+
 def test_a_digest_is_the_same_for_ever():
     assert digest("auto")[:12] == "59740c364217"
     assert digest("auto") != digest("general")
