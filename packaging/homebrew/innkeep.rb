@@ -1,7 +1,8 @@
 # A formula for a tap of one's own. It has never been tried with brew: there was no Mac to try it on.
 #
-# Before it can be used, a release has to exist: put its address and sha256 below, then let brew write the `resource` blocks for the
-# Python dependencies of the extra `daemon`:  brew update-python-resources --extra-packages="innkeep[daemon]" innkeep
+# Before it can be used, a release has to exist. `python packaging/homebrew/make.py URL SHA256 > innkeep.rb` writes its address, and a
+# `resource` block for every dependency in place of the line of names below (addresses and hashes from `pip lock`): brew's pip resolves
+# nothing by itself, so a dependency without a resource is missing when innkeep starts.
 #
 # `brew services start innkeep` runs the daemon, but brew's service blocks know neither Unix sockets nor ExitTimeOut: clients are refused
 # while it restarts, and launchd ends it 5 s after SIGTERM. `innkeep service install` has neither flaw; use one of them, not both.
@@ -16,9 +17,10 @@ class Innkeep < Formula
 
   depends_on "python@3.13"
 
+  # resources: anyio click h11 httpcore2 httptools httpx2 idna json5 msgspec psutil structlog tomlkit truststore typing-extensions uvicorn
+
   def install
-    virtualenv_create(libexec, "python3.13").pip_install(buildpath/".[daemon]")
-    bin.install_symlink libexec/"bin/innkeep", libexec/"bin/innkeepd"
+    virtualenv_install_with_resources
   end
 
   service do
@@ -26,7 +28,7 @@ class Innkeep < Formula
     keep_alive successful_exit: false
     throttle_interval 10
     process_type :interactive
-    environment_variables PATH: std_service_path_env, LANG: "en_US.UTF-8"
+    environment_variables PATH: std_service_path_env, LANG: "en_US.UTF-8", OLLAMA_HOST: ""
     error_log_path var/"log/innkeep-crash.log"
   end
 
