@@ -7,8 +7,9 @@ from msgspec import structs
 from innkeepd.chat.router import router_of
 from innkeepd.chat.shadow import Seen, Shadow
 from innkeepd.chat.types import ChatSpec, Target
-from innkeepd.config.schema import Config
+from innkeepd.config.schema import Config, default_roles
 from innkeepd.policy.memory.admission import obstacle
+from innkeepd.policy.model import DERIVED_PREFIX
 from innkeepd.policy.routing.router import ROLES, Route, Router
 from innkeepd.policy.routing.swap import without_swap
 from innkeepd.residency.control import ResidencyControl
@@ -79,10 +80,41 @@ class TargetSelector:
         return way.candidates[0].name
 
     def chain(self, role: str) -> tuple[str, ...]:
-        """The role's candidates, what the user selected for it first."""
+        """The role's candidates, what the user selected for it first.
+
+        Where the built-in defaults hold and none of them is pulled, whatever is pulled stands in for them.
+        """
         chosen = self.selected_roles.get(role)
         configured = self._config.roles[role].chain
-        return (chosen, *configured) if chosen else configured
+        chain = (chosen, *configured) if chosen else configured
+        return (*self._stand_ins(), *chain) if self._lacks(role, chain) else chain
+
+    def _lacks(self, role: str, chain: tuple[str, ...]) -> bool:
+        catalog, default = self._keeper.catalog, default_roles().get(role)
+        is_default = default is not None and self._config.roles[role].chain == default.chain
+        return is_default and not any(catalog.is_known(catalog.candidate(name)) for name in chain)
+
+    def _stand_ins(self) -> tuple[str, ...]:
+        """Pulled models that chat, the largest that fits first; none of the cloud, where prompts leave the machine."""
+        house, catalog, now = self._keeper.scheduler.house, self._keeper.catalog, self._keeper.now()
+        able = [
+            (model.parameters, name)
+            for name, model in catalog.models.items()
+            if not model.host
+            and not name.startswith(DERIVED_PREFIX)
+            and model.can({"completion"})
+            and obstacle(house, catalog.candidate(name).weights, 0, None, now) is None
+        ]
+        return tuple(name for _, name in sorted(able, reverse=True))
+
+    def warnings(self) -> list[str]:
+        """What a person should know: roles whose default models are not pulled, and who answers for them."""
+        roles = [role for role in self._config.roles if self._lacks(role, self._config.roles[role].chain)]
+        able = self._stand_ins() if roles else ()
+        if not able:
+            return []
+        text = f"no model of the roles {', '.join(roles)} is pulled: {able[0]} answers instead"
+        return [f"{text}; name yours under [roles] in the configuration"]
 
     def explain(self, text: str, role: str) -> list[str]:
         """The words of ``text`` that speak for ``role``."""

@@ -2,11 +2,14 @@
 
 import anyio
 import pytest
+from msgspec import structs
 
 from innkeep import wire
 from innkeepd.chat.demand import Demand
 from innkeepd.chat.target import SESSIONS
 from innkeepd.chat.types import ChatSpec
+from innkeepd.simulator.catalog import SHELF
+from innkeepd.simulator.engine import Simulator
 from support.house import DEEPSEEK, LLAMA8, LLAMA70, QWEN, config, mock_clock, open_house
 
 pytestmark = pytest.mark.anyio
@@ -70,3 +73,15 @@ async def test_shadow_routing_counts_where_a_named_model_would_have_been_left():
         stats = await guest.answer(wire.StatsAsk(id=0))
         assert stats.shadow
         assert stats.routing == [wire.ShadowCount(LLAMA8, "coding", QWEN, 1)]
+
+
+async def test_without_a_default_model_whatever_is_pulled_answers():
+    mine = structs.replace(next(model for model in SHELF if model.name == LLAMA8), name="mine:8b")
+    far = structs.replace(mine, name="far:70b", remote_host="https://ollama.com:443", remote_model="far")
+    simulator = Simulator(models=[mine, far])
+    async with open_house(simulator=simulator) as house:
+        await anyio.sleep(1)
+        guest = house.connect()
+        assert (await guest.told("debug this function")).model == "mine:8b"
+        (warning,) = (await guest.status()).warnings
+        assert warning.startswith("no model of the roles coding, reasoning, general is pulled: mine:8b answers")

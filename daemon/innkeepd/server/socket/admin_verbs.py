@@ -94,7 +94,8 @@ class AdminVerbs:
         )
 
     def _warnings(self) -> list[str]:
-        return [*self.notes, *self._state.warnings(), *snapshot.warnings(self._keeper)]
+        own = [*self.notes, *self._state.warnings(), *self._journey.signpost.warnings()]
+        return [*own, *snapshot.warnings(self._keeper)]
 
     async def watch(self, session: Session, asked: wire.Watch) -> None:
         """A snapshot, then every event, until it is cancelled or its peer has left too much unread."""
