@@ -92,7 +92,7 @@ def in_force(house, key):
         "memory.budget": policy.budget,
         "memory.reserve": policy.reserve,
         "memory.gpu_limit": policy.gpu_limit,
-        "residency.heavy_limit": keeper.scheduler.house.heavy_limit,
+        "residency.heavy_limit": keeper.scheduler.ledger.heavy_limit,
         "residency.heavy_parameters": policy.heavy_parameters,
         "residency.idle_unload": settings.idle_unload,
         "timeouts.load": keeper.catalog.config.timeouts.load,

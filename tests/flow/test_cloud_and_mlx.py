@@ -67,7 +67,7 @@ async def test_a_cloud_model_answers_through_every_door_and_is_never_loaded(shel
                 assert told.status == 200
         status = await guest.status()
         assert (status.resident, status.changing) == ([], [])
-        assert house.keeper.scheduler.house.used() == 0
+        assert house.keeper.scheduler.ledger.used() == 0
         requests = asked_of(house.simulator, CLOUD)
         assert {each.path for each in requests} == {"/api/chat", "/v1/chat/completions", "/v1/messages"}
         assert not any("num_ctx" in (each.body.get("options") or {}) or "keep_alive" in each.body for each in requests)
@@ -132,7 +132,7 @@ async def test_an_mlx_models_footprint_is_the_most_that_was_seen_of_it(shelf, mo
             grown.append(size)
             await keeper.monitor.watch.observe_now()
         weights = keeper.weights_of(QWEN)
-        resident = keeper.scheduler.house.residents[weights]
+        resident = keeper.scheduler.ledger.residents[weights]
         assert (resident.footprint, resident.context) == (25 * GIB, QWEN_PULLED.max_context)
         found = {each.name: each for each in snapshot.models(keeper, house.rooms.config)}[QWEN]
         assert found.footprint == 25 * GIB

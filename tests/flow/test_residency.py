@@ -90,7 +90,7 @@ async def test_who_asks_for_a_model_on_its_way_out_is_told_that_it_is():
         guest = house.connect()
         await guest.told(CODE)
         await guest.ask(wire.Unload(id=0, model=QWEN))
-        while house.keeper.scheduler.house.residents[house.keeper.weights_of(QWEN)].is_resident:
+        while house.keeper.scheduler.ledger.residents[house.keeper.weights_of(QWEN)].is_resident:
             await house.keeper.changed()
         number = await guest.chat(CODE)
         loading = await guest.until(number, wire.Loading)

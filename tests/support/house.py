@@ -298,7 +298,7 @@ class House:
         """Whether nobody waits or holds anything, and nothing is on its way."""
         scheduler = self.keeper.scheduler
         return not (
-            self.keeper.handles() or len(scheduler.line) or scheduler.leases.all() or scheduler.house.is_changing()
+            self.keeper.handles() or len(scheduler.queue) or scheduler.leases.all() or scheduler.ledger.is_changing()
         )
 
 

@@ -70,13 +70,13 @@ class Life:
                 assert weights not in self.renewals.values(), "nor is one that is being renewed"
                 self.unloads[op] = action
             case ev.Renew(op=op, weights=weights):
-                assert self.scheduler.house.residents[weights].is_resident
+                assert self.scheduler.ledger.residents[weights].is_resident
                 assert weights not in self.renewals.values(), "one renewal of a model at a time"
                 self.renewals[op] = weights
             case ev.Grant(ticket=ticket, weights=weights):
                 self._end(ticket, "granted")
                 self.granted[ticket] = weights
-                house = self.scheduler.house
+                house = self.scheduler.ledger
                 assert house.has(weights, 0)
                 assert list(self.granted.values()).count(weights) <= house.slots(weights)
             case ev.Refuse(ticket=ticket):
@@ -87,7 +87,7 @@ class Life:
                 self.wake = at
 
     def _check_load(self, load: ev.Load) -> None:
-        house = self.scheduler.house
+        house = self.scheduler.ledger
         assert self.scheduler.held_until is None
         assert house.used() <= house.budget, "planned bytes never exceed the budget"
         if house.residents[load.weights].heavy:
@@ -101,9 +101,9 @@ class Life:
     def check(self) -> None:
         """What holds between any two events."""
         scheduler = self.scheduler
-        assert {w.ticket.id for w in scheduler.line} == self.waiting
+        assert {w.ticket.id for w in scheduler.queue} == self.waiting
         assert {lease.ticket.id for lease in scheduler.leases.all()} == set(self.granted)
-        states = {r.weights: r.state for r in scheduler.house.residents.values()}
+        states = {r.weights: r.state for r in scheduler.ledger.residents.values()}
         assert {w for w, s in states.items() if s == LOADING} == {load.weights for load in self.loads.values()}
         assert {w for w, s in states.items() if s == UNLOADING} == {u.weights for u in self.unloads.values()}
         if self.waiting:
@@ -133,7 +133,7 @@ class Life:
 
     def truth(self) -> tuple[ev.Seen, ...]:
         """What ``/api/ps`` says where nobody interferes."""
-        residents = self.scheduler.house.residents.values()
+        residents = self.scheduler.ledger.residents.values()
         return tuple(ev.Seen(r.weights, r.footprint, r.context, r.expires) for r in residents if r.state != LOADING)
 
     def settle(self, most: int = 3000) -> None:

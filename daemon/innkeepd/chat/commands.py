@@ -39,7 +39,7 @@ class ModelCommands:
         """Unload a model, or with None all of them, once their answers have ended; proved. The model's full name."""
         await self._control.monitor.ready.wait()
         found = None if name is None else await self.find(name)
-        leaving = tuple(self._control.scheduler.house.residents) if found is None else (found.weights,)
+        leaving = tuple(self._control.scheduler.ledger.residents) if found is None else (found.weights,)
         try:
             await self._control.unload(leaving)
         except BackendFault as fault:

@@ -208,7 +208,7 @@ class Dispatcher:
         began = looked = anyio.current_time()
         while place.settled is None:
             # In a crowd everybody's news are looked at now and then: each change is one for hundreds of them.
-            is_crowded = len(self.keeper.scheduler.line) > CROWD
+            is_crowded = len(self.keeper.scheduler.queue) > CROWD
             news = None
             if told is None or not is_crowded or anyio.current_time() - looked >= TOLD_EVERY * 0.9:
                 looked, news = anyio.current_time(), self.outlook(place)
@@ -388,7 +388,7 @@ class Dispatcher:
     def _look(self, ticket: str) -> Outlook | None:
         """A ticket's place; in a crowd all are looked at together once a second, and who has just come waits for it."""
         scheduler, now = self.keeper.scheduler, self.keeper.now()
-        if len(scheduler.line) <= CROWD:
+        if len(scheduler.queue) <= CROWD:
             return scheduler.outlook(ticket, now)
         if now - self._looked_at >= TOLD_EVERY:
             self._looked_at, self._looks = now, scheduler.outlooks(now)
@@ -396,7 +396,7 @@ class Dispatcher:
 
     def outlook(self, place: LeaseHandle) -> Progress | None:
         """What a waiting request waits for, now; None where that is not looked at yet."""
-        keeper, house = self.keeper, self.keeper.scheduler.house
+        keeper, house = self.keeper, self.keeper.scheduler.ledger
         look = self._look(place.ticket.id)
         if look is None:
             return None
@@ -408,7 +408,7 @@ class Dispatcher:
             if (r.wanted_by == look.weights and not r.is_resident) or (r is moving and r.state == UNLOADING)
         )
         if leaving or (moving is not None and not moving.is_resident):
-            since = keeper.scheduler.inn.swapping_since(look.weights)
+            since = keeper.scheduler.state.swapping_since(look.weights)
             elapsed = keeper.now() - since if since is not None else 0.0
             whole = self._swap_seconds(look.weights, leaving)
             return Progress("loading", model, unloading=leaving, elapsed=elapsed, expected=whole)
@@ -431,7 +431,7 @@ class Dispatcher:
 
     def _swap_seconds(self, weights: str, leaving: tuple[str, ...]) -> float | None:
         """Seconds that the whole swap is expected to take, from its beginning; None until its load is learned."""
-        specs, keeper = self.keeper.scheduler.house.specs, self.keeper
+        specs, keeper = self.keeper.scheduler.ledger.specs, self.keeper
         spec = specs.get(weights)
         if spec is None or spec.load_s is None:
             return None

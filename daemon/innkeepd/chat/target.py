@@ -71,7 +71,7 @@ class TargetSelector:
 
     def would_take(self, way: Target) -> str:
         """The candidate that a request would get now: the first that is pulled and can fit."""
-        house = self._keeper.scheduler.house
+        house = self._keeper.scheduler.ledger
         for candidate in way.candidates:
             cooling = self._keeper.scheduler.cooling.get(candidate.weights)
             known = self._keeper.catalog.is_known(candidate)
@@ -96,7 +96,7 @@ class TargetSelector:
 
     def _stand_ins(self) -> tuple[str, ...]:
         """Pulled models that chat, the largest that fits first; none of the cloud, where prompts leave the machine."""
-        house, catalog, now = self._keeper.scheduler.house, self._keeper.catalog, self._keeper.now()
+        house, catalog, now = self._keeper.scheduler.ledger, self._keeper.catalog, self._keeper.now()
         able = [
             (model.parameters, name)
             for name, model in catalog.models.items()
@@ -122,7 +122,7 @@ class TargetSelector:
 
     def swap_of(self, way: Target) -> tuple[list[str], float]:
         """Which models would have to leave for what ``way`` would get now, and the seconds until it is in memory."""
-        house, catalog = self._keeper.scheduler.house, self._keeper.catalog
+        house, catalog = self._keeper.scheduler.ledger, self._keeper.catalog
         weights = catalog.candidate(self.would_take(way)).weights
         spec = house.specs.get(weights)
         if spec is None or house.has(weights, 0):
@@ -150,7 +150,7 @@ class TargetSelector:
 
     def _without_swap(self, found: Route) -> Route:
         """The same, or a role whose model is in memory where the prompt is doubtful and a swap dear."""
-        house, catalog = self._keeper.scheduler.house, self._keeper.catalog
+        house, catalog = self._keeper.scheduler.ledger, self._keeper.catalog
         ways = {role: self._direct(role, 0.0, "", self.chain(role)) for role in ROLES if role in self._config.roles}
         takes = {role: self.would_take(way) for role, way in ways.items()}
         resident = {role: name for role, name in takes.items() if house.has(catalog.candidate(name).weights, 0)}

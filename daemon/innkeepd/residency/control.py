@@ -65,7 +65,7 @@ class ResidencyControl:
             memory,
             catalog,
             self.clock,
-            self.scheduler.inn,
+            self.scheduler.state,
             runners=runners,
             tasks=tasks,
             post=self.supervisor.post,
@@ -87,7 +87,7 @@ class ResidencyControl:
             awake=awake,
             announcer=self.announcer,
             post=self.supervisor.post,
-            size_of=self.scheduler.house.size,
+            size_of=self.scheduler.ledger.size,
             began=self.monitor.watch.hurry,
             ended=self._change_ended,
             learned=learned,
@@ -189,7 +189,7 @@ class ResidencyControl:
             )
 
     def _resident(self, weights: str) -> Residency | None:
-        return self.scheduler.house.residents.get(weights)
+        return self.scheduler.ledger.residents.get(weights)
 
     def pin(self, name: str, *, pinned: bool = True) -> None:
         """Keep a model, or no longer."""
@@ -224,11 +224,13 @@ class ResidencyControl:
         """Whether Ollama may still have a model of ours in memory; one that does not answer can be told nothing."""
         seen = self.monitor.observation
         is_away = seen is not None and not seen.reachable
-        return not is_away and any(not resident.spared for resident in self.scheduler.house.residents.values())
+        return not is_away and any(not resident.spared for resident in self.scheduler.ledger.residents.values())
 
     def _local_leases(self) -> list[LeaseHandle]:
-        house = self.scheduler.house
-        return [h for h in self.handles() if isinstance(h.settled, ev.Grant) and not house.is_remote(h.settled.weights)]
+        ledger = self.scheduler.ledger
+        return [
+            h for h in self.handles() if isinstance(h.settled, ev.Grant) and not ledger.is_remote(h.settled.weights)
+        ]
 
     # ---- what was learned ----
 
@@ -251,15 +253,15 @@ class ResidencyControl:
 
     def learn_of(self, candidates: list[Candidate]) -> None:
         """Make sure that the scheduler knows remote candidates that no role names."""
-        missing = [c for c in candidates if c.backend and c.weights not in self.scheduler.house.specs]
+        missing = [c for c in candidates if c.backend and c.weights not in self.scheduler.ledger.specs]
         if missing:
-            waited_for = {weights for waiter in self.scheduler.line for weights in waiter.ticket.chain}
+            waited_for = {weights for waiter in self.scheduler.queue for weights in waiter.ticket.chain}
             self.catalog.remember(missing, waited_for | {lease.weights for lease in self.scheduler.leases.all()})
             self.know_again()
 
     def judge(self, candidate: Candidate, code: str | None = None, message: str = "") -> None:
         """What a model elsewhere showed (``code`` None: it answered). Out of reach is an engine with all its models."""
-        cooling, specs = self.scheduler.cooling, self.scheduler.house.specs.values()
+        cooling, specs = self.scheduler.cooling, self.scheduler.ledger.specs.values()
         for weights in [spec.weights for spec in specs if spec.engine == candidate.engine]:
             before = cooling.get(weights)
             known = (before.code if before else None) if code is None else code

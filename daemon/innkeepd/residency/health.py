@@ -76,7 +76,7 @@ class HealthChecks:
             self._warn(f"{self._backends[name].url} does not list {', '.join(missing)}; it has {some}")
 
     def _models(self, name: str) -> list[Candidate]:
-        specs = self._keeper.scheduler.house.specs.values()
+        specs = self._keeper.scheduler.ledger.specs.values()
         return [Candidate(spec.weights, spec.weights, name) for spec in specs if spec.engine == name]
 
 

@@ -1,4 +1,4 @@
-"""A place in the line, later a lease: what a request holds of the keeper."""
+"""What a request holds of the residency: a place in the queue, then a lease."""
 
 import anyio
 
@@ -18,10 +18,10 @@ class Revoked(Exception):
 
 
 class LeaseHandle:
-    """A place in the line, later a lease. ``settled`` is the scheduler's answer once there is one.
+    """A place in the queue, then a lease. ``settled`` is the scheduler's answer once there is one.
 
-    ``asked`` is the keeper's instant of its beginning, ``client`` who asks, for people. Each place is woken by its own
-    news, so that a change costs the same however many wait.
+    ``asked`` is when it was asked for, on the residency's clock, ``client`` who asks, for people. Each is woken by its
+    own news, so that a change costs the same however many wait.
     """
 
     def __init__(self, ticket: ev.Ticket, asked: float, client: str = "") -> None:

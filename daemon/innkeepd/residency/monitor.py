@@ -61,7 +61,7 @@ class Monitor:
         self.weights = RunnerWeights(
             runners,
             catalog,
-            state.house,
+            state.ledger,
             post=post,
             announcer=announcer,
             version=lambda: (self.observation.version if self.observation else None) or "",
@@ -159,9 +159,9 @@ class Monitor:
 
     def blocked_by(self) -> str | None:
         """Whose runner keeps ``/api/ps`` from answering, in words; None where it answers, or waits for our own load."""
-        if self.observation is None or not self.observation.is_blocked or self._state.house.is_loading():
+        if self.observation is None or not self.observation.is_blocked or self._state.ledger.is_loading():
             return None
-        resident = [r.weights for r in self._state.house.residents.values() if r.is_resident]
+        resident = [r.weights for r in self._state.ledger.residents.values() if r.is_resident]
         suspects = [weights for weights in resident if self._state.leases.count(weights)] or resident
         names = " or ".join(self._catalog.name_of(weights) for weights in suspects)
         whose = f"the runner of {names}" if names else "a runner"
@@ -173,9 +173,9 @@ class Monitor:
         known = [line for line in running if line.name not in unknown and not self._is_cloud(line.name)]
         at = sent + self._clock.slept
         epoch = self._clock.wall(0.0)
-        before = set(self._state.house.residents)
+        before = set(self._state.ledger.residents)
         self._post(ev.Observed(at, tuple(self._seen(line) for line in known), epoch))
-        for weights, resident in self._state.house.residents.items():
+        for weights, resident in self._state.ledger.residents.items():
             if weights not in before and not resident.owned and self.ready.is_set():
                 self._announcer.counts.foreign_loads += 1
                 data = {"model": self._catalog.name_of(weights)}
@@ -236,10 +236,10 @@ class Monitor:
     async def sample(self) -> None:
         """Read memory again and again, rarely when nothing happens, until cancelled."""
         while True:
-            house = self._state.house
+            ledger = self._state.ledger
             pause = sample_every(
-                changing=house.is_changing(),
-                resident=bool(house.residents),
+                changing=ledger.is_changing(),
+                resident=bool(ledger.residents),
                 connected=bool(self.watch.clients),
                 pressure=self.gauge.level,
             )

@@ -24,7 +24,7 @@ def status(
     keeper: ResidencyControl, *, request: int, simulated: bool, selected: str | None, uptime: float, warnings: list[str]
 ) -> wire.Status:
     """Everything at this instant, as the answer to ``request``."""
-    ledger, now = keeper.scheduler.house, keeper.now()
+    ledger, now = keeper.scheduler.ledger, keeper.now()
     places = [place for place in keeper.handles() if place.settled is None]
     looks = keeper.scheduler.outlooks(now) if places else {}
     waiting = [_waiter(keeper, place, now, looks.get(place.ticket.id)) for place in places]
@@ -43,7 +43,7 @@ def status(
         oldest_wait=max((each.waited for each in waiting), default=None),
         selected=selected,
         held_until=None if held is None else keeper.wall(held),
-        held_why="" if held is None else keeper.scheduler.inn.held_why,
+        held_why="" if held is None else keeper.scheduler.state.held_why,
         pins=sorted(keeper.catalog.pins),
         counters=wire.Counters(**structs.asdict(keeper.counts)),
         awake=keeper.awake.reason,
@@ -58,7 +58,7 @@ def _backend(keeper: ResidencyControl, *, simulated: bool) -> wire.BackendState:
 
 
 def _memory(keeper: ResidencyControl) -> wire.MemoryState:
-    ledger, reading = keeper.scheduler.house, keeper.monitor.reading
+    ledger, reading = keeper.scheduler.ledger, keeper.monitor.reading
     left = max(0, ledger.budget - ledger.used())
     return wire.MemoryState(
         total=(reading.total if reading else None) or 0,
@@ -71,7 +71,7 @@ def _memory(keeper: ResidencyControl) -> wire.MemoryState:
 
 def _waiter(keeper: ResidencyControl, place: LeaseHandle, now: float, look: Outlook | None) -> wire.Waiter:
     ticket = place.ticket
-    wanted = next((waiter.wants for waiter in keeper.scheduler.line if waiter.ticket.id == ticket.id), ticket.chain[0])
+    wanted = next((waiter.wants for waiter in keeper.scheduler.queue if waiter.ticket.id == ticket.id), ticket.chain[0])
     return wire.Waiter(
         id=ticket.id.partition(".")[0],
         model=keeper.name_of(wanted),
@@ -93,7 +93,7 @@ def _resident(keeper: ResidencyControl, resident: Residency) -> wire.Resident:
         on_cpu=resident.on_cpu,
         context=resident.context or None,
         leases=keeper.scheduler.leases.count(resident.weights),
-        pinned=resident.weights in keeper.scheduler.house.pins,
+        pinned=resident.weights in keeper.scheduler.ledger.pins,
         owned=resident.owned,
         since=keeper.wall(resident.since),
         expires=_leaves(keeper, resident),
@@ -102,16 +102,16 @@ def _resident(keeper: ResidencyControl, resident: Residency) -> wire.Resident:
 
 def _leaves(keeper: ResidencyControl, resident: Residency) -> float | None:
     """When it leaves if nobody asks for it, by our idle time or by Ollama's, epoch seconds; None while it works."""
-    if keeper.scheduler.inn.is_busy(resident.weights):
+    if keeper.scheduler.state.is_busy(resident.weights):
         return None
-    idle = keeper.scheduler.inn.idle_at(resident)
+    idle = keeper.scheduler.state.idle_at(resident)
     ends = [resident.expires, None if idle is None else keeper.wall(idle)]
     return min((end for end in ends if end is not None), default=None)
 
 
 def _changing(keeper: ResidencyControl, resident: Residency, now: float) -> wire.Changing:
     loading = resident.state == LOADING
-    spec = keeper.scheduler.house.specs.get(resident.weights)
+    spec = keeper.scheduler.ledger.specs.get(resident.weights)
     return wire.Changing(
         model=keeper.name_of(resident.weights),
         what="loading" if loading else "unloading",
@@ -133,7 +133,7 @@ def warnings(keeper: ResidencyControl) -> list[str]:
     """What a person should know of Ollama, its runners and the engines elsewhere, a sentence each."""
     seen = keeper.monitor.observation
     told = [unproved(seen.version if seen else None), keeper.monitor.blocked_by()]
-    split = [_split(keeper, r) for r in keeper.scheduler.house.residents.values()]
+    split = [_split(keeper, r) for r in keeper.scheduler.ledger.residents.values()]
     orphans = [left_behind(runner) for runner in keeper.monitor.weights.runners.orphans]
     return [*(text for text in (*told, *split) if text), *orphans, *engines_away(keeper)]
 
@@ -161,7 +161,7 @@ def engines_away(keeper: ResidencyControl) -> list[str]:
 def _elsewhere(keeper: ResidencyControl, name: str) -> tuple[wire.Fit, str]:
     """Whether a model elsewhere is used now, and why."""
     cooling, now = keeper.scheduler.cooling.get(name), keeper.now()
-    if cooling is None or cooling.until <= now or not keeper.scheduler.house.is_remote(name):
+    if cooling is None or cooling.until <= now or not keeper.scheduler.ledger.is_remote(name):
         return "fits", "runs elsewhere: takes no memory of this machine"
     return "missing", f"{keeper.name_of(name)} is not used for {cooling.until - now:.0f} s: {cooling.message}"
 
@@ -174,17 +174,17 @@ def _model(keeper: ResidencyControl, config: Config, name: str, model: Model | N
     roles = _roles(config, name)
     if config.backend_of(name) is not None:
         return _without_memory(name, roles, *_elsewhere(keeper, name))
-    budget, house = keeper.catalog.budget, keeper.scheduler.house
+    budget, ledger = keeper.catalog.budget, keeper.scheduler.ledger
     if model is not None and model.host:
         return _without_memory(name, roles, *_cloud(keeper, model), parameters=model.parameters)
     if model is None or budget is None:
         fault = keeper.monitor.observation.fault if keeper.monitor.observation and not keeper.catalog.models else None
         reason = f"can't be told: {fault}" if fault else missing(name).reason
         return _without_memory(name, roles, "missing", reason)
-    spec = house.specs.get(model.weights)
+    spec = ledger.specs.get(model.weights)
     if spec is None:
         return _without_memory(name, roles, "missing", f"{name} is not looked at yet")
-    verdict = judge_load(house, model.weights, budget)
+    verdict = judge_load(ledger, model.weights, budget)
     return wire.ModelState(
         name=name,
         roles=roles,
@@ -192,7 +192,7 @@ def _model(keeper: ResidencyControl, config: Config, name: str, model: Model | N
         parameters=model.parameters,
         quantization=model.quantization,
         weight="heavy" if spec.heavy else "light",
-        footprint=house.bytes_for(model.weights, spec.context),
+        footprint=ledger.bytes_for(model.weights, spec.context),
         fit=verdict.fit,
         leaves=[keeper.name_of(weights) for weights in verdict.evict],
         reason=verdict.reason + (MLX if model.is_mlx else ""),

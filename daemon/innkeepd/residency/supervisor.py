@@ -94,7 +94,7 @@ class Supervisor:
         self._wake_waiters()
 
     def _wake_waiters(self) -> None:
-        queue = self._scheduler.line
+        queue = self._scheduler.queue
         if 0 < len(queue) <= CROWD:
             for waiter in queue:
                 if (handle := self._handles.get(waiter.ticket.id)) is not None:

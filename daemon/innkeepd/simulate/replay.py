@@ -115,7 +115,7 @@ class World:
         times = [] if self._player.next_at is None else [self._player.next_at]
         if self._running:
             times.append(self._now + min(job.left for job in self._running.values()) * len(self._running))
-        if self._player.wake is not None and (times or len(self._scheduler.line)):
+        if self._player.wake is not None and (times or len(self._scheduler.queue)):
             times.append(self._player.wake)
         return min(times, default=None)
 
@@ -144,7 +144,7 @@ class World:
     # ---- what happens ----
 
     def _arrive(self, request: TraceRequest) -> None:
-        here = self._scheduler.house.has(self._primary(request), 0)
+        here = self._scheduler.ledger.has(self._primary(request), 0)
         self._outcomes[request.id] = Outcome(request.id, request.priority, self._now, model_wait=0.0 if here else None)
         if request.cancel is not None:
             self._player.after(request.cancel, ev.Cancelled(request.id))
@@ -219,9 +219,9 @@ class World:
 
     def _note_waits(self) -> None:
         """A request's model-wait ends when its primary is in memory for the first time."""
-        for waiter in self._scheduler.line:
+        for waiter in self._scheduler.queue:
             outcome = self._outcomes[waiter.ticket.id]
-            if outcome.model_wait is None and self._scheduler.house.has(waiter.wants, 0):
+            if outcome.model_wait is None and self._scheduler.ledger.has(waiter.wants, 0):
                 outcome.model_wait = self._now - outcome.asked
 
 

@@ -26,7 +26,7 @@ def test_a_remote_model_is_granted_at_once_and_touches_no_memory():
     scheduler = begun()
     scheduler.step(ev.Observed(0, (ev.Seen("8b", 6, 4096),)), 0)
     assert ask(scheduler, "a") == [ev.Grant("a", "far/70b", 0)]
-    assert list(scheduler.house.residents) == ["8b"]
+    assert list(scheduler.ledger.residents) == ["8b"]
 
 
 def test_one_that_failed_is_passed_over_until_it_has_cooled_then_tried_again():

@@ -31,7 +31,7 @@ class House:
 
     @property
     def house(self):
-        return self.life.scheduler.house
+        return self.life.scheduler.ledger
 
     def use(self, weights: str, seconds: float = 1.0) -> None:
         ticket = self.life.ask(chain=(weights,))
@@ -159,7 +159,7 @@ def test_a_pinned_model_waits_for_its_hour():
     at.finish()
     at.weigh("big", 8 * GIB)
     assert at.unloads() == [("big", "recycle")]
-    recycled = at.life.scheduler.inn.recycled["big"]
+    recycled = at.life.scheduler.state.recycled["big"]
     at.wait(recycled + RECYCLE_EVERY - at.life.now)
     assert at.unloads() == [("big", "recycle")] * 2
 
@@ -193,7 +193,7 @@ def test_an_unload_that_failed_is_not_followed_by_a_load_and_rests():
     at = House("big", "light")
     at.weigh("big", 4 * GIB)
     at.life.unload_ended(next(iter(at.life.unloads)), "load_failed")
-    assert at.life.scheduler.inn.coming_back == {}
+    assert at.life.scheduler.state.coming_back == {}
     assert at.unloads() == [("big", "recycle")]
 
 

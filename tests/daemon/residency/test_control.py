@@ -62,9 +62,9 @@ async def test_an_unload_that_is_given_up_before_the_answers_end_leaves_the_mode
             tasks.start_soon(house.keeper.unload, weights)
             with anyio.move_on_after(1):
                 await house.keeper.unload(weights)
-            assert house.keeper.scheduler.house.residents[weights[0]].leaving  # the other one still asks
+            assert house.keeper.scheduler.ledger.residents[weights[0]].leaving  # the other one still asks
             tasks.cancel_scope.cancel()
-        assert not house.keeper.scheduler.house.residents[weights[0]].leaving
+        assert not house.keeper.scheduler.ledger.residents[weights[0]].leaving
         assert isinstance(await guest.end(number), wire.Done)
         await anyio.sleep(5)
         assert (house.loads(), house.asked("/api/generate")[-1].body.get("keep_alive") == 0) == ([LLAMA8], False)

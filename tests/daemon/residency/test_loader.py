@@ -25,7 +25,7 @@ async def granted(house, name, number):
 
 async def test_a_swap_is_timed_from_its_first_unload_to_the_end_of_its_load():
     async with open_house(simulator=Simulator(ollama=V17)) as house:  # whose unloads take their time
-        keeper, state = house.keeper, house.keeper.scheduler.inn
+        keeper, state = house.keeper, house.keeper.scheduler.state
         await keeper.monitor.ready.wait()
         assert isinstance(await granted(house, QWEN, 1), ev.Grant)
         wanted, leaving = keeper.weights_of(DEEPSEEK), keeper.weights_of(QWEN)
@@ -35,9 +35,9 @@ async def test_a_swap_is_timed_from_its_first_unload_to_the_end_of_its_load():
             await anyio.sleep(0.1)
             assert state.swapping_since(leaving) == pytest.approx(began, abs=0.01)
             assert state.swapping_since(wanted) == pytest.approx(began, abs=0.01)
-            while wanted not in state.house.residents:
+            while wanted not in state.ledger.residents:
                 await keeper.changed()
-            assert state.house.residents[wanted].since > began
+            assert state.ledger.residents[wanted].since > began
             assert state.swapping_since(wanted) == pytest.approx(began, abs=0.01)
         assert state.swapping_since(wanted) is None
         assert (keeper.counts.loads, keeper.counts.unloads, keeper.counts.swaps) == (2, 1, 1)
@@ -45,7 +45,7 @@ async def test_a_swap_is_timed_from_its_first_unload_to_the_end_of_its_load():
 
 async def test_a_swap_whose_asker_left_is_forgotten_and_the_next_counts_from_its_own_start():
     async with open_house(simulator=Simulator(ollama=V17)) as house:
-        keeper, state = house.keeper, house.keeper.scheduler.inn
+        keeper, state = house.keeper, house.keeper.scheduler.state
         await keeper.monitor.ready.wait()
         await granted(house, QWEN, 1)
         wanted = keeper.weights_of(DEEPSEEK)
@@ -81,7 +81,7 @@ async def test_a_fault_of_ours_ends_the_move_and_leaves_no_trace(monkeypatch):
         assert (refused.code, "RuntimeError at" in refused.message) == ("load_failed", True)
         house.faults.clear()
         weights = house.keeper.weights_of(LLAMA8)
-        assert house.keeper.scheduler.inn.swapping_since(weights) is None
+        assert house.keeper.scheduler.state.swapping_since(weights) is None
 
 
 async def test_a_stay_is_renewed_only_for_those_that_are_to_stay(monkeypatch):
@@ -89,7 +89,7 @@ async def test_a_stay_is_renewed_only_for_those_that_are_to_stay(monkeypatch):
         monkeypatch.setattr("innkeepd.residency.clock.epoch", house.simulator.wall.epoch)
         await house.keeper.monitor.ready.wait()
         await granted(house, LLAMA8, 1)
-        resident = house.keeper.scheduler.house.residents[house.keeper.weights_of(LLAMA8)]
+        resident = house.keeper.scheduler.ledger.residents[house.keeper.weights_of(LLAMA8)]
         before = len(house.simulator.requests)
         await anyio.sleep(1000)
         later = [seen for seen in house.simulator.requests[before:] if seen.path == "/api/generate"]

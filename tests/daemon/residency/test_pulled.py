@@ -22,11 +22,11 @@ async def test_names_in_ps_that_nobody_knows_are_looked_up_before_they_count():
         asked = len(house.asked("/api/tags"))
         now = anyio.current_time()
         house.keeper.monitor.watch.take(Observation(now, [Running("stranger:1b", 2**30)]))
-        assert house.keeper.scheduler.house.residents == {}
+        assert house.keeper.scheduler.ledger.residents == {}
         await anyio.sleep(0.1)
         assert len(house.asked("/api/tags")) == asked + 1
         house.keeper.monitor.watch.take(Observation(anyio.current_time(), [Running("stranger:1b", 2**30)]))
-        assert list(house.keeper.scheduler.house.residents) == ["stranger:1b"]
+        assert list(house.keeper.scheduler.ledger.residents) == ["stranger:1b"]
         await anyio.sleep(0.1)
         assert len(house.asked("/api/tags")) == asked + 1
 

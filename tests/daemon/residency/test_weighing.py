@@ -35,12 +35,12 @@ async def test_a_runner_that_was_left_behind_is_told_once_and_takes_from_the_bud
     async with open_house(runners=processes) as house:
         house.keeper.on_event.append(lambda _kind, what, data: heard.append((what, data)))
         await anyio.sleep(5)
-        before = house.keeper.scheduler.house.budget
+        before = house.keeper.scheduler.ledger.budget
         processes.found = Runners(orphans=(Runner(7, "llama-server", total=GIB),))
         for _ in range(2):
             house.keeper.monitor.weights.want(at_once=True)
             await anyio.sleep(5)
-        assert house.keeper.scheduler.house.budget == before - GIB
+        assert house.keeper.scheduler.ledger.budget == before - GIB
     assert [data for what, data in heard if what == "runner left behind"] == [{"pid": 7, "bytes": GIB}]
 
 

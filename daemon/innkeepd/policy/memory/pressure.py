@@ -45,7 +45,7 @@ class PressureGauge:
 
 
 def sample_every(*, changing: bool, resident: bool, connected: bool, pressure: Pressure = "normal") -> float:
-    """Seconds until memory is read again: often around a load, hardly ever in an empty, quiet house (battery)."""
+    """Seconds until memory is read again: often around a load, rarely with nothing loaded (battery)."""
     if changing:
         return 1.0
     if pressure != "normal":

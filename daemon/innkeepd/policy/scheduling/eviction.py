@@ -1,4 +1,4 @@
-"""Who has to go without anybody waiting for the room: by the user's word, for order, under pressure, from idleness.
+"""Which models leave though nobody waits for their room: by the user's word, for order, under pressure, when idle.
 
 Each look returns residents in the order in which they should leave; the scheduler takes out those that are idle. A
 model that did not go when told rests for a while (``Residency.stay``): an engine that can't unload must not be asked
@@ -14,43 +14,43 @@ DRAIN_AFTER = 60.0
 """Seconds over the budget after which a model that is never idle starts nothing new, so that it can be recycled."""
 
 
-def asked_out(inn: SchedulerState) -> list[Residency]:
+def asked_out(state: SchedulerState) -> list[Residency]:
     """The user wants it out, pinned or not."""
-    return [resident for resident in inn.house.residents.values() if resident.leaving]
+    return [resident for resident in state.ledger.residents.values() if resident.leaving]
 
 
-def held_out(inn: SchedulerState, now: float) -> list[Residency]:
+def held_out(state: SchedulerState, now: float) -> list[Residency]:
     """The user wants the memory: everything goes, pins too; what other tools bring in meanwhile is not fought."""
-    return [r for r in inn.house.residents.values() if not r.spared and r.rest_until <= now]
+    return [r for r in state.ledger.residents.values() if not r.spared and r.rest_until <= now]
 
 
-def out_of_order(inn: SchedulerState, now: float) -> Residency | None:
+def out_of_order(state: SchedulerState, now: float) -> Residency | None:
     """Somebody else's load broke a rule: the least needed model that mends it, None where nobody can or need go.
 
     Rather one that nobody waits for, then an idle one, then the longest unused. The last one standing, though too big,
     stays for as long as somebody wants it: to unload it would bring it straight back.
     """
-    if not inn.house.is_disordered():
+    if not state.ledger.is_disordered():
         return None
-    only_heavy = inn.house.has_too_many_heavy()
-    candidates = [r for r in inn.house.evictable() if r.heavy or not only_heavy]
+    only_heavy = state.ledger.has_too_many_heavy()
+    candidates = [r for r in state.ledger.evictable() if r.heavy or not only_heavy]
     if not candidates:
         return None
-    first = min(candidates, key=lambda r: (bool(inn.waiting_for(r)), inn.is_busy(r.weights), r.used))
-    is_last = len(inn.house.residents) == 1
-    if first.rest_until > now or (is_last and (inn.is_busy(first.weights) or inn.waiting_for(first))):
+    first = min(candidates, key=lambda r: (bool(state.waiting_for(r)), state.is_busy(r.weights), r.used))
+    is_last = len(state.ledger.residents) == 1
+    if first.rest_until > now or (is_last and (state.is_busy(first.weights) or state.waiting_for(first))):
         return None
     return first
 
 
-def overgrown(inn: SchedulerState, now: float) -> list[Residency]:
+def overgrown(state: SchedulerState, now: float) -> list[Residency]:
     """Growth since their loads puts the models over the budget: those that mend it, the most grown first.
 
     A runner keeps old conversations in memory (up to 8 GiB each by default since 0.30) and Ollama counts none of it.
     """
-    excess = _excess(inn)
+    excess = _excess(state)
     found: list[Residency] = []
-    for resident in sorted(inn.house.residents.values(), key=lambda r: -r.grown):
+    for resident in sorted(state.ledger.residents.values(), key=lambda r: -r.grown):
         if excess <= 0 or not resident.grown:
             break
         if resident.is_resident and resident.rest_until <= now:
@@ -59,44 +59,46 @@ def overgrown(inn: SchedulerState, now: float) -> list[Residency]:
     return found
 
 
-def may_recycle(inn: SchedulerState, resident: Residency, now: float) -> bool:
+def may_recycle(state: SchedulerState, resident: Residency, now: float) -> bool:
     """Whether it may be unloaded and loaded anew: at most once an hour."""
-    return inn.recycled.get(resident.weights, float("-inf")) + RECYCLE_EVERY <= now
+    return state.recycled.get(resident.weights, float("-inf")) + RECYCLE_EVERY <= now
 
 
-def instead_of(inn: SchedulerState, resident: Residency) -> Residency | None:
+def instead_of(state: SchedulerState, resident: Residency) -> Residency | None:
     """Who leaves for good where a grown model may not be recycled again.
 
     Another one that nobody uses now and that makes enough room, the longest unused; else the grown one itself; where
     that is pinned, whoever else nobody uses.
     """
     others = [
-        r for r in inn.house.evictable() if r is not resident and not inn.is_busy(r.weights) and not inn.waiting_for(r)
+        r
+        for r in state.ledger.evictable()
+        if r is not resident and not state.is_busy(r.weights) and not state.waiting_for(r)
     ]
-    enough = [other for other in others if other.footprint >= _excess(inn)]
-    if not enough and resident.weights not in inn.house.pins:
+    enough = [other for other in others if other.footprint >= _excess(state)]
+    if not enough and resident.weights not in state.ledger.pins:
         return resident
     return min(enough or others, key=lambda r: r.used, default=None)
 
 
-def _excess(inn: SchedulerState) -> int:
+def _excess(state: SchedulerState) -> int:
     """Bytes over the budget once what is leaving already has left."""
-    staying = (r.footprint for r in inn.house.residents.values() if r.state != UNLOADING)
-    return sum(staying) - inn.house.budget
+    staying = (r.footprint for r in state.ledger.residents.values() if r.state != UNLOADING)
+    return sum(staying) - state.ledger.budget
 
 
-def pressed_out(inn: SchedulerState, now: float) -> list[Residency]:
+def pressed_out(state: SchedulerState, now: float) -> list[Residency]:
     """At warning idle light models go, at critical idle heavy ones too."""
-    if inn.house.pressure == "normal":
+    if state.ledger.pressure == "normal":
         return []
-    return [r for r in _unwanted(inn, now) if not r.heavy or inn.house.pressure == "critical"]
+    return [r for r in _unwanted(state, now) if not r.heavy or state.ledger.pressure == "critical"]
 
 
-def idled_out(inn: SchedulerState, now: float) -> list[Residency]:
+def idled_out(state: SchedulerState, now: float) -> list[Residency]:
     """Nobody has asked for it for long."""
-    ends = ((resident, inn.idle_at(resident)) for resident in _unwanted(inn, now))
+    ends = ((resident, state.idle_at(resident)) for resident in _unwanted(state, now))
     return [resident for resident, end in ends if end is not None and end <= now]
 
 
-def _unwanted(inn: SchedulerState, now: float) -> list[Residency]:
-    return [r for r in inn.house.evictable() if r.rest_until <= now and not inn.waiting_for(r)]
+def _unwanted(state: SchedulerState, now: float) -> list[Residency]:
+    return [r for r in state.ledger.evictable() if r.rest_until <= now and not state.waiting_for(r)]

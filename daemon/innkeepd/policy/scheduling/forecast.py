@@ -33,8 +33,8 @@ class Forecast(Struct, frozen=True):
 
 def foresee(twin: Steps, now: float) -> Forecast:
     """Play the twin until everybody who waits is served, or nothing more is known."""
-    if len(twin.inn.line) > PLAYED:
-        return Forecast(_summed(twin.inn, now))
+    if len(twin.state.queue) > PLAYED:
+        return Forecast(_summed(twin.state, now))
     return Forecast(_Play(twin, now).run())
 
 
@@ -42,19 +42,19 @@ class _Play:
     """One play of a twin; ``grants`` gathers when each ticket is granted."""
 
     def __init__(self, twin: Steps, now: float) -> None:
-        self._inn = twin.inn
+        self._state = twin.state
         self._player: Player[ev.Event] = Player(
-            twin, now, load_s=partial(_load_s, twin.inn), unload_s=partial(_unload_s, twin.inn)
+            twin, now, load_s=partial(_load_s, twin.state), unload_s=partial(_unload_s, twin.state)
         )
         self._grants: dict[str, float] = {}
 
     def run(self) -> dict[str, float]:
         player = self._player
-        for at, event in _under_way(self._inn, player.now):
+        for at, event in _under_way(self._state, player.now):
             player.push(at, event)
         self._step(ev.Woke())
         steps = silent = 0
-        while len(self._inn.line) and steps < STEPS and silent <= SILENT:
+        while len(self._state.queue) and steps < STEPS and silent <= SILENT:
             steps += 1
             due = player.next_at
             if due is not None and (player.wake is None or due <= player.wake):
@@ -71,26 +71,26 @@ class _Play:
         for action in self._player.step(event):
             if isinstance(action, ev.Grant):
                 self._grants[action.ticket] = self._player.now
-                self._player.after(_service_s(self._inn, action.weights), ev.Released(action.ticket))
+                self._player.after(_service_s(self._state, action.weights), ev.Released(action.ticket))
 
 
-def _under_way(inn: SchedulerState, now: float) -> list[tuple[float | None, ev.Event]]:
+def _under_way(state: SchedulerState, now: float) -> list[tuple[float | None, ev.Event]]:
     """The ends of what has begun already; None for one whose usual time is unknown."""
     ends: list[tuple[float | None, ev.Event]] = []
-    for resident in inn.house.residents.values():
+    for resident in state.ledger.residents.values():
         if resident.state == LOADING:
-            ends.append((_rest(resident.since, _load_s(inn, resident.weights), now), ev.LoadEnded(resident.op)))
+            ends.append((_rest(resident.since, _load_s(state, resident.weights), now), ev.LoadEnded(resident.op)))
         elif resident.state == UNLOADING:
-            ends.append((_rest(resident.since, _unload_s(inn, resident.weights), now), ev.UnloadEnded(resident.op)))
+            ends.append((_rest(resident.since, _unload_s(state, resident.weights), now), ev.UnloadEnded(resident.op)))
         elif resident.renewing:
             ends.append((now, ev.RenewEnded(resident.renewing)))
-    answers = ((lease, _rest(lease.granted, _service_s(inn, lease.weights), now)) for lease in inn.leases.all())
+    answers = ((lease, _rest(lease.granted, _service_s(state, lease.weights), now)) for lease in state.leases.all())
     return ends + [(at, ev.Released(lease.ticket.id)) for lease, at in answers]
 
 
-def _summed(inn: SchedulerState, now: float) -> dict[str, float]:
+def _summed(state: SchedulerState, now: float) -> dict[str, float]:
     """Model by model in the order of the line: what is under way, then a swap where one is needed, then the answers."""
-    ends = [at for at, _ in _under_way(inn, now)]
+    ends = [at for at, _ in _under_way(state, now)]
     known = [at for at in ends if at is not None]
     grants: dict[str, float] = {}
     if len(known) < len(ends):
@@ -98,21 +98,21 @@ def _summed(inn: SchedulerState, now: float) -> dict[str, float]:
     at = max(known, default=now)
     unload: float | None = 0.0
     queues: dict[str, list[Waiter]] = {}
-    for waiter in inn.ordered(now):
+    for waiter in state.ordered(now):
         queues.setdefault(waiter.wants, []).append(waiter)
     for weights, waiters in queues.items():
-        if not all(inn.has(waiter) or inn.house.is_coming(weights, waiter.ticket.need) for waiter in waiters):
-            load = _load_s(inn, weights)
+        if not all(state.has(waiter) or state.ledger.is_coming(weights, waiter.ticket.need) for waiter in waiters):
+            load = _load_s(state, weights)
             if load is None or unload is None:
                 break
             at += unload + load
         for waiter in waiters:
             grants[waiter.ticket.id] = at
-            service = _service_s(inn, weights)
+            service = _service_s(state, weights)
             if service is None:
                 return grants
-            at += service / inn.house.slots(weights)
-        unload = _unload_s(inn, weights)
+            at += service / state.ledger.slots(weights)
+        unload = _unload_s(state, weights)
     return grants
 
 
@@ -120,16 +120,16 @@ def _rest(since: float, usual: float | None, now: float) -> float | None:
     return None if usual is None else max(since + usual, now + usual * OVERTIME)
 
 
-def _load_s(inn: SchedulerState, weights: str) -> float | None:
-    spec = inn.house.specs.get(weights)
+def _load_s(state: SchedulerState, weights: str) -> float | None:
+    spec = state.ledger.specs.get(weights)
     return spec.load_s if spec else None
 
 
-def _unload_s(inn: SchedulerState, weights: str) -> float | None:
-    spec = inn.house.specs.get(weights)
+def _unload_s(state: SchedulerState, weights: str) -> float | None:
+    spec = state.ledger.specs.get(weights)
     return spec.unload_s if spec else None
 
 
-def _service_s(inn: SchedulerState, weights: str) -> float | None:
-    spec = inn.house.specs.get(weights)
+def _service_s(state: SchedulerState, weights: str) -> float | None:
+    spec = state.ledger.specs.get(weights)
     return spec.service_s if spec else None

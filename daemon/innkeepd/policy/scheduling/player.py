@@ -14,7 +14,7 @@ T = TypeVar("T")
 class Steps(Protocol):
     """What a play needs of a scheduler, or of its twin."""
 
-    inn: SchedulerState
+    state: SchedulerState
 
     def step(self, event: ev.Event, now: float) -> list[ev.Action]:
         """Take an event."""

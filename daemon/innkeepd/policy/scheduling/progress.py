@@ -1,4 +1,4 @@
-"""What somebody who waits is told: the place in line, who is ahead, what is under way, and how long it may take."""
+"""What a waiter is told: its position in the queue, who is ahead, what is under way, how long it may take."""
 
 from collections.abc import Callable, Iterator
 
@@ -33,49 +33,51 @@ class Outlook(Struct, frozen=True):
     refused_at: float | None = None
 
 
-def look_out(inn: SchedulerState, ticket: str, expected: Callable[[str, float], float | None], now: float) -> Outlook:
+def look_out(state: SchedulerState, ticket: str, expected: Callable[[str, float], float | None], now: float) -> Outlook:
     """The outlook of a ticket that waits; ``expected`` foretells (``Scheduler.expected``). Raises ``LookupError``."""
-    if ticket not in inn.line:
+    if ticket not in state.queue:
         raise LookupError(f"{ticket} does not wait")
-    return next(look for name, look in _looks(inn, expected, now, ticket) if name == ticket)
+    return next(look for name, look in _looks(state, expected, now, ticket) if name == ticket)
 
 
-def look_out_all(inn: SchedulerState, expected: Callable[[str, float], float | None], now: float) -> dict[str, Outlook]:
+def look_out_all(
+    state: SchedulerState, expected: Callable[[str, float], float | None], now: float
+) -> dict[str, Outlook]:
     """The outlook of every ticket that waits; costs as much as one for the last in line."""
-    return dict(_looks(inn, expected, now))
+    return dict(_looks(state, expected, now))
 
 
 def _looks(
-    inn: SchedulerState, expected: Callable[[str, float], float | None], now: float, only: str | None = None
+    state: SchedulerState, expected: Callable[[str, float], float | None], now: float, only: str | None = None
 ) -> Iterator[tuple[str, Outlook]]:
     """One by one in the order of the line; the one of ``only`` where that is told."""
     counts: dict[tuple[Priority, str], int] = {}
     doing: dict[str, list[str]] = {}
-    for ahead, waiter in enumerate(inn.ordered(now)):
+    for ahead, waiter in enumerate(state.ordered(now)):
         if only is None or waiter.ticket.id == only:
             if waiter.wants not in doing:
-                doing[waiter.wants] = _doing(inn, waiter)
+                doing[waiter.wants] = _doing(state, waiter)
             parts = [f"{_ordinal(ahead + 1)} in line", *_behind(counts), *doing[waiter.wants]]
-            held = inn.is_held_from(waiter.wants)
+            held = state.is_held_from(waiter.wants)
             foretold = None if held else expected(waiter.ticket.id, now)
-            yield waiter.ticket.id, _look(inn, waiter, ahead, parts, foretold)
-        queue = waiter.ticket.priority, inn.house.name(waiter.wants)
+            yield waiter.ticket.id, _look(state, waiter, ahead, parts, foretold)
+        queue = waiter.ticket.priority, state.ledger.name(waiter.wants)
         counts[queue] = counts.get(queue, 0) + 1
 
 
-def _look(inn: SchedulerState, waiter: Waiter, ahead: int, parts: list[str], expected: float | None) -> Outlook:
-    held = inn.is_held_from(waiter.wants)
+def _look(state: SchedulerState, waiter: Waiter, ahead: int, parts: list[str], expected: float | None) -> Outlook:
+    held = state.is_held_from(waiter.wants)
     return Outlook(
         weights=waiter.wants,
         position=ahead + 1,
         ahead=ahead,
-        resident=tuple(r.weights for r in inn.house.residents.values() if r.state != LOADING),
+        resident=tuple(r.weights for r in state.ledger.residents.values() if r.state != LOADING),
         expected=expected,
-        reason="; ".join([f"on hold{quoted(inn.held_why)}", *parts[:1]] if held else parts),
-        until=inn.held_until if held else None,
-        answering=tuple(weights for weights in inn.house.residents if inn.is_busy(weights)),
-        why=inn.held_why if held else "",
-        refused_at=inn.bears_hold_until(waiter) if held else None,
+        reason="; ".join([f"on hold{quoted(state.held_why)}", *parts[:1]] if held else parts),
+        until=state.held_until if held else None,
+        answering=tuple(weights for weights in state.ledger.residents if state.is_busy(weights)),
+        why=state.held_why if held else "",
+        refused_at=state.bears_hold_until(waiter) if held else None,
     )
 
 
@@ -91,20 +93,20 @@ def _behind(counts: dict[tuple[Priority, str], int]) -> list[str]:
     return ["behind " + ", ".join(queues)] if queues else []
 
 
-def _doing(inn: SchedulerState, waiter: Waiter) -> list[str]:
-    """What is under way in the house, as far as it keeps somebody waiting."""
+def _doing(state: SchedulerState, waiter: Waiter) -> list[str]:
+    """What is under way in memory, as far as it keeps somebody waiting."""
     doing: list[str] = []
-    for resident in inn.house.residents.values():
-        name, busy = inn.house.name(resident.weights), inn.leases.count(resident.weights)
+    for resident in state.ledger.residents.values():
+        name, busy = state.ledger.name(resident.weights), state.leases.count(resident.weights)
         if resident.state == LOADING:
             doing.append(f"{name} is loading")
         elif resident.state == UNLOADING:
             wanted = resident.wanted_by
-            doing.append(f"{name} is unloading" + (f" to make room for {inn.house.name(wanted)}" if wanted else ""))
+            doing.append(f"{name} is unloading" + (f" to make room for {state.ledger.name(wanted)}" if wanted else ""))
         elif busy:
             doing.append(f"{name} is answering" + (f" {busy}" if busy > 1 else ""))
         elif resident.weights != waiter.wants:
             doing.append(f"{name} is kept for the next turn of a session")
-    if inn.house.is_remote(waiter.wants):
-        return [f"{inn.house.name(waiter.wants)} is answering {inn.answering(waiter.wants)}"]
+    if state.ledger.is_remote(waiter.wants):
+        return [f"{state.ledger.name(waiter.wants)} is answering {state.answering(waiter.wants)}"]
     return doing

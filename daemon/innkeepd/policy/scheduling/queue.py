@@ -16,7 +16,7 @@ RANK: dict[Priority, int] = {name: rank for rank, name in enumerate(PRIORITIES)}
 
 
 class Waiter(Struct):
-    """A ticket in line. ``wants`` is its primary: the best of its chain that can be had."""
+    """A ticket in the queue. ``wants`` is its primary: the best of its chain that can be had."""
 
     ticket: Ticket
     asked: float
@@ -40,7 +40,7 @@ class Queue:
         self._arrivals = 0
 
     def __repr__(self) -> str:
-        return f"Line({[(w.ticket.id, w.wants) for w in self]})"
+        return f"Queue({[(w.ticket.id, w.wants) for w in self]})"
 
     def __len__(self) -> int:
         return len(self._waiters)

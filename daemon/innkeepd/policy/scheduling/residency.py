@@ -71,7 +71,7 @@ class Residency(Struct):
     stays: int = 0
     """How many unloads of it have failed in a row."""
     rest_until: float = 0.0
-    """It did not go last time: the house does not try again before this."""
+    """It did not go last time: it is not tried again before this."""
     fresh: int = 0
     """Bytes that it took right after its load; 0: not told apart from ``footprint``, which counts its growth too."""
     process: int | None = None

@@ -1,15 +1,15 @@
 """Which model holds the memory, and who is served next: one decision tree for all triggers.
 
-``step(event, now) -> [action]``. What must always stay true, whatever comes in whatever order
-(``tests/daemon/policy/test_scheduler.py`` proves it by random runs): at most ``heavy_limit`` heavy models are resident,
-loading or still unloading by our doing; planned bytes never exceed the budget; a model with a lease is never unloaded;
-each ticket ends exactly once; whoever waits has something under way or a timer; unknown or old ids change nothing; the
-same events give the same actions.
+``step(event, now) -> [action]``. What must always stay true, whatever comes in whatever order (random runs in
+``tests/daemon/policy/scheduling/test_scheduler.py`` try it): at most ``heavy_limit`` heavy models are resident, loading
+or still unloading by our doing; planned bytes never exceed the budget; a model with a lease is never unloaded; each
+ticket ends exactly once; whoever waits has something under way or a timer; unknown or old ids change nothing; the same
+events give the same actions.
 
-The rooms around it: ``inn`` holds the facts, ``happenings`` takes events into them, ``wishes`` tells what each waiter
-can have, ``admission`` what fits, ``turns`` who gives way, ``housekeeping`` who must go anyway, ``forecast`` plays a
-twin ahead in time. After every event ``_advance`` goes through the same numbered steps: wishes, one change of memory at
-most, grants, the next timer.
+The modules around it: ``state`` holds the facts, ``transitions`` takes events into them, ``candidates`` tells what each
+waiter can have, ``memory.admission`` what fits, ``turns`` who gives way, ``eviction`` who must leave anyway,
+``forecast`` plays a twin ahead in time. After every event ``_advance`` goes through the same numbered steps:
+candidates, one change of memory at most, grants, the next timer.
 """
 
 from innkeepd.policy.memory.admission import fits, pinned_in_the_way, victims_for
@@ -35,53 +35,53 @@ class Scheduler:
     """The owner of every fact. Change them through ``step`` only; readers copy what they see."""
 
     def __init__(self, rules: SchedulerSettings | None = None) -> None:
-        self.inn = SchedulerState(rules or SchedulerSettings())
+        self.state = SchedulerState(rules or SchedulerSettings())
         self._ops = 0
         self._actions: list[ev.Action] = []
         self._forecast: Forecast | None = None
         self._is_twin = False
         self._making_room: set[str] = set()
-        """Residents that start nothing new for the sake of the head of the line."""
+        """Residents that start nothing new for the sake of the head of the queue."""
 
     def __repr__(self) -> str:
-        rooms = ", ".join(f"{r.weights} {r.state}" for r in self.house.residents.values())
-        return f"Scheduler([{rooms}], {len(self.line)} waiting, {self.leases!r})"
+        rooms = ", ".join(f"{r.weights} {r.state}" for r in self.ledger.residents.values())
+        return f"Scheduler([{rooms}], {len(self.queue)} waiting, {self.leases!r})"
 
     # ---- for readers ----
 
     @property
     def rules(self) -> SchedulerSettings:
         """The knobs; new ones hold from the next event on."""
-        return self.inn.rules
+        return self.state.rules
 
     @rules.setter
     def rules(self, rules: SchedulerSettings) -> None:
-        self.inn.obey(rules)
+        self.state.obey(rules)
 
     @property
-    def house(self) -> MemoryLedger:
-        """What stands in memory, and the bytes there are."""
-        return self.inn.house
+    def ledger(self) -> MemoryLedger:
+        """What is in memory, and the bytes there are."""
+        return self.state.ledger
 
     @property
-    def line(self) -> Queue:
+    def queue(self) -> Queue:
         """Who waits."""
-        return self.inn.line
+        return self.state.queue
 
     @property
     def leases(self) -> Leases:
         """Who uses what."""
-        return self.inn.leases
+        return self.state.leases
 
     @property
     def cooling(self) -> dict[str, Cooling]:
         """Models that failed to load and are left alone for a while."""
-        return self.inn.cooling
+        return self.state.cooling
 
     @property
     def held_until(self) -> float | None:
         """The end of the user's hold, if one is on."""
-        return self.inn.held_until
+        return self.state.held_until
 
     def expected(self, ticket: str, now: float) -> float | None:
         """Seconds until this ticket is granted, as far as past loads and replies tell; None until they do."""
@@ -92,11 +92,11 @@ class Scheduler:
 
     def outlook(self, ticket: str, now: float) -> Outlook:
         """What to tell somebody who waits. Raises ``LookupError`` for a ticket that does not."""
-        return look_out(self.inn, ticket, self.expected, now)
+        return look_out(self.state, ticket, self.expected, now)
 
     def outlooks(self, now: float) -> dict[str, Outlook]:
         """What to tell everybody who waits, by ticket."""
-        return look_out_all(self.inn, self.expected, now)
+        return look_out_all(self.state, self.expected, now)
 
     # ---- the one door ----
 
@@ -104,8 +104,8 @@ class Scheduler:
         """Take one event at ``now`` (seconds, never falling) and say what is to be done, in order."""
         self._actions = []
         self._forecast = None
-        apply(self.inn, event, now)
-        if isinstance(event, ev.Asked) and len(self.line) > self.rules.queue_limit:
+        apply(self.state, event, now)
+        if isinstance(event, ev.Asked) and len(self.queue) > self.rules.queue_limit:
             limit = self.rules.queue_limit
             text = f"{limit} requests wait already; try again later, or raise schedule.queue_limit"
             self._refuse(event.ticket.id, ev.Passed("", "queue_full", text))
@@ -116,94 +116,94 @@ class Scheduler:
     # ---- the one decision tree ----
 
     def _advance(self, now: float) -> None:
-        if self.inn.held_until is not None and self.inn.held_until <= now:
-            self.inn.held_until = None
-        self._settle_wishes(now)
+        if self.state.held_until is not None and self.state.held_until <= now:
+            self.state.held_until = None
+        self._choose_candidates(now)
         draining = self._change_memory(now)
         self._grant_free_slots(draining, now)
         self._take_smaller(draining, now)
         self._forget_swaps()
         self._set_timer(now)
 
-    def _settle_wishes(self, now: float) -> None:
+    def _choose_candidates(self, now: float) -> None:
         """1. Each waiter wants the best of its chain that can be had; one that can have nothing is refused."""
-        for waiter in list(self.line):
-            if (why := choose_candidates(self.inn, waiter, now)) is not None:
+        for waiter in list(self.queue):
+            if (why := choose_candidates(self.state, waiter, now)) is not None:
                 self._refuse(waiter.ticket.id, why)
 
     def _change_memory(self, now: float) -> set[str]:
         """2. At most one change. Returns the residents that start nothing new, because they make room."""
         self._making_room = set()
-        if self.inn.is_closing:
+        if self.state.is_closing:
             return set()  # what stands in memory stays for the next daemon
         if self.held_until is not None:
-            self._unload_idle(eviction.held_out(self.inn, now), "hold", now)
-            self._unload_idle(eviction.asked_out(self.inn), "asked", now)  # other tools' models too
-            return set(self.house.residents)
-        leaving = eviction.asked_out(self.inn)
+            self._unload_idle(eviction.held_out(self.state, now), "hold", now)
+            self._unload_idle(eviction.asked_out(self.state), "asked", now)  # other tools' models too
+            return set(self.ledger.residents)
+        leaving = eviction.asked_out(self.state)
         self._unload_idle(leaving, "asked", now)
         draining = {resident.weights for resident in leaving}
-        if (extra := eviction.out_of_order(self.inn, now)) is not None:
+        if (extra := eviction.out_of_order(self.state, now)) is not None:
             self._unload_idle([extra], "order", now)
             draining.add(extra.weights)
         draining |= self._trim(now)
-        if self.house.is_changing():
-            self._settle_wishes(now)  # whoever counted on what is leaving may want something else
+        if self.ledger.is_changing():
+            self._choose_candidates(now)  # whoever counted on what is leaving may want something else
         self._making_room = self._swap(now) - draining
         draining |= self._making_room
         self._bring_back(now)
-        self._unload_idle(eviction.pressed_out(self.inn, now), "pressure", now)
-        self._unload_idle(eviction.idled_out(self.inn, now), "idle", now)
+        self._unload_idle(eviction.pressed_out(self.state, now), "pressure", now)
+        self._unload_idle(eviction.idled_out(self.state, now), "idle", now)
         self._renew(draining, now)
         return draining
 
     def _renew(self, draining: set[str], now: float) -> None:
         """Ollama would unload by itself what is to stay: tell it anew while nobody uses it."""
-        for resident in self.house.residents.values():
-            due = self.inn.renew_at(resident)
+        for resident in self.ledger.residents.values():
+            due = self.state.renew_at(resident)
             if due is None or due > now or not resident.is_resident or resident.weights in draining:
                 continue
-            if not self.inn.is_busy(resident.weights):
+            if not self.state.is_busy(resident.weights):
                 resident.renewing, resident.renewed = self._next_op(), now
                 self._actions.append(ev.Renew(resident.renewing, resident.weights, resident.context))
 
     def _trim(self, now: float) -> set[str]:
         """Growth over the budget: recycle what has grown at a quiet moment. Returns who starts nothing new for it."""
-        grown = eviction.overgrown(self.inn, now)
+        grown = eviction.overgrown(self.state, now)
         if not grown:
-            self.inn.over_since = None
+            self.state.over_since = None
             return set()
-        since = self.inn.over_since = now if self.inn.over_since is None else self.inn.over_since
+        since = self.state.over_since = now if self.state.over_since is None else self.state.over_since
         is_overdue = since + eviction.DRAIN_AFTER <= now
-        quiet = [r for r in grown if is_overdue or not self.inn.waiting_for(r)]
-        again = [r for r in quiet if eviction.may_recycle(self.inn, r, now)]
+        quiet = [r for r in grown if is_overdue or not self.state.waiting_for(r)]
+        again = [r for r in quiet if eviction.may_recycle(self.state, r, now)]
         self._unload_idle(again, "recycle", now)
-        others = {id(r): r for each in quiet if each not in again and (r := eviction.instead_of(self.inn, each))}
+        others = {id(r): r for each in quiet if each not in again and (r := eviction.instead_of(self.state, each))}
         self._unload_idle(list(others.values()), "growth", now)
         return {r.weights for r in quiet} if is_overdue else set()
 
     def _bring_back(self, now: float) -> None:
         """Load what was recycled, unless somebody else's load comes first or took the room."""
-        for weights, had in list(self.inn.coming_back.items()):
-            if self.house.is_changing():
+        for weights, had in list(self.state.coming_back.items()):
+            if self.ledger.is_changing():
                 return
-            del self.inn.coming_back[weights]
-            if weights in self.house.specs:
-                context = max(had, self.inn.context_for(weights))
-                if fits(self.house, weights, context):
+            del self.state.coming_back[weights]
+            if weights in self.ledger.specs:
+                context = max(had, self.state.context_for(weights))
+                if fits(self.ledger, weights, context):
                     self._load(weights, now, context)
 
     def _swap(self, now: float) -> set[str]:
-        """2a, 2b, 2c: bring in what fits, else make room for the head of the line."""
+        """2a, 2b, 2c: bring in what fits, else make room for the head of the queue."""
         while absent := self._absent(now):
-            if not self.house.is_changing() and (waiter := self._first_that_fits(absent)) is not None:
+            if not self.ledger.is_changing() and (waiter := self._first_that_fits(absent)) is not None:
                 self._load(waiter.wants, now)
                 return set()
-            if self.house.is_loading():
+            if self.ledger.is_loading():
                 return set()
             head = absent[0]
-            context = self.inn.context_for(head.wants)
-            victims = victims_for(self.house, head.wants, context, lambda r: (self.inn.is_busy(r.weights), r.used))
+            context = self.state.context_for(head.wants)
+            victims = victims_for(self.ledger, head.wants, context, lambda r: (self.state.is_busy(r.weights), r.used))
             if victims is not None:
                 return self._make_room(victims, head, now)
             self._pass_over(head.wants, context, now)
@@ -211,23 +211,23 @@ class Scheduler:
 
     def _absent(self, now: float) -> list[Waiter]:
         """The waiters whose model is not in memory, in the one order."""
-        ordered = self.inn.ordered(now)
-        return [w for w in (ordered[:1] if self.rules.order == "fifo" else ordered) if not self.inn.has(w)]
+        ordered = self.state.ordered(now)
+        return [w for w in (ordered[:1] if self.rules.order == "fifo" else ordered) if not self.state.has(w)]
 
     def _first_that_fits(self, absent: list[Waiter]) -> Waiter | None:
         asked: set[str] = set()
         for waiter in absent:
-            if waiter.wants not in asked and fits(self.house, waiter.wants, self.inn.context_for(waiter.wants)):
+            if waiter.wants not in asked and fits(self.ledger, waiter.wants, self.state.context_for(waiter.wants)):
                 return waiter
             asked.add(waiter.wants)
         return None
 
     def _make_room(self, victims: list[Residency], head: Waiter, now: float) -> set[str]:
         """All of them go, or none: were one unloaded before the others are idle, somebody else would take its room."""
-        due = self.inn.dues(now)[head.wants, head.ticket.priority]
+        due = self.state.dues(now)[head.wants, head.ticket.priority]
         if not all(self._gives_way(victim, head, due, now) for victim in victims):
             return set()
-        if not self.house.is_changing() and not any(self.inn.is_busy(victim.weights) for victim in victims):
+        if not self.ledger.is_changing() and not any(self.state.is_busy(victim.weights) for victim in victims):
             for victim in victims:
                 self._unload(victim, "eviction", now, head.wants)
         return {victim.weights for victim in victims}
@@ -235,25 +235,25 @@ class Scheduler:
     def _gives_way(self, victim: Residency, head: Waiter, due: float, now: float) -> bool:
         if self.rules.order == "fifo":
             return True
-        waiting, busy = self.inn.waiting_for(victim), self.inn.is_busy(victim.weights)
+        waiting, busy = self.state.waiting_for(victim), self.state.is_busy(victim.weights)
         if victim.weights == head.wants and not waiting:
             return True  # it comes back with a larger context: nobody loses it
         return yields(victim, waiting, head, busy=busy, head_overdue=due <= now, now=now)
 
     def _pass_over(self, weights: str, context: int, now: float) -> None:
         """Only pinned models could make room, and Ollama would throw them out: the most demanding look elsewhere."""
-        for waiter in self.line:
-            if waiter.wants == weights and self.house.context_for(weights, waiter.ticket.need) == context:
-                waiter.passed.append(pinned_in_the_way(self.house, weights))
-        self._settle_wishes(now)
+        for waiter in self.queue:
+            if waiter.wants == weights and self.ledger.context_for(weights, waiter.ticket.need) == context:
+                waiter.passed.append(pinned_in_the_way(self.ledger, weights))
+        self._choose_candidates(now)
 
     def _grant_free_slots(self, draining: set[str], now: float) -> None:
         """3. Free slots of residents that keep their place, in the one order."""
         shut = set(draining)
-        for waiter in self.inn.ordered(now):
-            if waiter.wants not in shut and not self.inn.has_slot(waiter.wants):
+        for waiter in self.state.ordered(now):
+            if waiter.wants not in shut and not self.state.has_slot(waiter.wants):
                 shut.add(waiter.wants)
-            if waiter.wants not in shut and self.inn.has(waiter):
+            if waiter.wants not in shut and self.state.has(waiter):
                 self._grant(waiter, waiter.wants, now)
             elif self.rules.order == "fifo":
                 return
@@ -262,10 +262,10 @@ class Scheduler:
         """A waiter out of patience starts on a smaller model of its chain that is in memory and free."""
         if self._is_twin or self.held_until is not None or self.rules.order == "fifo":
             return  # a twin foretells the wait for the better model
-        for waiter in [waiter for waiter in self.line if waiter.ticket.patience is not None]:
-            is_alone = not any(other.wants == waiter.wants for other in self.line if other is not waiter)
+        for waiter in [waiter for waiter in self.queue if waiter.ticket.patience is not None]:
+            is_alone = not any(other.wants == waiter.wants for other in self.queue if other is not waiter)
             # Nobody else wants what the room is made for: who takes another model has no use for the room.
-            smaller = smaller_for(self.inn, waiter, draining - self._making_room if is_alone else draining, now)
+            smaller = smaller_for(self.state, waiter, draining - self._making_room if is_alone else draining, now)
             if smaller is not None and self._is_out_of_patience(waiter.ticket, waiter.asked, now):
                 text = f"patience of {waiter.ticket.patience:g} s would run out"
                 waiter.passed.append(ev.Passed(waiter.wants, "patience", text))
@@ -277,49 +277,49 @@ class Scheduler:
 
     def _set_timer(self, now: float) -> None:
         """4. The earliest instant at which something may be decided otherwise without an event."""
-        if (at := next_timer(self.inn, now)) is not None:
+        if (at := next_timer(self.state, now)) is not None:
             self._actions.append(ev.WakeAt(at))
 
     def _forget_swaps(self) -> None:
         """Whoever wanted the room may have left, so that no load follows: the next swap counts from its own start."""
-        if self.inn.swaps:
-            changing = [r for r in self.house.residents.values() if not r.is_resident]
+        if self.state.swaps:
+            changing = [r for r in self.ledger.residents.values() if not r.is_resident]
             under_way = {r.wanted_by or r.weights for r in changing}
-            self.inn.swaps = {weights: at for weights, at in self.inn.swaps.items() if weights in under_way}
+            self.state.swaps = {weights: at for weights, at in self.state.swaps.items() if weights in under_way}
 
     # ---- acts ----
 
     def _load(self, weights: str, now: float, context: int | None = None) -> None:
-        context = self.inn.context_for(weights) if context is None else context
-        heavy, size = self.house.specs[weights].heavy, self.house.bytes_for(weights, context)
+        context = self.state.context_for(weights) if context is None else context
+        heavy, size = self.ledger.specs[weights].heavy, self.ledger.bytes_for(weights, context)
         resident = Residency(weights, context=context, footprint=size, heavy=heavy, op=self._next_op())
         resident.turn("load", now)
-        self.house.residents[weights] = resident
-        self.inn.swaps.setdefault(weights, now)
+        self.ledger.residents[weights] = resident
+        self.state.swaps.setdefault(weights, now)
         self._actions.append(ev.Load(resident.op, weights, context))
 
     def _unload_idle(self, residents: list[Residency], reason: str, now: float) -> None:
         """Take out those that are idle, all at once, unless something is under way."""
-        if not self.house.is_changing():
+        if not self.ledger.is_changing():
             for resident in residents:
-                if not self.inn.is_busy(resident.weights):
+                if not self.state.is_busy(resident.weights):
                     self._unload(resident, reason, now)
 
     def _unload(self, resident: Residency, reason: str, now: float, wanted_by: str | None = None) -> None:
         resident.op, resident.wanted_by = self._next_op(), wanted_by
         if wanted_by is not None:
-            self.inn.swaps.setdefault(wanted_by, now)
+            self.state.swaps.setdefault(wanted_by, now)
         if reason == "recycle":
-            self.inn.recycled[resident.weights] = now
-            self.inn.coming_back[resident.weights] = resident.context
+            self.state.recycled[resident.weights] = now
+            self.state.coming_back[resident.weights] = resident.context
         resident.turn("unload", now)
         self._actions.append(ev.Unload(resident.op, resident.weights, reason, wanted_by))
 
     def _grant(self, waiter: Waiter, weights: str, now: float) -> None:
-        self.line.leave(waiter.ticket.id)
+        self.queue.leave(waiter.ticket.id)
         self.leases.grant(Lease(waiter.ticket, weights, now))
-        resident = self.house.residents.get(weights)
-        context = self.house.specs[weights].context if weights in self.house.specs else 0
+        resident = self.ledger.residents.get(weights)
+        context = self.ledger.specs[weights].context if weights in self.ledger.specs else 0
         if resident is not None:
             resident.started += 1
             resident.used = now
@@ -327,7 +327,7 @@ class Scheduler:
         self._actions.append(ev.Grant(waiter.ticket.id, weights, context, tuple(waiter.passed)))
 
     def _refuse(self, ticket: str, why: ev.Passed) -> None:
-        waiter = self.line.leave(ticket)
+        waiter = self.queue.leave(ticket)
         passed = tuple(waiter.passed) if waiter is not None else ()
         self._actions.append(ev.Refuse(ticket, why.code, why.message, passed))
 
@@ -338,5 +338,5 @@ class Scheduler:
     def _twin(self) -> "Scheduler":
         """A copy that may be stepped without anything happening."""
         twin = Scheduler(self.rules)
-        twin.inn, twin._ops, twin._is_twin = self.inn.twin(), self._ops, True
+        twin.state, twin._ops, twin._is_twin = self.state.twin(), self._ops, True
         return twin

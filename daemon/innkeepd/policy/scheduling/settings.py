@@ -1,4 +1,4 @@
-"""The knobs of the policy: what a configuration may say of turns, the line and who stays in memory."""
+"""The knobs of the policy: what a configuration may say of turns, the queue and who stays in memory."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ from msgspec import Struct
 
 
 class SchedulerSettings(Struct, frozen=True):
-    """The knobs: W, batch W, G, H in seconds and requests; ``hold_wait`` is how long a chat bears a hold by default.
+    """The knobs: W, batch W, G, H in seconds and requests; ``hold_wait`` is how long a chat waits during a hold.
 
     ``idle_unload`` 0: at once, None: never. ``order`` "fifo" serves strictly by arrival: to compare with, never to run.
     """

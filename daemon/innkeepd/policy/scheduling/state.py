@@ -1,6 +1,6 @@
-"""Everything the scheduler knows: the house, who holds what, who waits, what is cooling, whether the memory is on hold.
+"""Everything the scheduler knows: the memory ledger, leases, the queue, what is cooling, whether memory is on hold.
 
-Facts and looks at them; nothing here decides. ``happenings`` changes the facts, ``scheduler`` decides.
+Facts and looks at them; nothing here decides. ``transitions`` changes the facts, ``scheduler`` decides.
 """
 
 from copy import copy
@@ -23,8 +23,8 @@ class SchedulerState:
 
     def __init__(self, rules: SchedulerSettings) -> None:
         self.rules = rules
-        self.house = MemoryLedger(heavy_limit=rules.heavy_limit)
-        self.line = Queue(rules.turn, rules.batch_turn)
+        self.ledger = MemoryLedger(heavy_limit=rules.heavy_limit)
+        self.queue = Queue(rules.turn, rules.batch_turn)
         self.leases = Leases()
         self.cooling: dict[str, Cooling] = {}
         self.held_until: float | None = None
@@ -47,72 +47,72 @@ class SchedulerState:
     def obey(self, rules: SchedulerSettings) -> None:
         """Take new rules."""
         self.rules = rules
-        self.house.heavy_limit = rules.heavy_limit
-        self.line.obey(rules.turn, rules.batch_turn)
+        self.ledger.heavy_limit = rules.heavy_limit
+        self.queue.obey(rules.turn, rules.batch_turn)
 
     def twin(self) -> "SchedulerState":
         """A copy to play with: whatever becomes of it, nothing happens here."""
         twin = copy(self)
-        twin.house, twin.line, twin.leases = self.house.twin(), self.line.twin(), self.leases.twin()
+        twin.ledger, twin.queue, twin.leases = self.ledger.twin(), self.queue.twin(), self.leases.twin()
         twin.cooling, twin.gone = dict(self.cooling), dict(self.gone)
         twin.recycled, twin.coming_back, twin.swaps = dict(self.recycled), dict(self.coming_back), dict(self.swaps)
         return twin
 
     def is_held_from(self, weights: str) -> bool:
         """Whether the user's hold keeps this model from working; other machines go on."""
-        return self.held_until is not None and not self.house.is_remote(weights)
+        return self.held_until is not None and not self.ledger.is_remote(weights)
 
     def has(self, waiter: Waiter) -> bool:
         """Whether what it wants can work now."""
-        return self.house.has(waiter.wants, waiter.ticket.need)
+        return self.ledger.has(waiter.wants, waiter.ticket.need)
 
     def is_ready(self, weights: str, need: int, now: float) -> bool:
         """Whether it can work now; a remote model that has just failed is left alone for a while."""
         cooling = self.cooling.get(weights)
-        is_cooling = self.house.is_remote(weights) and cooling is not None and cooling.until > now
-        return self.house.has(weights, need) and not is_cooling
+        is_cooling = self.ledger.is_remote(weights) and cooling is not None and cooling.until > now
+        return self.ledger.has(weights, need) and not is_cooling
 
     def is_busy(self, weights: str) -> bool:
         """Whether it answers somebody (of ours) or is being renewed now."""
-        resident = self.house.residents.get(weights)
+        resident = self.ledger.residents.get(weights)
         return self.leases.count(weights) > 0 or (resident is not None and resident.renewing > 0)
 
     def has_slot(self, weights: str) -> bool:
         """Whether it may answer one more at once."""
-        return self.answering(weights) < self.house.slots(weights)
+        return self.answering(weights) < self.ledger.slots(weights)
 
     def answering(self, weights: str) -> int:
         """How many requests it answers now; a remote engine counts all its models together."""
-        engine = self.house.engine(weights)
+        engine = self.ledger.engine(weights)
         if not engine:
             return self.leases.count(weights)
-        return sum(self.leases.count(spec.weights) for spec in self.house.specs.values() if spec.engine == engine)
+        return sum(self.leases.count(spec.weights) for spec in self.ledger.specs.values() if spec.engine == engine)
 
     def waiting_for(self, resident: Residency) -> list[Waiter]:
         """Who would be served by this resident as it stands."""
-        return [w for w in self.line if w.wants == resident.weights and w.ticket.need <= resident.context]
+        return [w for w in self.queue if w.wants == resident.weights and w.ticket.need <= resident.context]
 
     def context_for(self, weights: str) -> int:
         """The context to load with: its own, or what the most demanding waiter needs."""
-        needs = [w.ticket.need for w in self.line if w.wants == weights]
-        return self.house.context_for(weights, max(needs, default=0))
+        needs = [w.ticket.need for w in self.queue if w.wants == weights]
+        return self.ledger.context_for(weights, max(needs, default=0))
 
     def idle_at(self, resident: Residency) -> float | None:
         """When it has been idle for long enough to go, if nobody asks for it meanwhile; None: never."""
-        if self.rules.idle_unload is None or resident.weights in self.house.pins:
+        if self.rules.idle_unload is None or resident.weights in self.ledger.pins:
             return None
         return max(resident.used + self.rules.idle_unload, resident.session_until)
 
     def renew_at(self, resident: Residency) -> float | None:
         """When Ollama is to be told anew to keep it; None: it may leave by itself, or Ollama keeps it for ever."""
-        is_to_stay = self.rules.idle_unload is None or resident.weights in self.house.pins
+        is_to_stay = self.rules.idle_unload is None or resident.weights in self.ledger.pins
         if not is_to_stay or resident.expires is None or self.epoch is None or resident.leaving:
             return None
         return max(resident.expires - self.epoch - RENEW_BEFORE, resident.renewed + RENEW_EVERY)
 
     def swapping_since(self, weights: str) -> float | None:
         """When the swap for these weights began, or the load or unload of them; None where nothing is under way."""
-        resident = self.house.residents.get(weights)
+        resident = self.ledger.residents.get(weights)
         unloading = resident.since if resident is not None and not resident.is_resident else None
         return self.swaps.get(weights, unloading)
 
@@ -124,10 +124,10 @@ class SchedulerState:
     def dues(self, now: float) -> dict[tuple[str, Priority], float]:
         """When each queue is due; a queue that is being served ages from now."""
         serving = {(lease.weights, lease.ticket.priority) for lease in self.leases.all()}
-        return self.line.dues(now, lambda weights, priority: (weights, priority) in serving)
+        return self.queue.dues(now, lambda weights, priority: (weights, priority) in serving)
 
     def ordered(self, now: float) -> list[Waiter]:
         """The one order."""
         if self.rules.order == "fifo":
-            return list(self.line)
-        return in_order(list(self.line), self.dues(now), now)
+            return list(self.queue)
+        return in_order(list(self.queue), self.dues(now), now)

@@ -30,224 +30,224 @@ that is full: that is told in a moment.
 """
 
 
-def apply(inn: SchedulerState, event: ev.Event, now: float) -> None:
+def apply(state: SchedulerState, event: ev.Event, now: float) -> None:
     """Take the event into the facts."""
-    _CHANGES[type(event)](inn, event, now)
+    _CHANGES[type(event)](state, event, now)
 
 
-def _known(inn: SchedulerState, event: ev.Known, _now: float) -> None:
-    inn.house.know(event.specs)
+def _known(state: SchedulerState, event: ev.Known, _now: float) -> None:
+    state.ledger.know(event.specs)
 
 
-def _measured(inn: SchedulerState, event: ev.Measured, now: float) -> None:
-    inn.house.measure(event.budget, event.free, event.pressure, now)
-    inn.house.limit(event.gpu_limit, event.most_loaded)
+def _measured(state: SchedulerState, event: ev.Measured, now: float) -> None:
+    state.ledger.measure(event.budget, event.free, event.pressure, now)
+    state.ledger.limit(event.gpu_limit, event.most_loaded)
 
 
-def _asked(inn: SchedulerState, event: ev.Asked, now: float) -> None:
-    if event.ticket.id not in inn.line and event.ticket.id not in inn.leases:
-        inn.line.join(event.ticket, now)
+def _asked(state: SchedulerState, event: ev.Asked, now: float) -> None:
+    if event.ticket.id not in state.queue and event.ticket.id not in state.leases:
+        state.queue.join(event.ticket, now)
 
 
-def _cancelled(inn: SchedulerState, event: ev.Cancelled, _now: float) -> None:
-    inn.line.leave(event.ticket)
+def _cancelled(state: SchedulerState, event: ev.Cancelled, _now: float) -> None:
+    state.queue.leave(event.ticket)
 
 
-def _released(inn: SchedulerState, event: ev.Released, now: float) -> None:
-    lease = inn.leases.release(event.ticket)
+def _released(state: SchedulerState, event: ev.Released, now: float) -> None:
+    lease = state.leases.release(event.ticket)
     if lease is None:
         return
-    inn.line.served(lease.weights, lease.ticket.priority, now)
-    resident = inn.house.residents.get(lease.weights)
+    state.queue.served(lease.weights, lease.ticket.priority, now)
+    resident = state.ledger.residents.get(lease.weights)
     if resident is not None:
         resident.used = now
         goes_on = lease.ticket.session is not None and not lease.ticket.last
-        resident.session_until = now + inn.rules.session_hold if goes_on else 0.0
+        resident.session_until = now + state.rules.session_hold if goes_on else 0.0
 
 
-def _load_ended(inn: SchedulerState, event: ev.LoadEnded, now: float) -> None:
-    resident = inn.house.by_op(event.op, LOADING)
+def _load_ended(state: SchedulerState, event: ev.LoadEnded, now: float) -> None:
+    resident = state.ledger.by_op(event.op, LOADING)
     if resident is None:
         return
     began = resident.since
     if event.code is not None:
         resident.turn("failed", now)
-        del inn.house.residents[resident.weights]
-        inn.gone[resident.weights] = now
-        _fail(inn, resident.weights, event.code, event.message, now)
+        del state.ledger.residents[resident.weights]
+        state.gone[resident.weights] = now
+        _fail(state, resident.weights, event.code, event.message, now)
         return
     resident.turn("loaded", now)
     resident.used = now
     resident.footprint = resident.fresh = event.footprint or resident.footprint
     if event.footprint:
-        inn.house.learn(resident)
-    inn.house.take(resident.footprint, began)
-    inn.cooling.pop(resident.weights, None)
-    resident.gate = make_gate(inn.waiting_for(resident), inn.rules.gate)
+        state.ledger.learn(resident)
+    state.ledger.take(resident.footprint, began)
+    state.cooling.pop(resident.weights, None)
+    resident.gate = make_gate(state.waiting_for(resident), state.rules.gate)
 
 
-def _unload_ended(inn: SchedulerState, event: ev.UnloadEnded, now: float) -> None:
-    resident = inn.house.by_op(event.op, UNLOADING)
+def _unload_ended(state: SchedulerState, event: ev.UnloadEnded, now: float) -> None:
+    resident = state.ledger.by_op(event.op, UNLOADING)
     if resident is None:
         return
     if event.code is None:
         began = resident.since
         resident.turn("gone", now)
-        _leave(inn, resident, began)
-        inn.gone[resident.weights] = now
+        _leave(state, resident, began)
+        state.gone[resident.weights] = now
         return
     resident.stay(now)
-    inn.coming_back.pop(resident.weights, None)
+    state.coming_back.pop(resident.weights, None)
     if resident.wanted_by is not None:
         # It did not leave: whoever needed the room must not load on top of it.
-        _fail(inn, resident.wanted_by, event.code, event.message, now)
+        _fail(state, resident.wanted_by, event.code, event.message, now)
 
 
-def _renew_ended(inn: SchedulerState, event: ev.RenewEnded, _now: float) -> None:
-    for resident in inn.house.residents.values():
+def _renew_ended(state: SchedulerState, event: ev.RenewEnded, _now: float) -> None:
+    for resident in state.ledger.residents.values():
         if resident.renewing == event.op:
             resident.renewing = 0
 
 
-def _leave(inn: SchedulerState, resident: Residency, began: float) -> None:
-    del inn.house.residents[resident.weights]
-    inn.house.take(-resident.footprint, began)
+def _leave(state: SchedulerState, resident: Residency, began: float) -> None:
+    del state.ledger.residents[resident.weights]
+    state.ledger.take(-resident.footprint, began)
 
 
-def _fail(inn: SchedulerState, weights: str, code: str, message: str, now: float) -> None:
+def _fail(state: SchedulerState, weights: str, code: str, message: str, now: float) -> None:
     """A model could not be brought in: whoever wants it looks elsewhere, and nobody tries it again for a while."""
-    for waiter in inn.line:
+    for waiter in state.queue:
         if waiter.wants == weights:
             waiter.passed.append(ev.Passed(weights, code, message))
     if code == "backend_unreachable":
-        for waiter in inn.line:
-            _pass_local(inn, waiter, code, message)
+        for waiter in state.queue:
+            _pass_local(state, waiter, code, message)
     elif code != "cancelled":
-        inn.cooling[weights] = Cooling.after(inn.cooling.get(weights), code, message, now)
+        state.cooling[weights] = Cooling.after(state.cooling.get(weights), code, message, now)
 
 
-def _pass_local(inn: SchedulerState, waiter: Waiter, code: str, message: str) -> None:
+def _pass_local(state: SchedulerState, waiter: Waiter, code: str, message: str) -> None:
     """One engine serves all local models: where it does not answer for one, it does not for the others."""
     seen = {passed.weights for passed in waiter.passed}
     for weights in waiter.ticket.chain:
-        if weights not in seen and not inn.house.has(weights, waiter.ticket.need):
+        if weights not in seen and not state.ledger.has(weights, waiter.ticket.need):
             waiter.passed.append(ev.Passed(weights, code, message))
             seen.add(weights)
 
 
-def _observed(inn: SchedulerState, event: ev.Observed, now: float) -> None:
-    inn.epoch = inn.epoch if event.epoch is None else event.epoch
+def _observed(state: SchedulerState, event: ev.Observed, now: float) -> None:
+    state.epoch = state.epoch if event.epoch is None else event.epoch
     seen = {line.weights: line for line in event.running}
-    for resident in list(inn.house.residents.values()):
+    for resident in list(state.ledger.residents.values()):
         if not resident.is_resident or resident.since > event.sent:
             continue  # on its way, or this answer is older than what we know
         line = seen.get(resident.weights)
         if line is not None:
-            _look_at(inn, resident, line, event.sent, now)
-        elif not inn.is_busy(resident.weights):
+            _look_at(state, resident, line, event.sent, now)
+        elif not state.is_busy(resident.weights):
             # Gone under a lease (Ollama was started anew), the request itself brings it back: its place stays taken.
             resident.turn("vanished", now)
-            _leave(inn, resident, resident.looked)
+            _leave(state, resident, resident.looked)
     for line in seen.values():
-        if line.weights not in inn.house.residents and inn.gone.get(line.weights, event.sent) <= event.sent:
-            _adopt(inn, line, now)
+        if line.weights not in state.ledger.residents and state.gone.get(line.weights, event.sent) <= event.sent:
+            _adopt(state, line, now)
 
 
-def _look_at(inn: SchedulerState, resident: Residency, line: ev.Seen, sent: float, now: float) -> None:
+def _look_at(state: SchedulerState, resident: Residency, line: ev.Seen, sent: float, now: float) -> None:
     moved = resident.expires is not None and line.expires != resident.expires
-    if moved and resident.used <= resident.looked and not inn.is_busy(resident.weights):
+    if moved and resident.used <= resident.looked and not state.is_busy(resident.weights):
         resident.used = now  # nobody of ours moved its end since the last look: somebody else's request did
     resident.expires, resident.looked = line.expires, max(resident.looked, sent)
     resident.on_cpu = line.on_cpu
     if line.size > resident.settled:  # a runner that grows (MLX): what it was seen to take it will take again
         resident.take(line.size)
-        inn.house.learn(resident)
+        state.ledger.learn(resident)
 
 
-def _adopt(inn: SchedulerState, line: ev.Seen, now: float) -> None:
-    spec = inn.house.specs.get(line.weights)
+def _adopt(state: SchedulerState, line: ev.Seen, now: float) -> None:
+    spec = state.ledger.specs.get(line.weights)
     context = line.context or (spec.context if spec else 0)
-    size = line.size or (inn.house.bytes_for(line.weights, context) if spec else 0)
+    size = line.size or (state.ledger.bytes_for(line.weights, context) if spec else 0)
     resident = Residency(
         line.weights,
         context=context,
         footprint=size,
-        heavy=spec.heavy if spec else size > inn.house.budget // 2,
+        heavy=spec.heavy if spec else size > state.ledger.budget // 2,
         owned=False,
         used=now,
         expires=line.expires,
-        spared=inn.held_until is not None,
+        spared=state.held_until is not None,
         fresh=size,
         on_cpu=line.on_cpu,
     )
     resident.turn("seen", now)
-    inn.house.residents[line.weights] = resident
+    state.ledger.residents[line.weights] = resident
     if line.size:
-        inn.house.learn(resident)
+        state.ledger.learn(resident)
 
 
-def _weighed(inn: SchedulerState, event: ev.Weighed, _now: float) -> None:
+def _weighed(state: SchedulerState, event: ev.Weighed, _now: float) -> None:
     for weight in event.runners:
-        resident = inn.house.residents.get(weight.weights)
+        resident = state.ledger.residents.get(weight.weights)
         if resident is None or not resident.is_resident:
             continue
         if resident.owned and resident.process is None and weight.total > resident.settled:
             # Right after our own load nothing has grown yet: ``/api/ps`` tells too little.
             resident.take(weight.total)
-            inn.house.learn(resident)
+            state.ledger.learn(resident)
         resident.weigh(weight.total, weight.private)
 
 
-def _judged(inn: SchedulerState, event: ev.Judged, now: float) -> None:
+def _judged(state: SchedulerState, event: ev.Judged, now: float) -> None:
     """Requests that were under way together fail together: that is one failure, not a row of them."""
-    if not inn.house.is_remote(event.weights):
+    if not state.ledger.is_remote(event.weights):
         return
-    before = inn.cooling.get(event.weights)
+    before = state.cooling.get(event.weights)
     if event.code is None:
-        inn.cooling.pop(event.weights, None)
+        state.cooling.pop(event.weights, None)
     elif event.code in COOLS and (before is None or before.until <= now):
-        inn.cooling[event.weights] = Cooling.after(before, event.code, event.message, now)
+        state.cooling[event.weights] = Cooling.after(before, event.code, event.message, now)
 
 
-def _pin_set(inn: SchedulerState, event: ev.PinSet, _now: float) -> None:
+def _pin_set(state: SchedulerState, event: ev.PinSet, _now: float) -> None:
     if event.pinned:
-        inn.house.pins[event.weights] = True
+        state.ledger.pins[event.weights] = True
     else:
-        inn.house.pins.pop(event.weights, None)
+        state.ledger.pins.pop(event.weights, None)
 
 
-def _unload_asked(inn: SchedulerState, event: ev.UnloadAsked, _now: float) -> None:
+def _unload_asked(state: SchedulerState, event: ev.UnloadAsked, _now: float) -> None:
     for weights in event.weights:
-        inn.coming_back.pop(weights, None)
-        if weights in inn.house.residents:
-            inn.house.residents[weights].leaving = True
+        state.coming_back.pop(weights, None)
+        if weights in state.ledger.residents:
+            state.ledger.residents[weights].leaving = True
 
 
-def _unload_dropped(inn: SchedulerState, event: ev.UnloadDropped, _now: float) -> None:
+def _unload_dropped(state: SchedulerState, event: ev.UnloadDropped, _now: float) -> None:
     for weights in event.weights:
-        if weights in inn.house.residents:
-            inn.house.residents[weights].leaving = False
+        if weights in state.ledger.residents:
+            state.ledger.residents[weights].leaving = False
 
 
-def _hold_began(inn: SchedulerState, event: ev.HoldBegan, now: float) -> None:
-    if inn.held_until is None:
-        inn.held_since = now
-        for resident in inn.house.residents.values():
+def _hold_began(state: SchedulerState, event: ev.HoldBegan, now: float) -> None:
+    if state.held_until is None:
+        state.held_since = now
+        for resident in state.ledger.residents.values():
             resident.spared = False
-    inn.held_until = event.until
-    inn.held_why = event.why
-    inn.coming_back.clear()
+    state.held_until = event.until
+    state.held_why = event.why
+    state.coming_back.clear()
 
 
-def _hold_ended(inn: SchedulerState, _event: ev.HoldEnded, _now: float) -> None:
-    inn.held_until = None
+def _hold_ended(state: SchedulerState, _event: ev.HoldEnded, _now: float) -> None:
+    state.held_until = None
 
 
-def _closing(inn: SchedulerState, _event: ev.Closing, _now: float) -> None:
-    inn.is_closing = True
+def _closing(state: SchedulerState, _event: ev.Closing, _now: float) -> None:
+    state.is_closing = True
 
 
-def _woke(_inn: SchedulerState, _event: ev.Woke, _now: float) -> None:
+def _woke(_state: SchedulerState, _event: ev.Woke, _now: float) -> None:
     """Time itself is the news."""
 
 

@@ -195,7 +195,7 @@ class Metrics:
         yield _gauge("memory_total_bytes", "Memory of this machine.", {(): memory.total})
         yield _gauge("memory_budget_bytes", "Bytes that models may take.", {(): memory.budget})
         yield _gauge("memory_available_bytes", "Bytes that a model may take now.", {(): memory.available})
-        free = self._control.scheduler.house.free
+        free = self._control.scheduler.ledger.free
         if free is not None:
             yield _gauge("memory_free_bytes", "Free bytes of this machine as last measured.", {(): free})
         pressure = _PRESSURE[memory.pressure]

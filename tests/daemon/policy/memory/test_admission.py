@@ -199,7 +199,7 @@ def test_what_is_said_of_a_model_is_what_a_load_of_it_comes_to(*, residents, pin
         life.step(ev.PinSet(weights))
     life.step(ev.Measured(room, free, pressure, gpu_limit, most_loaded))
     life.settle()
-    ledger, budget = life.scheduler.house, msgspec.structs.replace(BUDGET, bytes=room, gpu_limit=gpu_limit)
+    ledger, budget = life.scheduler.ledger, msgspec.structs.replace(BUDGET, bytes=room, gpu_limit=gpu_limit)
     for weights in ("a", "b", "c", "l", "m", "h"):
         verdict, twin = judge_load(ledger, weights, budget), life.scheduler._twin()
         actions = twin.step(ev.Asked(ev.Ticket("t", (weights,), insist=True)), life.now)

@@ -5,7 +5,7 @@ from support.inns import Life, begin
 
 
 def wants(life: Life, name: str = "t1") -> str:
-    return next(waiter.wants for waiter in life.scheduler.line if waiter.ticket.id == name)
+    return next(waiter.wants for waiter in life.scheduler.queue if waiter.ticket.id == name)
 
 
 def refused(life: Life) -> list[tuple[str, str]]:
@@ -15,7 +15,7 @@ def refused(life: Life) -> list[tuple[str, str]]:
 def test_the_best_of_the_chain_that_can_be_had_is_wanted_and_the_others_are_on_record():
     life = begin()
     life.ask(chain=("h", "unknown", "h", "a"))
-    [waiter] = life.scheduler.line
+    [waiter] = life.scheduler.queue
     assert (waiter.wants, [passed.weights for passed in waiter.passed]) == ("a", ["h", "unknown"])
 
 
@@ -56,13 +56,13 @@ def waiting(life: Life, *chain: str, need: int = 0) -> Waiter:
 def test_a_smaller_model_that_is_there_and_free_will_do_and_no_other():
     life = begin()
     life.step(ev.Observed(1, (ev.Seen("l", 6, 4096), ev.Seen("m", 3, 4096))))
-    inn = life.scheduler.inn
-    assert smaller_for(inn, waiting(life, "a", "b", "l", "m"), set(), 0) == "l"
-    assert smaller_for(inn, waiting(life, "a", "l", "m"), {"l"}, 0) == "m", "what makes room takes nobody new"
-    assert smaller_for(inn, waiting(life, "a", "l", need=8192), set(), 0) is None, "its context is too small"
-    assert smaller_for(inn, waiting(life, "m", "l"), set(), 0) is None, "a bigger one is no help"
+    state = life.scheduler.state
+    assert smaller_for(state, waiting(life, "a", "b", "l", "m"), set(), 0) == "l"
+    assert smaller_for(state, waiting(life, "a", "l", "m"), {"l"}, 0) == "m", "what makes room takes nobody new"
+    assert smaller_for(state, waiting(life, "a", "l", need=8192), set(), 0) is None, "its context is too small"
+    assert smaller_for(state, waiting(life, "m", "l"), set(), 0) is None, "a bigger one is no help"
     passed = waiting(life, "a", "l")
     passed.passed.append(ev.Passed("l", "load_failed", "text"))
-    assert smaller_for(inn, passed, set(), 0) is None, "it was tried already"
+    assert smaller_for(state, passed, set(), 0) is None, "it was tried already"
     life.ask(chain=("l",))
-    assert smaller_for(inn, waiting(life, "a", "l"), set(), 0) is None, "its slot is taken"
+    assert smaller_for(state, waiting(life, "a", "l"), set(), 0) is None, "its slot is taken"

@@ -67,9 +67,9 @@ def test_a_forecast_changes_nothing():
     life = begin()
     for chain in (("a",), ("b",), ("l",)):
         life.ask(chain=chain)
-    before = repr(life.scheduler), repr(life.scheduler.line), life.scheduler.house.residents.copy()
+    before = repr(life.scheduler), repr(life.scheduler.queue), life.scheduler.ledger.residents.copy()
     life.scheduler.expected("t3", 0)
-    assert before == (repr(life.scheduler), repr(life.scheduler.line), life.scheduler.house.residents)
+    assert before == (repr(life.scheduler), repr(life.scheduler.queue), life.scheduler.ledger.residents)
     life.settle()
     assert life.replayed()
 

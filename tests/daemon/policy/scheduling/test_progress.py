@@ -85,5 +85,5 @@ def test_everybody_is_told_in_one_look_what_each_would_be_told():
     life = begin()
     for number in range(12):
         life.ask(chain=(("a", "b")[number % 2],), priority=("interactive", "agent", "batch")[number % 3])
-    names = [waiter.ticket.id for waiter in life.scheduler.line]
+    names = [waiter.ticket.id for waiter in life.scheduler.queue]
     assert life.scheduler.outlooks(0) == {name: life.scheduler.outlook(name, 0) for name in names}

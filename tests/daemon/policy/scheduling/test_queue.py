@@ -36,7 +36,7 @@ def test_a_queue_ages_from_its_last_turn_and_not_while_it_is_served():
 def test_whoever_leaves_gives_the_place_up_once():
     line = Queue(90, 600)
     waiter = join(line, "one", "a", "interactive", 0)
-    assert ("one" in line, len(line), repr(line)) == (True, 1, "Line([('one', 'a')])")
+    assert ("one" in line, len(line), repr(line)) == (True, 1, "Queue([('one', 'a')])")
     assert line.leave("one") is waiter
     assert line.leave("one") is None
 

@@ -45,10 +45,10 @@ def live(rules, dice, length, *, foreign):
     assert life.replayed()
     life.settle()
     life.step(ev.Closing())
-    before = list(life.scheduler.house.residents)
+    before = list(life.scheduler.ledger.residents)
     life.ask(chain=("a",))
     life.settle()
-    assert before == list(life.scheduler.house.residents)
+    assert before == list(life.scheduler.ledger.residents)
 
 
 def granted(actions):
@@ -81,7 +81,7 @@ def test_a_model_is_loaded_granted_and_given_back():
     assert granted(life.step(ev.LoadEnded(99))) == []
     life.load_ended(1, footprint=21)
     assert life.granted == {"t1": "a"}
-    assert life.scheduler.house.used() == 21
+    assert life.scheduler.ledger.used() == 21
 
 
 def test_a_light_model_comes_beside_a_heavy_one_and_a_second_heavy_one_in_its_place():
@@ -94,7 +94,7 @@ def test_a_light_model_comes_beside_a_heavy_one_and_a_second_heavy_one_in_its_pl
     life.unload_ended(next(iter(life.unloads)))
     life.step(ev.Released("t2"))
     assert [unload.weights for unload in life.unloads.values()] == []
-    assert "b" in life.scheduler.house.residents
+    assert "b" in life.scheduler.ledger.residents
 
 
 def test_nothing_is_loaded_on_top_of_a_model_that_did_not_leave():
@@ -313,7 +313,7 @@ def test_idle_unload_of_zero_is_at_once_but_waits_for_the_next_turn_of_a_session
 
 def shown(life: Life, weights: str, expires: float) -> list[ev.Action]:
     """What follows from a look at Ollama that shows this end of a stay; the epoch began 1000 s before instant 0."""
-    context = life.scheduler.house.residents[weights].context
+    context = life.scheduler.ledger.residents[weights].context
     return life.step(ev.Observed(life.now, (ev.Seen(weights, 0, context, 1000.0 + expires),), epoch=1000.0))
 
 
@@ -365,7 +365,7 @@ def test_a_renewal_that_is_still_to_come_is_foretold_too():
 
 def test_a_swap_counts_from_its_first_unload_and_is_forgotten_with_whoever_wanted_it():
     life = with_resident("b")
-    state, asked = life.scheduler.inn, life.ask(chain=("a",))
+    state, asked = life.scheduler.state, life.ask(chain=("a",))
     began = life.now
     assert (state.swapping_since("a"), state.swapping_since("b"), state.swapping_since("l")) == (began, began, None)
     life.now += 5
@@ -429,7 +429,7 @@ def test_a_bigger_or_busy_fallback_is_no_help_to_the_impatient():
 def test_rules_may_change_and_hold_from_then_on():
     scheduler = Scheduler()
     scheduler.rules = SchedulerSettings(heavy_limit=2)
-    assert (scheduler.rules.heavy_limit, scheduler.house.heavy_limit) == (2, 2)
+    assert (scheduler.rules.heavy_limit, scheduler.ledger.heavy_limit) == (2, 2)
     assert repr(scheduler) == "Scheduler([], 0 waiting, Leases({}))"
 
 

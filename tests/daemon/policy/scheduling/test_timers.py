@@ -7,13 +7,13 @@ def test_a_resident_has_the_end_of_its_idleness_and_of_its_rest_unless_it_works_
     life = begin()
     life.ask(chain=("a",))
     life.load_ended(1)
-    inn = life.scheduler.inn
-    inn.house.residents["a"].rest_until = 7
-    assert list(of_residents(inn)) == [7]
+    state = life.scheduler.state
+    state.ledger.residents["a"].rest_until = 7
+    assert list(of_residents(state)) == [7]
     life.step(ev.Released("t1"))
-    assert list(of_residents(inn)) == [7, 300]
+    assert list(of_residents(state)) == [7, 300]
     life.step(ev.PinSet("a"))
-    assert list(of_residents(inn)) == [7]
+    assert list(of_residents(state)) == [7]
 
 
 def test_a_waiter_has_its_turn_its_patience_and_the_session_that_keeps_it_out():
@@ -24,15 +24,15 @@ def test_a_waiter_has_its_turn_its_patience_and_the_session_that_keeps_it_out():
     life.now = 1
     life.ask(chain=("b",), patience=50)
     life.step(ev.Known(()))
-    inn = life.scheduler.inn
-    assert list(of_waiters(inn, 1)) == []
+    state = life.scheduler.state
+    assert list(of_waiters(state, 1)) == []
     assert life.ended["t2"] == "refused"
     life = begin()
     life.ask(chain=("a",), session="s", last=False)
     life.load_ended(1)
     life.step(ev.Released("t1"))
     life.ask(chain=("b",), patience=50)
-    assert list(of_waiters(life.scheduler.inn, 0)) == [6, 90, 50]
+    assert list(of_waiters(life.scheduler.state, 0)) == [6, 90, 50]
 
 
 def test_a_hold_has_its_own_end_and_what_each_bears():
@@ -40,16 +40,16 @@ def test_a_hold_has_its_own_end_and_what_each_bears():
     life.step(ev.HoldBegan(500))
     life.ask(chain=("a",))
     life.ask(chain=("a",), patience=5)
-    assert list(of_waiters(life.scheduler.inn, 0)) == [500, 60, 5]
+    assert list(of_waiters(life.scheduler.state, 0)) == [500, 60, 5]
 
 
 def test_the_next_timer_lies_ahead_and_is_finite():
     life = begin()
-    inn = life.scheduler.inn
-    assert next_timer(inn, 0) is None
+    state = life.scheduler.state
+    assert next_timer(state, 0) is None
     life.step(ev.HoldBegan(float("inf")))
-    assert next_timer(inn, 0) is None
+    assert next_timer(state, 0) is None
     life.ask(chain=("a",), patience=9)
-    assert (next_timer(inn, 0), next_timer(inn, 9)) == (9, None)
+    assert (next_timer(state, 0), next_timer(state, 9)) == (9, None)
     life.step(ev.Closing())
-    assert next_timer(inn, 0) is None
+    assert next_timer(state, 0) is None

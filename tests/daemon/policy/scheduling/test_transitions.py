@@ -20,9 +20,9 @@ def test_an_answer_older_than_the_load_says_nothing_of_it():
     life = resident_life()
     life.now = 20
     life.step(ev.Observed(9, ()))
-    assert "a" in life.scheduler.house.residents
+    assert "a" in life.scheduler.ledger.residents
     life.step(ev.Observed(11, ()))
-    assert "a" not in life.scheduler.house.residents
+    assert "a" not in life.scheduler.ledger.residents
 
 
 def test_an_answer_older_than_the_unload_brings_nothing_back():
@@ -31,24 +31,24 @@ def test_an_answer_older_than_the_unload_brings_nothing_back():
     life.now = 20
     life.unload_ended(2)
     life.step(ev.Observed(19, seen(99)))
-    assert "a" not in life.scheduler.house.residents
+    assert "a" not in life.scheduler.ledger.residents
     life.step(ev.Observed(21, seen(99)))
-    assert life.scheduler.house.residents["a"].owned is False
+    assert life.scheduler.ledger.residents["a"].owned is False
 
 
 def test_a_load_that_failed_or_is_unknown_leaves_nothing():
     life = begin()
     life.ask(chain=("a",))
     life.load_ended(7)
-    assert life.scheduler.house.is_loading() is False or 1 in life.loads
+    assert life.scheduler.ledger.is_loading() is False or 1 in life.loads
     life.load_ended(1, "load_failed")
-    assert life.scheduler.house.residents == {}
+    assert life.scheduler.ledger.residents == {}
 
 
 def test_a_size_that_ollama_does_not_tell_is_estimated_and_never_learned():
     life = begin()
     life.step(ev.Observed(1, (ev.Seen("a", 0, 4096), ev.Seen("nobody", 0))))
-    house = life.scheduler.house
+    house = life.scheduler.ledger
     assert (house.residents["a"].footprint, house.residents["nobody"].footprint) == (20, 0)
     assert house.residents["a"].heavy
     assert house._learned == {}
@@ -64,7 +64,7 @@ def test_a_model_that_grows_while_it_is_loaded_counts_with_the_most_that_was_see
     for at, size in ((11, 20), (12, 24), (13, 22)):
         life.now = at
         life.step(ev.Observed(at, (ev.Seen("a", size, 4096, 99),)))
-    house = life.scheduler.house
+    house = life.scheduler.ledger
     assert (house.residents["a"].footprint, house.bytes_for("a", 4096)) == (24, 24)
 
 
@@ -77,7 +77,7 @@ def test_a_load_given_up_cools_nothing():
 
 def test_somebody_elses_requests_keep_a_model_from_being_idle_and_our_own_do_not_count_twice():
     life = resident_life()
-    resident = life.scheduler.house.residents["a"]
+    resident = life.scheduler.ledger.residents["a"]
     for at, expires, used in ((12, 100, 10), (14, 200, 14), (16, 200, 14)):
         life.now = at
         life.step(ev.Observed(at, seen(expires)))
@@ -108,7 +108,7 @@ def test_a_model_that_vanished_under_a_lease_keeps_its_place_until_the_lease_end
     life.settle()
     assert life.ended["t2"] == "granted"
     life.step(ev.Observed(life.now, ()))
-    assert not life.scheduler.house.residents
+    assert not life.scheduler.ledger.residents
 
 
 def test_a_session_with_another_turn_holds_its_model_and_its_last_turn_does_not():
@@ -118,13 +118,13 @@ def test_a_session_with_another_turn_holds_its_model_and_its_last_turn_does_not(
         if life.loads:
             life.load_ended(1)
         life.step(ev.Released(ticket))
-        assert life.scheduler.house.residents["a"].session_until == until
+        assert life.scheduler.ledger.residents["a"].session_until == until
 
 
 def test_an_adopted_model_is_heavy_by_its_spec_or_by_its_size():
     life = begin()
     life.step(ev.Observed(1, (ev.Seen("m", 20), ev.Seen("big", 14, 4096), ev.Seen("small", 1, 4096))))
-    residents = life.scheduler.house.residents
+    residents = life.scheduler.ledger.residents
     assert [(name, residents[name].heavy) for name in residents] == [("m", False), ("big", True), ("small", False)]
     assert residents["m"].context == MODELS["m"].context
 
@@ -151,6 +151,6 @@ def test_an_unload_that_nobody_wants_any_more_lets_the_model_stay():
     life.ask(chain=("a",))
     life.step(ev.UnloadAsked(("a",)))
     life.step(ev.UnloadDropped(("a", "nothing")))
-    assert not life.scheduler.house.residents["a"].leaving
+    assert not life.scheduler.ledger.residents["a"].leaving
     life.step(ev.Released("t2"))
-    assert life.scheduler.house.residents["a"].is_resident
+    assert life.scheduler.ledger.residents["a"].is_resident
