@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import psutil
 
 from innkeepd.machine.darwin import Kernel, KernelError
+from innkeepd.machine.metal import MetalDevice
 from innkeepd.machine.metal_log import MetalLog
 from innkeepd.machine.vm_stat import parse_vm_stat
 from innkeepd.policy.memory.reading import Reading, mac_reading
@@ -45,22 +46,26 @@ class MacMemory:
         kernel: Kernel | None,
         *,
         metal: MetalLog | None = None,
+        device: MetalDevice | None = None,
         vm_stat: Callable[[], str] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._kernel = kernel
         self._metal = metal or MetalLog()
+        self._device = device
         self._vm_stat = vm_stat or run_vm_stat
         self._clock = clock
 
     def read(self) -> Reading:
-        """The kernel's counts, its sysctls, and Metal's limit from Ollama's log."""
+        """The kernel's counts, its sysctls, and Metal's limit: Metal's own word, else that of Ollama's log."""
         try:
             reading = self._asked() if self._kernel is not None else self._printed()
         except KernelError:
             reading = self._printed()
-        limit = self._metal.limit(self._clock())
-        return mac_reading(reading | ({"gpu_limit": limit, "gpu_limit_source": "Ollama's log"} if limit else {}))
+        limit, source = (self._device.limit(reading.get("wired_limit_mb")) if self._device else None), "Metal"
+        if limit is None:
+            limit, source = self._metal.limit(self._clock()), "Ollama's log"
+        return mac_reading(reading | ({"gpu_limit": limit, "gpu_limit_source": source} if limit else {}))
 
     def _asked(self) -> dict[str, Any]:
         kernel = self._kernel
@@ -122,7 +127,7 @@ def machine_memory(platform: str = sys.platform) -> MemoryDoor:
     if platform != "darwin":
         return PsutilMemory()
     try:
-        return MacMemory(Kernel())
+        return MacMemory(Kernel(), device=MetalDevice())
     except KernelError:
         return MacMemory(None)
 

@@ -111,3 +111,15 @@ def test_a_mac_without_libsystem_falls_back_to_vm_stat():
 def test_a_mac_asks_its_kernel(monkeypatch):
     monkeypatch.setattr(memory, "Kernel", lambda: Kernel(FakeLibSystem(M4_24G, SYSCTLS)))
     assert machine_memory("darwin").read().source == "host_statistics64"
+
+
+def test_metals_own_word_counts_before_ollamas_log(tmp_path):
+    log = tmp_path / "server.log"
+    log.write_text("ggml_metal_device_init: recommendedMaxWorkingSetSize  = 19069.67 MB\n")
+    kernel = Kernel(FakeLibSystem(M4_24G, SYSCTLS))
+    asked = []
+    device = SimpleNamespace(limit=lambda override: asked.append(override) or 18 * GIB)
+    told = MacMemory(kernel, metal=MetalLog([log]), device=device).read()
+    assert (told.gpu_limit, told.gpu_limit_source, asked) == (18 * GIB, "Metal", [0])
+    silent = SimpleNamespace(limit=lambda _override: None)
+    assert MacMemory(kernel, metal=MetalLog([log]), device=silent).read().gpu_limit_source == "Ollama's log"
