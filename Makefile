@@ -5,10 +5,12 @@
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
+SPREAD := -n auto --maxprocesses 4 --dist worksteal
+APART := live or clients or attack or slow
 OURS := daemon client tests $(wildcard scripts packaging examples tools)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format ollama bench attack attack-check test-engines clean
+.PHONY: help run check test lint format ollama bench attack attack-check test-engines clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -17,8 +19,13 @@ help: ## this list
 run: .venv/.runs ## watch innkeep do its job: a real Ollama where one answers, else the bundled simulator
 	@$(BIN)/python scripts/demo.py
 
+check: lint ## a contributor's loop, a minute: lint, types, the tests of single modules
+	$(BIN)/python -m pytest tests/client tests/daemon tests/test_architecture.py -m "not processes" $(SPREAD) -q $(PYTEST)
+
 test: lint ## everything: lint, types, all tests, coverage; live ones where an ollama is (see `make ollama`)
-	$(BIN)/python -m pytest -m "not engines" --cov --cov-report=term --cov-fail-under=90 $(PYTEST)
+	$(BIN)/python -m pytest -m "not ($(APART) or engines)" $(SPREAD) --cov --cov-report= $(PYTEST)
+	@echo "counted apart, one after the other: real Ollamas, official clients, attacks, builds"
+	$(BIN)/python -m pytest -m "($(APART)) and not engines" --cov --cov-append --cov-report=term --cov-fail-under=90 $(PYTEST)
 	@echo "the room of choices, every branch of it:"
 	@$(BIN)/coverage report --include='daemon/innkeepd/policy/*' --fail-under=100
 

@@ -11,6 +11,8 @@ from innkeepd import run
 from innkeepd.errors import EX_SOFTWARE
 from support.process import daemon, short_home
 
+pytestmark = pytest.mark.processes
+
 CHAT = {"type": "chat", "messages": [{"role": "user", "content": "hi"}], "model": "llama3.1:8b"}
 LONG = CHAT | {"messages": [{"role": "user", "content": "hi [simulate tokens 60000]"}]}
 SOME = CHAT | {"messages": [{"role": "user", "content": "hi [simulate tokens 1500]"}]}

@@ -8,6 +8,8 @@ from innkeepd.service.cli import World, main
 from innkeepd.service.probe import Answer
 from support.service import GUI, FakeMac
 
+pytestmark = pytest.mark.processes
+
 
 def test_the_whole_life_of_a_service_by_its_commands(mac: FakeMac):
     world = mac.everything()

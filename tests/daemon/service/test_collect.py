@@ -3,6 +3,7 @@ from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
 import anyio
+import pytest
 
 from innkeep.wire import MemoryState
 from innkeepd.backends.backend import BackendFault, Running
@@ -18,6 +19,8 @@ from innkeepd.service.probe import Kept
 from innkeepd.service.processes import Sightings
 from support.doctor import reading_of
 from support.service import FakeMac
+
+pytestmark = pytest.mark.processes
 
 
 class FakeOllama:

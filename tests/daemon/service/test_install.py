@@ -7,6 +7,8 @@ from innkeepd.service.errors import NotInstalled, ServiceFault
 from innkeepd.service.probe import Answer
 from support.service import GUI, USER, FakeMac
 
+pytestmark = pytest.mark.processes
+
 
 def test_install_on_a_bare_mac_makes_folders_plist_and_a_running_job(mac: FakeMac):
     assert mac.agent().install() == mac.answer

@@ -7,6 +7,8 @@ from innkeepd.service.probe import Answer
 from innkeepd.service.systemd import service_unit, socket_unit
 from support.service import FakeMac
 
+pytestmark = pytest.mark.processes
+
 PACKAGED = Path(__file__).parents[3] / "packaging" / "systemd"
 
 
