@@ -33,6 +33,8 @@ printf '{{"type":"chat","id":1,"messages":[{{"role":"user","content":"왜 하늘
   nc -U ~/.innkeep/innkeepd.sock
 ```
 
+(On Linux `nc -N -U`, or it waits for ever.)
+
 Closing the sending side is no cancel: what was asked is still answered. Closing the connection cancels all that is
 open. A connection that is silent in the middle of a message for 30 s is closed. Who reads slowly slows down only their
 own answers, and is cut off when nothing is read for longer than `timeouts.stall`.

@@ -25,7 +25,7 @@ def delegate(verb: str, before: Sequence[str], after: Sequence[str], terminal: T
     innkeepd = find_innkeepd(terminal.environ)
     if innkeepd is None:
         what = f"`innkeep {verb}` needs the daemon, which is not installed"
-        terminal.print_error(f'{what}; pip install "innkeep[daemon]"')
+        terminal.print_error(f"{what}; install the extra `daemon`, as the README says")
         return FAILURE
     socket, passed_on = _take_socket(before)
     socket_after, after = _take_socket(after)

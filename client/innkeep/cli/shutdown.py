@@ -7,6 +7,7 @@ from innkeep.cli.lazy import open_client
 from innkeep.cli.outcome import OK
 from innkeep.cli.terminal import Terminal
 from innkeep.cli.units import seconds
+from innkeep.errors import ConnectionLost
 
 EXAMPLES = (
     "innkeep shutdown",
@@ -27,7 +28,14 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace, terminal: Terminal) -> int:
     """Ask the daemon to leave; loaded models stay in Ollama until their time is up."""
     with open_client(args) as client:
-        stopping = client.shutdown(drain=args.drain)
+        try:
+            stopping = client.shutdown(drain=args.drain)
+        except ConnectionLost:  # an older daemon leaves before it has answered; a crashed one is gone as well
+            if args.json:
+                terminal.print_json({"type": "stopping", "drain": 0.0})
+            else:
+                terminal.say("innkeepd is gone")
+            return OK
     if args.json:
         terminal.print_json(stopping)
     else:

@@ -32,7 +32,10 @@ def test_without_a_daemon_one_line_says_how_to_get_it(bare, innkeep, tmp_path):
     ended = innkeep("doctor", environ={"PATH": str(tmp_path)})
     assert (ended.status, ended.err) == (
         1,
-        'innkeep: `innkeep doctor` needs the daemon, which is not installed; pip install "innkeep[daemon]"\n',
+        (
+            "innkeep: `innkeep doctor` needs the daemon, which is not installed; "
+            "install the extra `daemon`, as the README says\n"
+        ),
     )
 
 

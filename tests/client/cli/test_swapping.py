@@ -14,4 +14,4 @@ def test_the_reply_that_ends_a_swap_is_given(daemon):
     terminal = Terminal(Stream(tty=False), Stream(tty=True), {"TERM": "dumb"})
     end = follow_swap(wire.Load(id=0, model="m"), Namespace(socket=str(daemon.path), json=False, verb="load"), terminal)
     assert isinstance(end, wire.Loaded)
-    assert terminal.err.getvalue() == "asking innkeepd to load\nloading m  0 s\n"
+    assert terminal.err.getvalue() == "load m: waiting for running answers, 0 s\nloading m  0 s\n"
