@@ -51,7 +51,7 @@ OWN: dict[str, str] = {
     "config": "`check`: `ok`, `message`; `path`: `path`; `show`: `config`, the tables with secrets masked",
     "service": "see `innkeep service ACTION --help`",
     "doctor": "see `innkeep doctor --help`",
-    "openclaw": "`export` prints OpenClaw's own JSON; `import` prints TOML and has no `--json`",
+    "openclaw": "`export`: OpenClaw's own JSON; `import`: `roles`; with `--write`: `file`, `changed`, `backup`",
 }
 """Verbs whose objects are no messages."""
 

@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import sys
+import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -70,6 +71,7 @@ def parser() -> Parser:
     )  # fmt: skip
     for verb in (taking, giving):
         verb.add_argument("--config", type=Path, metavar="FILE", help="innkeep's config.toml")
+        verb.add_argument("--json", action="store_true", help="print one JSON object on one line")
     return root
 
 
@@ -85,12 +87,16 @@ def _import(wanted: argparse.Namespace, env: Mapping[str, str]) -> int:
         if chain.fallbacks is None:
             _tell(_silent(name, chain, config))
     if not wanted.write:
-        sys.stdout.write(roles.spell(taken.roles))
+        text = roles.spell(taken.roles)
+        sys.stdout.write(json.dumps(tomllib.loads(text), ensure_ascii=False) + "\n" if wanted.json else text)
         return 0
     file = config_file.find(wanted.config, env)[0]
     backup, changed = roles.write(file, taken.roles, env)
     kept = f" (as it was: {backup.name})" if backup else ""
-    sys.stdout.write(f"{file}: {', '.join(taken.roles)} {f'written{kept}' if changed else 'were so already'}\n")
+    if wanted.json:
+        _print_json(file, backup, changed=changed)
+    else:
+        sys.stdout.write(f"{file}: {', '.join(taken.roles)} {f'written{kept}' if changed else 'were so already'}\n")
     if changed:
         _tell("a running daemon takes it up with `innkeep service restart`")
     return 0
@@ -115,7 +121,7 @@ def _export(wanted: argparse.Namespace, env: Mapping[str, str]) -> int:
         shown = provider.masked(ours) if config.http.token else ours
         if config.http.token:
             _tell("the token is masked here; --write puts it in")
-        sys.stdout.write(json.dumps(shown, ensure_ascii=False, indent=2) + "\n")
+        sys.stdout.write(json.dumps(shown, ensure_ascii=False, indent=None if wanted.json else 2) + "\n")
         return 0
     path = document.usual_place(env) if wanted.write == Path() else wanted.write
     if str(path) == "-":
@@ -125,14 +131,26 @@ def _export(wanted: argparse.Namespace, env: Mapping[str, str]) -> int:
     for note in notes:
         _tell(note)
     if after == found.content:
-        sys.stdout.write(f"{path}: points at {way.url} already\n")
+        if wanted.json:
+            _print_json(path, None, changed=False)
+        else:
+            sys.stdout.write(f"{path}: points at {way.url} already\n")
         return 0
     backup = document.write(path, after)
     if found.has_comments and backup:
         _tell(f"comments of {path.name} are in {backup.name} only: OpenClaw, too, rewrites the file without them")
     kept = f" (as it was: {backup.name})" if backup else ""
-    sys.stdout.write(f"{path}: points at {way.url} now{kept}; `openclaw config validate` proves it\n")
+    if wanted.json:
+        _print_json(path, backup, changed=True)
+    else:
+        sys.stdout.write(f"{path}: points at {way.url} now{kept}; `openclaw config validate` proves it\n")
     return 0
+
+
+def _print_json(file: Path, backup: Path | None, *, changed: bool) -> None:
+    """What was written, and where the file is kept as it was."""
+    told = {"file": str(file), "changed": changed, "backup": None if backup is None else str(backup)}
+    sys.stdout.write(json.dumps(told, ensure_ascii=False) + "\n")
 
 
 def _tokens(text: str) -> int:

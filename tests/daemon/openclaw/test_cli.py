@@ -150,3 +150,23 @@ def test_openclaw_itself_finds_the_merged_file_valid(before, env, tmp_path):
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert (ran.returncode, ran.stderr) == (0, "") or "Config valid" in ran.stdout, ran.stdout + ran.stderr
+
+
+def test_json_is_one_object_a_line(seed, env, capsys):
+    told = []
+    for words in (
+        ["import", str(seed)],
+        ["import", "--write"],
+        ["import", "--write"],
+        ["export"],
+        ["export", "--write"],
+    ):
+        assert main([*words, "--json"], env) == 0
+        printed = capsys.readouterr().out
+        assert printed.count("\n") == 1
+        told.append(json.loads(printed))
+    taken, first, second, block, written = told
+    assert "roles" in taken
+    assert (first["changed"], second["changed"]) == (True, False)
+    assert "models" in block
+    assert written["changed"] is True
