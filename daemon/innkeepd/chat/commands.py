@@ -38,10 +38,15 @@ class ModelCommands:
     async def unload(self, name: str | None) -> str | None:
         """Unload a model, or with None all of them, once their answers have ended; proved. The model's full name."""
         await self._control.monitor.ready.wait()
-        found = None if name is None else await self.find(name)
+        found = None if name is None else self._in_memory(name) or await self.find(name)
         leaving = tuple(self._control.scheduler.ledger.residents) if found is None else (found.weights,)
         try:
             await self._control.unload(leaving)
         except BackendFault as fault:
             raise RequestFailed(fault.code, fault.message) from None
         return None if found is None else found.name
+
+    def _in_memory(self, name: str) -> Candidate | None:
+        """The model of this name where it is in memory, be it removed from the disk since."""
+        candidate = self._control.catalog.candidate(bounded(name))
+        return candidate if candidate.weights in self._control.scheduler.ledger.residents else None

@@ -58,6 +58,7 @@ class Catalog:
         """Pulled models that cannot be reckoned with, by name, and why."""
         self.estimates = Estimates()
         self._models: dict[str, Model] = {}
+        self._removed: dict[str, Model] = {}
         self._contexts: dict[str, int] = {}
         self._elsewhere: dict[str, None] = {}
         self.pins: set[str] = set()
@@ -72,8 +73,12 @@ class Catalog:
         self.config = config
         self.policy = memory_policy(config)
 
-    def update(self, models: Iterable[Model]) -> None:
-        """Take what the backend has on its disk; one whose size cannot be computed goes to ``left_out``."""
+    def update(self, models: Iterable[Model], in_memory: Container[str] = ()) -> None:
+        """Take what the backend has on its disk; one whose size cannot be computed goes to ``left_out``.
+
+        A model that was removed while its weights are ``in_memory`` keeps its name, or nobody could unload it by that.
+        """
+        before = self._removed | self._models
         self._models, self.left_out = {}, {}
         for model in models:
             name = canonical(model.name)
@@ -83,6 +88,7 @@ class Catalog:
                 self.left_out[name] = f"what Ollama tells of its shape cannot be computed with ({error})"
             else:
                 self._models[name] = model
+        self._removed = {n: m for n, m in before.items() if m.weights in in_memory and n not in self._models}
 
     @property
     def models(self) -> Mapping[str, Model]:
@@ -90,10 +96,11 @@ class Catalog:
         return self._models
 
     def find(self, name: str) -> Model | None:
-        """The pulled model of this name; of one that we derived, its parent."""
+        """The model of this name that is pulled, or removed but in memory; of one that we derived, its parent."""
         if name.startswith(DERIVED_PREFIX):
             return next((model for model in self._models.values() if is_derived_from(name, model)), None)
-        return self._models.get(canonical(name))
+        name = canonical(name)
+        return self._models.get(name) or self._removed.get(name)
 
     def candidate(self, name: str) -> Candidate:
         """What a name stands for; one that is not pulled stands for itself."""
@@ -139,7 +146,8 @@ class Catalog:
         return min(self._names(weights), key=lambda n: (n not in chained, n not in told, n), default=weights)
 
     def _names(self, weights: str) -> set[str]:
-        return {name for name, model in self._models.items() if model.weights == weights}
+        pulled = {name for name, model in self._models.items() if model.weights == weights}
+        return pulled or {name for name, model in self._removed.items() if model.weights == weights}
 
     def _spoken_for(self) -> dict[str, Model]:
         """By weights the model that counts: of several names for one runner the one that the configuration tells of."""

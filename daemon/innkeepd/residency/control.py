@@ -184,9 +184,13 @@ class ResidencyControl:
         # One that somebody waits for may be on its way back already: that is another stay.
         staying = [self.name_of(one.weights) for one in going if self._resident(one.weights) is one]
         if staying:
-            raise BackendFault(
-                "load_failed", f"{', '.join(staying)} did not leave memory; is another program using it?"
+            is_removed = all(name not in self.catalog.models for name in staying)
+            why = (
+                "removed from the disk, it can no longer be named to Ollama, and leaves when its keep_alive ends"
+                if is_removed
+                else "is another program using it?"
             )
+            raise BackendFault("load_failed", f"{', '.join(staying)} did not leave memory; {why}")
 
     def _resident(self, weights: str) -> Residency | None:
         return self.scheduler.ledger.residents.get(weights)

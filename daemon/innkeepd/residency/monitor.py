@@ -53,6 +53,7 @@ class Monitor:
         self.pulled = PulledModels(
             backend,
             catalog,
+            state.ledger,
             tasks=tasks,
             post=post,
             announcer=announcer,

@@ -7,6 +7,7 @@ from anyio.abc import TaskGroup
 
 from innkeepd.backends.backend import Backend, BackendFault
 from innkeepd.policy.scheduling import events as ev
+from innkeepd.policy.scheduling.ledger import MemoryLedger
 from innkeepd.residency.announcer import Announcer
 from innkeepd.residency.catalog import Catalog
 
@@ -17,12 +18,16 @@ MOST_UNPULLED = 256
 
 
 class PulledModels:
-    """Keeps the catalogue true to ``/api/tags``. ``looked_up`` is called once new names were looked up."""
+    """Keeps the catalogue true to ``/api/tags``. ``looked_up`` is called once new names were looked up.
+
+    ``ledger`` is only read.
+    """
 
     def __init__(
         self,
         backend: Backend,
         catalog: Catalog,
+        ledger: MemoryLedger,
         *,
         tasks: TaskGroup,
         post: Callable[[ev.Event], None],
@@ -31,6 +36,7 @@ class PulledModels:
     ) -> None:
         self._backend = backend
         self._catalog = catalog
+        self._ledger = ledger
         self._tasks = tasks
         self._post = post
         self._announcer = announcer
@@ -51,7 +57,7 @@ class PulledModels:
         left_out = self._catalog.left_out
         try:
             with anyio.fail_after(READ_WITHIN):
-                self._catalog.update(await self._backend.pulled())
+                self._catalog.update(await self._backend.pulled(), self._ledger.residents)
         except (BackendFault, TimeoutError):
             return False
         for name, why in self._catalog.left_out.items():

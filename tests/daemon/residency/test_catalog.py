@@ -4,7 +4,7 @@ from innkeepd.config.schema import BackendConfig, ModelConfig, RoleConfig
 from innkeepd.machine.recorded import SimulatedMemory
 from innkeepd.policy.memory.budget import budget_of
 from innkeepd.policy.model import GIB, Model
-from innkeepd.residency.catalog import Candidate, Catalog
+from innkeepd.residency.catalog import MOST_REMEMBERED, Candidate, Catalog
 from innkeepd.simulator.engine import Simulator
 from support.house import LLAMA8, QWEN, config
 
@@ -90,3 +90,12 @@ def test_a_model_that_cannot_be_computed_with_is_left_out_and_told(catalog):
     assert "odd:latest is left out" in catalog.how_to_get(catalog.candidate("odd"))
     catalog.update([model("odd:latest", "w9")])
     assert catalog.left_out == {}
+
+
+def test_names_that_somebody_asked_of_an_engine_are_bounded_and_those_in_use_are_kept():
+    catalog = Catalog(config(backends=(BackendConfig(name="far", url="http://127.0.0.1:1"),)))
+    for number in range(3 * MOST_REMEMBERED):
+        catalog.remember([catalog.candidate(f"far/m{number}")], in_use={"far/m0"})
+    names = [spec.name for spec in catalog.specs()]
+    assert len(names) <= MOST_REMEMBERED + 1
+    assert {"far/m0", f"far/m{3 * MOST_REMEMBERED - 1}"} <= set(names)

@@ -79,3 +79,20 @@ async def test_what_another_program_loaded_can_be_unloaded_during_a_hold():
         with anyio.fail_after(60):
             await house.keeper.unload((house.keeper.weights_of(LLAMA8),))
         assert house.simulator.resident == []
+
+
+async def test_a_model_removed_from_the_disk_while_in_memory_keeps_its_name_until_it_has_left():
+    async with open_house() as house:
+        guest = house.connect()
+        await guest.told("hi", model=LLAMA8)
+        del house.simulator.catalog._models[LLAMA8]
+        await house.keeper.pulled.refresh()
+        await anyio.sleep(30)
+        assert [each.name for each in (await guest.status()).resident] == [LLAMA8]
+        assert (await guest.told("hi", model=LLAMA8)).code == "unknown_model"
+        stays = await guest.answer(wire.Unload(id=0, model=LLAMA8))
+        assert (stays.code, "removed from the disk" in stays.message) == ("load_failed", True)
+        await anyio.sleep(2000)
+        await house.keeper.pulled.refresh()
+        assert (await guest.status()).resident == []
+        assert (await guest.answer(wire.Unload(id=0, model=LLAMA8))).code == "unknown_model"
