@@ -298,6 +298,10 @@ class AsyncClient:
         """What shadow routing counted."""
         return await self._one(wire.StatsAsk(id=0), wire.Stats)
 
+    async def routing(self, action: wire.RoutingAction = "show") -> wire.Routing:
+        """What feedback taught the router; ``train`` fits it to that, ``undo`` takes the last fit back."""
+        return await self._one(wire.RoutingAsk(id=0, action=action), wire.Routing)
+
     async def history(self, *, limit: int = 20, request: str | None = None) -> wire.History:
         """Decision records, newest first; ``request``: that one's."""
         return await self._one(wire.HistoryAsk(id=0, limit=limit, request=request), wire.History)

@@ -58,6 +58,7 @@ ORDER: Mapping[type[wire.Request], Table] = {
     wire.Resume: {ASKED: {wire.Resumed: ENDED}},
     wire.HistoryAsk: {ASKED: {wire.History: ENDED}},
     wire.StatsAsk: {ASKED: {wire.Stats: ENDED}},
+    wire.RoutingAsk: {ASKED: {wire.Routing: ENDED}},
     wire.Feedback: {ASKED: {wire.Noted: ENDED}},
     wire.Shutdown: {ASKED: {wire.Stopping: ENDED}},
 }

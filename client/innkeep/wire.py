@@ -21,6 +21,7 @@ Weight: TypeAlias = Literal["heavy", "light"]
 Fit: TypeAlias = Literal["resident", "fits", "tight", "after_eviction", "never", "missing"]
 Pressure: TypeAlias = Literal["normal", "warning", "critical"]
 EventKind: TypeAlias = Literal["residency", "request", "memory", "backend", "log"]
+RoutingAction: TypeAlias = Literal["show", "train", "undo"]
 Think: TypeAlias = bool | Literal["low", "medium", "high", "max"] | None
 
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -180,6 +181,12 @@ class StatsAsk(_Request, frozen=True, tag="stats"):
     """Ask what shadow routing counted."""
 
 
+class RoutingAsk(_Request, frozen=True, tag="routing"):
+    """Ask what feedback taught the router, fit it to that (``train``), or take the last fit back (``undo``)."""
+
+    action: RoutingAction = "show"
+
+
 Request: TypeAlias = (
     Hello
     | Chat
@@ -200,6 +207,7 @@ Request: TypeAlias = (
     | Feedback
     | Shutdown
     | StatsAsk
+    | RoutingAsk
 )
 
 
@@ -627,10 +635,14 @@ class History(_Reply, frozen=True, tag="history"):
 
 
 class Noted(_Reply, frozen=True, tag="noted"):
-    """The feedback is kept; ``warning``: why it would not survive a restart."""
+    """The feedback is kept; ``warning``: why it would not survive a restart.
+
+    ``teaches``: whether `innkeep routing train` can learn from it; the words of old requests are no longer known.
+    """
 
     request: str
     warning: str | None = None
+    teaches: bool = False
 
 
 class Stopping(_Reply, frozen=True, tag="stopping"):
@@ -665,6 +677,29 @@ class Stats(_Reply, frozen=True, tag="stats"):
     routing: list[ShadowCount]
 
 
+class RoutingMeasure(Struct, frozen=True):
+    """Held-back examples: how many of ``total`` are routed right, and their mean log-loss in nats."""
+
+    right: int
+    total: int
+    loss: float
+
+
+class Routing(_Reply, frozen=True, tag="routing"):
+    """What feedback taught: ``examples`` kept by role, whether a fit is in use and whether this request changed that.
+
+    ``before`` and ``after``: the held-back examples, measured with what was in use and with the new fit.
+    """
+
+    examples: dict[str, int]
+    in_use: bool
+    changed: bool = False
+    message: str = ""
+    before: RoutingMeasure | None = None
+    after: RoutingMeasure | None = None
+    warning: str | None = None
+
+
 Reply: TypeAlias = (
     Welcome
     | Routed
@@ -691,6 +726,7 @@ Reply: TypeAlias = (
     | Stopping
     | Error
     | Stats
+    | Routing
 )
 
 PROGRESS: tuple[type[Reply], ...] = (Routed, Waiting, Loading, Started, Delta, Event)

@@ -253,6 +253,35 @@ async def test_feedback_is_kept_with_its_request():
         assert (refused.code, refused.detail["field"]) == ("bad_request", "request")
 
 
+async def test_feedback_corrects_the_router_without_a_restart_and_can_be_undone():
+    async with open_house() as house:
+        guest = house.connect()
+
+        async def routed(text: str) -> str:
+            return (await guest.answer(wire.RouteAsk(id=0, text=text))).role
+
+        texts = [f"the gnomon report of {one}{other}, as usual" for one in "abcde" for other in "uvwxyz"]
+        was = await routed(texts[0])
+        should = "coding" if was != "coding" else "reasoning"
+        for text in texts:
+            number = await guest.chat(text)
+            await guest.end(number)
+            noted = await guest.answer(wire.Feedback(id=0, request=guest.heard[number][0].request, role=should))
+            assert noted.teaches
+        assert (await guest.answer(wire.RoutingAsk(id=0))).examples[should] == len(texts)
+        trained = await guest.answer(wire.RoutingAsk(id=0, action="train"))
+        assert trained.changed
+        assert trained.in_use
+        assert trained.after.loss < trained.before.loss
+        assert await routed("the gnomon report of zz, as usual") == should
+        assert not (await guest.answer(wire.RoutingAsk(id=0, action="train"))).changed
+        undone = await guest.answer(wire.RoutingAsk(id=0, action="undo"))
+        assert undone.changed
+        assert not undone.in_use
+        assert await routed(texts[0]) == was
+        assert not (await guest.answer(wire.RoutingAsk(id=0, action="undo"))).changed
+
+
 # ---- configuration ---------------------------------------------------------------------------------------------------
 
 

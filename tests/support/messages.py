@@ -55,6 +55,7 @@ REQUESTS: list[wire.Request] = [
     wire.Shutdown(id=26),
     wire.Shutdown(id=9_007_199_254_740_991, drain=5.0),
     wire.StatsAsk(id=27),
+    wire.RoutingAsk(id=28, action="train"),
 ]
 
 REPLIES: list[wire.Reply] = [
@@ -179,4 +180,13 @@ REPLIES: list[wire.Reply] = [
     wire.Error(id=3, code="never_fits", message="42.5 GB of 27.0 GiB", retryable=False, detail={"attempts": []}),
     wire.Error(id=2, code="stalled", message="no token for 60 s", retryable=True, detail={"partial": True}),
     wire.Stats(id=8, shadow=True, routing=[wire.ShadowCount("a", "coding", "b", 2)]),
+    wire.Routing(
+        id=28,
+        examples={"coding": 4, "reasoning": 3, "general": 5},
+        in_use=True,
+        changed=True,
+        message="fitted to 9 examples",
+        before=wire.RoutingMeasure(1, 3, 0.9),
+        after=wire.RoutingMeasure(3, 3, 0.4),
+    ),
 ]

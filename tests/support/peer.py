@@ -128,6 +128,7 @@ ENDS: dict[type, type] = {
     wire.Resume: wire.Resumed,
     wire.HistoryAsk: wire.History,
     wire.StatsAsk: wire.Stats,
+    wire.RoutingAsk: wire.Routing,
     wire.Feedback: wire.Noted,
     wire.Shutdown: wire.Stopping,
 }
@@ -147,6 +148,7 @@ VERBS = {
     "hold": ((60,), {"why": "call"}, wire.Hold(id=1, seconds=60, why="call")),
     "resume": ((), {}, wire.Resume(id=1)),
     "stats": ((), {}, wire.StatsAsk(id=1)),
+    "routing": (("train",), {}, wire.RoutingAsk(id=1, action="train")),
     "history": ((), {"limit": 2, "request": "3f"}, wire.HistoryAsk(id=1, limit=2, request="3f")),
     "feedback": (("3f", "coding"), {}, wire.Feedback(id=1, request="3f", role="coding")),
     "shutdown": ((), {"drain": 2.0}, wire.Shutdown(id=1, drain=2.0)),

@@ -28,6 +28,10 @@ def run(args: Namespace, terminal: Terminal) -> int:
         terminal.print_json(noted)
     else:
         terminal.say(f"noted: {noted.request} should have been {args.role}")
+        if not noted.teaches:
+            terminal.print_error(
+                "`innkeep routing train` can't learn from it: the router holds nothing of that request"
+            )
     if noted.warning:
         terminal.print_error(noted.warning)
     return OK

@@ -12,6 +12,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "history": "list past requests, newest first",
         "explain": "show everything about one past request",
         "feedback": "say which role a past request should have had",
+        "routing": "show what feedback taught the router, train it, undo that",
         "stats": "tell what routing would have changed",
         "ping": "check that the daemon answers, and how fast",
     },

@@ -13,6 +13,7 @@ from msgspec import to_builtins
 from innkeep import wire
 from innkeepd.backends.backend import Backend, BackendFault, Completion
 from innkeepd.chat.deadline import ResponseDeadline
+from innkeepd.chat.lessons import Lessons
 from innkeepd.chat.request import Request, decision_record, without_quotations
 from innkeepd.chat.target import TargetSelector
 from innkeepd.chat.types import Assignment, ChatSpec, OnProgress, Progress, RequestFailed, Work
@@ -61,7 +62,8 @@ class Dispatcher:
         log: Callable[[wire.DecisionRecord], None] = lambda _record: None,
     ) -> None:
         self.keeper = keeper
-        self.signpost = TargetSelector(keeper, config)
+        self.lessons = Lessons(history)
+        self.signpost = TargetSelector(keeper, config, self.lessons)
         self._backends = backends
         self._history = history
         self._log = log
@@ -81,6 +83,7 @@ class Dispatcher:
     async def begin(self, wish: ChatSpec) -> AsyncIterator[Request]:
         """A request from its route to its record, whatever happens in between."""
         request = Request(wish, self.signpost.route(wish))
+        self.lessons.note(request.id, request.direction.seen, chosen=wish.role is not None)
         self.keeper.counts.requests += 1
         outcome, code, message = "answered", None, None
         try:

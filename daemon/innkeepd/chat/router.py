@@ -4,6 +4,7 @@ from importlib.resources import files
 
 from innkeepd.config.schema import Config
 from innkeepd.policy.routing.classifier import Classifier, decode
+from innkeepd.policy.routing.correction import Correction
 from innkeepd.policy.routing.router import Router
 
 __all__ = ["read_classifier", "router_of"]
@@ -19,7 +20,13 @@ def read_classifier() -> Classifier:
         raise ValueError(msg) from None
 
 
-def router_of(config: Config) -> Router:
-    """The router of a configuration, as the daemon uses it."""
+def router_of(config: Config, correction: Correction | None = None) -> Router:
+    """The router of a configuration, as the daemon uses it; ``correction``: what the user's feedback taught it."""
     keywords = {name: role.keywords for name, role in config.roles.items()}
-    return Router(keywords, config.routing.ignore, sticky=config.routing.sticky, classifier=read_classifier())
+    return Router(
+        keywords,
+        config.routing.ignore,
+        sticky=config.routing.sticky,
+        classifier=read_classifier(),
+        correction=correction,
+    )

@@ -4,12 +4,14 @@ from collections import OrderedDict
 
 from msgspec import structs
 
+from innkeepd.chat.lessons import Lessons
 from innkeepd.chat.router import router_of
 from innkeepd.chat.shadow import Seen, Shadow
 from innkeepd.chat.types import ChatSpec, Target
 from innkeepd.config.schema import Config, default_roles
 from innkeepd.policy.memory.admission import obstacle
 from innkeepd.policy.model import DERIVED_PREFIX
+from innkeepd.policy.routing.correction import Example
 from innkeepd.policy.routing.router import ROLES, Route, Router
 from innkeepd.policy.routing.swap import without_swap
 from innkeepd.residency.control import ResidencyControl
@@ -24,7 +26,8 @@ READS = 2.5e9
 class TargetSelector:
     """Points wishes to candidates. ``selected`` and ``selected_roles`` are the user's word, kept over restarts."""
 
-    def __init__(self, keeper: ResidencyControl, config: Config) -> None:
+    def __init__(self, keeper: ResidencyControl, config: Config, lessons: Lessons) -> None:
+        self._lessons = lessons
         self.selected: str | None = None
         self.selected_roles: dict[str, str] = {}
         self.shadow = Shadow()
@@ -48,17 +51,19 @@ class TargetSelector:
             names = (wish.model, *wish.fallbacks)
             return self._direct(wish.role or self._role_of(wish.model), 1.0, "the request names the model", names)
         if wish.role is not None:
-            return self._direct(wish.role, 1.0, "the request names the role", self.chain(wish.role))
-        found = self._judge(wish)
+            way = self._direct(wish.role, 1.0, "the request names the role", self.chain(wish.role))
+            return structs.replace(way, seen=self._shown(wish)) if remember else way
+        judged = found = self._judge(wish)
         if self.selected is None:
             found = self._without_swap(found)
         if wish.session and remember and not found.is_errand:
             self._remember(wish.session, found.role)
         if self.selected is not None:
             reason = f"{self.selected} is selected; {found.role} otherwise ({found.reason})"
-            return self._direct(found.role, 1.0, reason, (self.selected, *self.chain(found.role)))
+            way = self._direct(found.role, 1.0, reason, (self.selected, *self.chain(found.role)))
+            return structs.replace(way, seen=_example(judged))
         way = self._direct(found.role, found.confidence, found.reason, self.chain(found.role))
-        return structs.replace(way, shares=found.shares)
+        return structs.replace(way, shares=found.shares, seen=_example(judged))
 
     def select(self, model: str | None, role: str | None = None) -> None:
         """What every chat that names no model goes to, or one role's primary; None: automatic again."""
@@ -142,7 +147,15 @@ class TargetSelector:
     def _reader(self) -> Router:
         if self._router is None:  # the weights are read when the first chat needs them
             self._router = router_of(self._config)
+        self._router.correction = self._lessons.correction
         return self._router
+
+    def _shown(self, wish: ChatSpec) -> Example | None:
+        """What a person's choice of a role teaches; an agent's or a program's says little about the words."""
+        if wish.door != "socket" or wish.demand.called or not wish.demand.turns:
+            return None
+        seen = _example(self._reader.route(wish.demand.turns[-1:]))
+        return None if seen is None or wish.role is None else structs.replace(seen, role=wish.role)
 
     def _judge(self, wish: ChatSpec) -> Route:
         previous = self._sessions.get(wish.session) if wish.session else None
@@ -177,3 +190,8 @@ class TargetSelector:
     def _direct(self, role: str, confidence: float, reason: str, names: tuple[str, ...]) -> Target:
         candidates = dict.fromkeys(self._keeper.catalog.candidate(name) for name in names)
         return Target(role, confidence, reason, tuple(candidates))
+
+
+def _example(found: Route) -> Example | None:
+    """A judged prompt without text, as feedback may name it later; None where nothing of it was read."""
+    return Example(found.sketch, found.plain, found.role) if found.sketch else None

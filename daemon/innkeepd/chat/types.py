@@ -9,6 +9,7 @@ from innkeepd.backends.backend import Backend, Completion
 from innkeepd.backends.ollama_count import Counted
 from innkeepd.chat.deadline import ResponseDeadline
 from innkeepd.chat.demand import Demand
+from innkeepd.policy.routing.correction import Example
 from innkeepd.policy.scheduling import events as ev
 from innkeepd.residency.catalog import Candidate
 
@@ -35,13 +36,14 @@ class ChatSpec(Struct, frozen=True, kw_only=True):
 
 
 class Target(Struct, frozen=True):
-    """Where a wish goes: candidates best first, and why."""
+    """Where a wish goes: candidates best first, and why; ``seen``: what later feedback can teach, hashed."""
 
     role: str
     confidence: float
     reason: str
     candidates: tuple[Candidate, ...]
     shares: dict[str, float] = field(default_factory=dict)
+    seen: Example | None = None
 
 
 class Progress(Struct, frozen=True):

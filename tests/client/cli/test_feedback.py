@@ -18,6 +18,12 @@ def test_feedback_names_request_and_role(noting, innkeep):
     assert noting.last(wire.Feedback).role == "reasoning"
 
 
+def test_feedback_that_teaches_nothing_says_so(noting, innkeep):
+    assert "can't learn" in innkeep("feedback", "3f9a01", "coding").err
+    noting.script[wire.Feedback] = lambda ask: [wire.Noted(id=0, request=ask.request, teaches=True)]
+    assert innkeep("feedback", "3f9a01", "coding").err == ""
+
+
 def test_feedback_on_the_last_request_looks_its_id_up(noting, innkeep):
     assert json.loads(innkeep("feedback", "last", "coding", "--json").out)["request"] == "3f9a01"
 

@@ -41,19 +41,20 @@ class Classifier:
 
     def scores(self, text: str, most: int | None = None) -> dict[str, float]:
         """Log-odds by role, up to a constant. ``most``: how many characters to read where that is less than usual."""
-        return self._sum(features(text if most is None else text[:most]))
+        return self.weigh(features(text if most is None else text[:most]))
 
     def decisive(self, text: str, role: str, limit: int = 4) -> list[str]:
         """The words of ``text`` that speak most for ``role``, the loudest first."""
         weighed = {}
         for word in list(dict.fromkeys(words(text)))[:SHOWN]:
-            said = self._sum(features(word))
+            said = self.weigh(features(word))
             others = [score for name, score in said.items() if name != role]
             weighed[word] = said[role] - sum(others) / len(others)
         loud = sorted(weighed, key=lambda word: -weighed[word])
         return [word for word in loud if weighed[word] > 0 and any(map(str.isalnum, word))][:limit]
 
-    def _sum(self, found: set[int]) -> dict[str, float]:
+    def weigh(self, found: set[int]) -> dict[str, float]:
+        """As ``scores``, of a text's ``features``."""
         factor = self.header.scale / math.sqrt(len(found) or 1)
         return {
             role: base + factor * sum(map(row.__getitem__, found))

@@ -13,6 +13,8 @@ from msgspec import Struct, field
 
 from innkeepd.policy.routing.classifier import ROLES, Classifier
 from innkeepd.policy.routing.conversation import is_errand, own_words, tool_role
+from innkeepd.policy.routing.correction import Correction, sketch
+from innkeepd.policy.routing.features import features
 from innkeepd.policy.routing.rules import Evidence, Rules, added_up
 
 __all__ = ["ROLES", "Route", "Router"]
@@ -51,6 +53,7 @@ class Route(Struct, frozen=True):
 
     ``shares``: the confidence of each role.
     ``is_errand``: the client asks it for itself, so it says nothing of its session.
+    ``sketch`` and ``plain``: the last turn's hashed features and its scores without correction, for later feedback.
     """
 
     role: str
@@ -59,13 +62,15 @@ class Route(Struct, frozen=True):
     scores: dict[str, float]
     is_errand: bool = False
     shares: dict[str, float] = field(default_factory=dict)
+    sketch: tuple[int, ...] = ()
+    plain: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 class Router:
     """Judges by configured keywords, built-in evidence and the trained ``classifier``.
 
     ``keywords``: words by role. ``ignore``: phrases in which no word counts. ``sticky``: whether a session's role so
-    far speaks for itself.
+    far speaks for itself. ``correction``: what the user's feedback taught; it may be replaced at any time.
     """
 
     def __init__(
@@ -75,7 +80,9 @@ class Router:
         *,
         sticky: bool = True,
         classifier: Classifier | None = None,
+        correction: Correction | None = None,
     ) -> None:
+        self.correction = correction
         self._sticky = sticky
         self._rules = Rules(keywords, ignore)
         self._classifier = classifier
@@ -105,7 +112,10 @@ class Router:
         tool = tool_role(tools)
         if follows and tool is None and max(evidence.values()) < FAINT:
             return Route(str(previous), 0.5, f"too short to tell; stays {previous}", dict.fromkeys(ROLES, 0.0))
-        scores = self._scores(last, found, evidence)
+        seen = features(last) if self._classifier is not None and last.strip() else set()
+        kept = sketch(seen)
+        plain = self._scores(last, seen, found, evidence)
+        scores = self._corrected(plain, kept)
         before = dict.fromkeys(ROLES, 0.0)
         for share, text in zip(EARLIER, reversed(texts[:-1]), strict=False):
             for role, score in self._earlier(text[:EARLIER_READ]).items():
@@ -119,14 +129,21 @@ class Router:
         leaned = scores[role] < max(scores.values())
         reason = f"calls {tools[-1]}" if leaned and tool == role else self._reason(role, found, leaned=leaned)
         shares = self._shares(told)
-        return Route(role, shares[role], reason, told, shares=shares)
+        return Route(role, shares[role], reason, told, shares=shares, sketch=kept, plain=_in_order(plain))
 
-    def _scores(self, text: str, found: list[Evidence], evidence: Mapping[str, float]) -> dict[str, float]:
-        if self._classifier is None or not text.strip():
+    def _corrected(self, plain: dict[str, float], kept: Sequence[int]) -> dict[str, float]:
+        if self.correction is None or not kept:
+            return plain
+        return {role: plain[role] + extra for role, extra in zip(ROLES, self.correction.scores(kept), strict=True)}
+
+    def _scores(
+        self, text: str, seen: set[int], found: list[Evidence], evidence: Mapping[str, float]
+    ) -> dict[str, float]:
+        if self._classifier is None or not seen:
             return {role: score + PRIOR.get(role, 0.0) for role, score in evidence.items()}
         own = {one.role for one in found if one.own}
         share = BARE_SHARE if len(text) <= BARE else SHARE
-        learned = self._classifier.scores(text)
+        learned = self._classifier.weigh(seen)
         return {
             role: score + share * evidence[role] + (DECISIVE if role in own else 0.0) for role, score in learned.items()
         }
@@ -154,3 +171,9 @@ class Router:
         if leaned:
             return "earlier turns"
         return "nothing that speaks for another role" if self._classifier is None else f"reads like {role} prompts"
+
+
+def _in_order(scores: Mapping[str, float]) -> tuple[float, float, float]:
+    """Scores in the order of ``ROLES``, short enough to be stored."""
+    coding, reasoning, general = (round(scores[role], 3) for role in ROLES)
+    return coding, reasoning, general

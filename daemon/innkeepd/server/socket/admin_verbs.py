@@ -12,6 +12,7 @@ from innkeepd import __version__
 from innkeepd.chat.commands import ModelCommands
 from innkeepd.chat.demand import Said, bounded, understand
 from innkeepd.chat.dispatch import Dispatcher
+from innkeepd.chat.lessons import Lesson
 from innkeepd.chat.types import ChatSpec, RequestFailed
 from innkeepd.config.schema import Config
 from innkeepd.residency import snapshot
@@ -257,8 +258,35 @@ class AdminVerbs:
         if not found:
             raise RequestFailed("bad_request", f"no request {asked.request} is in the history", {"field": "request"})
         self._state.put_feedback(found[0].id, asked.role)
+        teaches = self._journey.lessons.teach(found[0].id, asked.role)
         warning = await self._state.written()
-        session.send(wire.Noted(id=asked.id, request=found[0].id, warning=warning))
+        session.send(wire.Noted(id=asked.id, request=found[0].id, warning=warning, teaches=teaches))
+
+    async def routing(self, session: Session, asked: wire.RoutingAsk) -> None:
+        """Show, fit or undo what feedback taught the router; the next chat is routed by it."""
+        lessons = self._journey.lessons
+        done = Lesson(changed=False, message="")
+        if asked.action == "train":
+            done = await lessons.train()
+        elif asked.action == "undo":
+            done = lessons.undo()
+        warning = await self._state.written() if done.changed else None
+        before, after = (
+            None if each is None else wire.RoutingMeasure(each.right, each.total, round(each.loss, 4))
+            for each in (done.before, done.after)
+        )
+        session.send(
+            wire.Routing(
+                id=asked.id,
+                examples=lessons.counts,
+                in_use=lessons.correction is not None,
+                changed=done.changed,
+                message=done.message,
+                before=before,
+                after=after,
+                warning=warning,
+            )
+        )
 
     async def shutdown(self, session: Session, asked: wire.Shutdown) -> None:
         """Drain and leave."""
@@ -289,6 +317,7 @@ class AdminVerbs:
             wire.Resume: self.resume,
             wire.HistoryAsk: self.history,
             wire.StatsAsk: self.stats,
+            wire.RoutingAsk: self.routing,
             wire.Feedback: self.feedback,
             wire.Shutdown: self.shutdown,
         }
