@@ -5,12 +5,13 @@
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
+ROUTING := $(HOME)/.cache/innkeep/routing
 SPREAD := -n auto --maxprocesses 4 --dist worksteal
 APART := live or clients or attack or slow
 OURS := daemon client tests $(wildcard scripts packaging examples tools)
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test lint format ollama bench attack attack-check test-engines clean
+.PHONY: help run check test lint format ollama bench attack attack-check test-engines routing routing-report clean
 .DELETE_ON_ERROR:
 
 help: ## this list
