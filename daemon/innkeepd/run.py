@@ -31,8 +31,7 @@ from innkeepd.arguments import Parser
 from innkeepd.config.load import find, load
 from innkeepd.config.schema import Config
 from innkeepd.errors import EX_CONFIG, EX_SOFTWARE, ConfigError, DaemonError
-from innkeepd.home import claim, raise_descriptors
-from innkeepd.lock import AlreadyRunning, Lock, lock_ollama
+from innkeepd.lock import AlreadyRunning, Lock, claim, lock_ollama, raise_descriptors
 from innkeepd.residency.supervisor import OwnerFault
 from innkeepd.server.socket.activation import ActivationFailed, inherited, is_reachable, is_supervised
 from innkeepd.server.socket.bad_config import serve_bad_config

@@ -1,6 +1,7 @@
 """Real sockets, asyncio only."""
 
 import socket
+from unittest.mock import Mock
 
 import anyio
 import httpx2
@@ -81,12 +82,12 @@ async def test_a_port_that_is_taken_is_a_warning():
         other.listen()
         port = other.getsockname()[1]
         with anyio.fail_after(5):
-            told = await serve_http(HttpConfig(port=port), None, None)
+            told = await serve_http(HttpConfig(port=port), Mock(), None)
         assert told == f"the HTTP port stays closed: 127.0.0.1:{port}: address already in use"
 
 
 async def test_a_host_that_is_none_is_a_warning():
-    told = await serve_http(HttpConfig(host="no..where", token="t"), None, None)
+    told = await serve_http(HttpConfig(host="no..where", token="t"), Mock(), None)
     assert told == "the HTTP port stays closed: no..where:11435: that is no host's name, see [http] host"
 
 
