@@ -36,9 +36,11 @@ def locked() -> dict[str, Any]:
     """``pip lock`` for the daemon, source archives only: a ``pylock.toml`` (PEP 751)."""
     with tempfile.TemporaryDirectory() as folder:
         sources = ",".join(sorted(names(FORMULA.read_text("utf-8"))))
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+        wanted = [*project["dependencies"], *project["optional-dependencies"]["daemon"]]
         out = Path(folder) / "pylock.toml"
         command = [sys.executable, "-m", "pip", "lock", "--quiet", "--no-binary", sources, "--output", str(out)]
-        subprocess.run([*command, f"{ROOT}[daemon]"], check=True)
+        subprocess.run([*command, *wanted], check=True)
         return tomllib.loads(out.read_text("utf-8"))
 
 

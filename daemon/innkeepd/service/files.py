@@ -6,6 +6,8 @@ import stat
 import tempfile
 from pathlib import Path
 
+from innkeepd.errors import DaemonError
+from innkeepd.lock import Lock
 from innkeepd.service.paths import Paths
 
 PRIVATE = 0o700
@@ -17,6 +19,9 @@ STATE = ("state.sqlite3", "state.sqlite3-wal", "state.sqlite3-shm", "token")
 
 TRACES = ("innkeepd.lock",)
 """In the home folder: worth nothing without the daemon."""
+
+LOCKS = "locks"
+"""In the home folder: a lock for each Ollama that was kept, which daemons of other homes hold too."""
 
 LOGS = ("innkeepd.log*", "crash.log*")
 
@@ -73,7 +78,8 @@ def clear_away(paths: Paths, *, keep_state: bool) -> tuple[list[Path], list[Path
         doomed += [paths.home / name for name in STATE]
         doomed += [path for pattern in LOGS for path in sorted(paths.logs.glob(pattern))]
     gone = [path for path in doomed if _unlink(path)]
-    for folder in (paths.logs, paths.home):
+    gone += [path for path in sorted((paths.home / LOCKS).glob("*.lock")) if _is_free(path) and _unlink(path)]
+    for folder in (paths.logs, paths.home / LOCKS, paths.home):
         with contextlib.suppress(OSError):
             folder.rmdir()  # only an empty one goes
     left = [path for folder in (paths.home, paths.logs) if folder.is_dir() for path in sorted(folder.iterdir())]
@@ -89,6 +95,15 @@ def tail(path: Path, lines: int, most: int = 64 * 1024) -> list[str]:
             return file.read().decode(errors="replace").splitlines()[-lines:]
     except OSError:
         return []
+
+
+def _is_free(path: Path) -> bool:
+    """Whether no daemon holds this lock."""
+    try:
+        Lock(path).release()
+    except DaemonError:
+        return False
+    return True
 
 
 def _unlink(path: Path) -> bool:

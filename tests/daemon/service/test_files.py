@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from innkeepd.lock import Lock
 from innkeepd.service import files
 from innkeepd.service.files import clear_away, make_ready, remove_socket, tail, write_whole
 from support.service import FakeMac
@@ -74,3 +75,15 @@ def test_the_tail_of_a_file_is_bounded(short_path: Path):
     path.write_text("\n".join(map(str, range(100))))
     assert tail(path, 2) == ["98", "99"]
     assert tail(path, 100, most=5) == ["98", "99"]
+
+
+def test_locks_that_nobody_holds_are_cleared_away_and_a_held_one_stays(mac: FakeMac):
+    make_ready(mac.paths)
+    held = Lock(mac.paths.home / "locks" / "held.lock")
+    (mac.paths.home / "locks" / "free.lock").write_text("")
+    gone, left = clear_away(mac.paths, keep_state=True)
+    assert [path.name for path in gone] == ["free.lock"]
+    assert [path.name for path in left] == ["locks"]
+    held.release()
+    assert [path.name for path in clear_away(mac.paths, keep_state=True)[0]] == ["held.lock"]
+    assert not mac.paths.home.exists()
