@@ -3,6 +3,8 @@
 import importlib.util
 import shutil
 import subprocess
+import tomllib
+from collections.abc import Iterable
 from importlib.metadata import requires
 from pathlib import Path
 from types import ModuleType
@@ -16,16 +18,16 @@ FORMULA = (FOLDER / "innkeep.rb").read_text("utf-8")
 MAC = {"sys_platform": "darwin", "platform_system": "Darwin", "python_version": "3.13", "python_full_version": "3.13.0"}
 
 
-def needed(name: str, extras: set[str], found: set[str]) -> set[str]:
-    """What ``name`` needs on a Mac with Python 3.13, and what that needs."""
-    for text in requires(name) or ():
+def needed(texts: Iterable[str], extras: set[str], found: set[str]) -> set[str]:
+    """What these requirements need on a Mac with Python 3.13, and what that needs."""
+    for text in texts:
         wanted = Requirement(text)
         package = canonicalize_name(wanted.name)
         if wanted.marker and not any(wanted.marker.evaluate(MAC | {"extra": extra}) for extra in extras | {""}):
             continue
         if package not in found:
             found.add(package)
-            needed(package, wanted.extras, found)
+            needed(requires(package) or (), wanted.extras, found)
     return found
 
 
@@ -47,7 +49,9 @@ def lock(*names: str) -> dict[str, object]:
 
 
 def test_the_formula_names_every_package_that_the_daemon_needs_and_no_other(make: ModuleType):
-    assert make.names(FORMULA) == needed("innkeep", {"daemon"}, set())
+    project = tomllib.loads((FOLDER.parents[1] / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["daemon"]]
+    assert make.names(FORMULA) == needed(wanted, set(), set())
 
 
 def test_it_installs_its_resources():

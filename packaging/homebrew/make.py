@@ -54,10 +54,10 @@ def render(formula: str, lock: Mapping[str, Any], url: str, sha256: str) -> str:
         name, archive = package["name"], package.get("sdist")
         if name == "innkeep":
             continue
-        if archive is None:
-            raise ValueError(f"{name} {package.get('version')} has no source archive, and brew builds from source")
         if name not in named:
             raise ValueError(f"{name} is needed and not in the formula: add it to the line `{MARK.strip()}`")
+        if archive is None:
+            raise ValueError(f"{name} {package.get('version')} has no source archive, and brew builds from source")
         digest = archive["hashes"]["sha256"]
         blocks.append(f'  resource "{name}" do\n    url "{archive["url"]}"\n    sha256 "{digest}"\n  end\n')
     line = next(line for line in formula.splitlines() if line.startswith(MARK))
