@@ -23,7 +23,7 @@ record sysctl_pages sysctl vm.page_free_count vm.page_speculative_count vm.page_
 record sysctl_iogpu sysctl iogpu
 record launchctl_limit launchctl limit
 record launchctl_managername launchctl managername
-record launchctl_print_domain sh -c 'launchctl print "gui/$(id -u)" | head -n 40'
+record launchctl_print_domain sh -c 'launchctl print "gui/$(id -u)" | sed "/environment = {/,/}/d" | head -n 40'
 record launchctl_print_none launchctl print "gui/$(id -u)/dev.innkeep.nosuch"
 record pmset_batt pmset -g batt
 record dumpbtm sh -c 'sfltool dumpbtm 2>&1 | grep -i -A 8 innkeep'

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from innkeepd.service.cli import World
+from innkeepd.service.errors import Unsupported
 from innkeepd.service.install import LaunchAgent
 from innkeepd.service.paths import Paths
 from innkeepd.service.plist import LABEL
@@ -69,7 +70,8 @@ class FakeMac:
     def run(self, command: Any) -> "subprocess.CompletedProcess[str]":
         """Run a command with this machine's PATH, as a child sees it."""
         found = shutil.which(command[0], path=self.environ["PATH"])
-        assert found
+        if found is None:
+            raise Unsupported(f"there is no `{command[0]}` on this machine")
         return subprocess.run((found, *command[1:]), capture_output=True, text=True, check=False, env=self.environ)
 
     def ask(self, path: Path, timeout: float = 2.0) -> Answer:

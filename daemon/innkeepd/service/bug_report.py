@@ -10,7 +10,7 @@ import json
 import platform
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,10 @@ import msgspec
 from innkeepd.config.schema import Config
 from innkeepd.config.show import show
 from innkeepd.machine.report import QUANTITIES
+from innkeepd.service.errors import ServiceFault
 from innkeepd.service.facts import Facts, Finding
 from innkeepd.service.files import tail
+from innkeepd.service.launchctl import Runner
 
 LOG_LINES = 200
 LOG_FIELDS = (
@@ -37,7 +39,51 @@ _KEY = re.compile(r"\b(?:sk|pk|ghp|gho|hf|xox[bp])[-_][A-Za-z0-9_-]{8,}")
 _USER_IN_URL = re.compile(r"(?<=://)[^/\s@]+@")
 
 
-def report(facts: Facts, findings: Sequence[Finding], *, version: str, user_home: Path, logs: Sequence[Path]) -> str:
+RECORDED = (
+    ("sw_vers",),
+    ("vm_stat",),
+    ("memory_pressure", "-Q"),
+    ("sysctl", "hw.memsize", "hw.pagesize", "vm.swapusage"),
+    ("sysctl", "kern.memorystatus_level", "kern.memorystatus_vm_pressure_level", "iogpu"),
+    (
+        *("sysctl", "vm.page_free_count", "vm.page_speculative_count", "vm.page_wire_count", "vm.page_purgeable_count"),
+        *("vm.page_pageable_external_count", "vm.page_pageable_internal_count", "vm.compressor_bytes_used"),
+    ),
+    ("launchctl", "limit"),
+    ("launchctl", "managername"),
+    ("pmset", "-g", "batt"),
+)
+"""What a Mac is asked for a report, so that one user's file becomes a recording; as ``packaging/launchd/record.sh``."""
+
+_ENVIRONMENT = re.compile(r"^\t*(?:inherited |default )?environment = \{\n.*?^\t*\}\n", re.MULTILINE | re.DOTALL)
+
+
+def recordings(run: Runner, target: str | None = None) -> dict[str, str]:
+    """What this Mac's own commands print, by command; ``target`` is our job. A command that fails says so.
+
+    ``launchctl print`` shows the session's variables, which may be secrets: they are left out.
+    """
+    told = {}
+    for command in (*RECORDED, *([("launchctl", "print", target)] if target else [])):
+        try:
+            done = run(command)
+        except ServiceFault as fault:
+            told[" ".join(command)] = f"# {fault}"
+            continue
+        text = _ENVIRONMENT.sub("", done.stdout)
+        told[" ".join(command)] = text if done.returncode == 0 else f"{text}# exit status {done.returncode}"
+    return told
+
+
+def report(
+    facts: Facts,
+    findings: Sequence[Finding],
+    *,
+    version: str,
+    user_home: Path,
+    logs: Sequence[Path],
+    recorded: Mapping[str, str] | None = None,
+) -> str:
     """The report as text."""
     parts = [
         ("innkeep doctor", f"innkeepd {version}, Python {platform.python_version()}, {platform.platform()}"),
@@ -47,6 +93,7 @@ def report(facts: Facts, findings: Sequence[Finding], *, version: str, user_home
         ("ollama", _json(_ollama(facts))),
         ("memory", _json(_memory(facts))),
         ("verdicts", _json(facts.verdicts)),
+        *((command, text.rstrip("\n")) for command, text in (recorded or {}).items()),
         *((path.name, "\n".join(log_lines(path))) for path in logs),
     ]
     text = "\n\n".join(f"== {title} ==\n{content}" for title, content in parts) + "\n"

@@ -15,7 +15,7 @@ import msgspec
 from innkeepd import __version__
 from innkeepd.arguments import Parser
 from innkeepd.errors import DaemonError
-from innkeepd.service.bug_report import report
+from innkeepd.service.bug_report import recordings, report
 from innkeepd.service.checks import HOUSE
 from innkeepd.service.checks_mac import MAC
 from innkeepd.service.checks_memory import MEMORY
@@ -96,5 +96,7 @@ def _counted(number: int, noun: str) -> str:
 def _write_report(path: Path, facts: Facts, findings: Sequence[Finding], world: World) -> None:
     paths = locate(world.environ, uid=world.uid, platform=world.platform)
     logs = [log_file(paths, facts.config), paths.crash_log]
-    text = report(facts, findings, version=__version__, user_home=paths.user_home, logs=logs)
+    target = facts.view.target if facts.view else None
+    recorded = recordings(world.run, target) if world.platform == "darwin" else None
+    text = report(facts, findings, version=__version__, user_home=paths.user_home, logs=logs, recorded=recorded)
     write_whole(path, text.encode(), 0o600)

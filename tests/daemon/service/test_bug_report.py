@@ -1,9 +1,11 @@
 import json
+import subprocess
 from pathlib import Path
 
 from innkeepd.config.schema import BackendConfig, Config, HttpConfig, LogConfig
-from innkeepd.service.bug_report import log_lines, report, scrub, secrets
+from innkeepd.service.bug_report import log_lines, recordings, report, scrub, secrets
 from innkeepd.service.doctor import examine
+from innkeepd.service.errors import ServiceFault
 from innkeepd.service.facts import Program
 from support.doctor import facts_of
 
@@ -65,3 +67,23 @@ def test_secrets_that_we_know_are_listed():
 
 def test_a_log_that_is_not_there_is_empty(short_path: Path):
     assert log_lines(short_path / "none") == []
+
+
+def test_a_macs_own_commands_are_recorded_without_the_sessions_variables():
+    """``launchctl print`` shows what ``launchctl setenv`` was given, which may be a key."""
+    printed = "gui/501/x = {\n\tstate = running\n\tinherited environment = {\n\t\tKEY => s3cret\n\t}\n\tpid = 7\n}\n"
+
+    def run(command):
+        if command[0] == "pmset":
+            raise ServiceFault("there is no `pmset` on this machine")
+        out = printed if "print" in command else "out\n"
+        return subprocess.CompletedProcess(command, 1 if command[0] == "memory_pressure" else 0, out, "")
+
+    told = recordings(run, "gui/501/x")
+    assert told["launchctl print gui/501/x"] == "gui/501/x = {\n\tstate = running\n\tpid = 7\n}\n"
+    assert told["vm_stat"] == "out\n"
+    assert told["memory_pressure -Q"].endswith("# exit status 1")
+    assert told["pmset -g batt"] == "# there is no `pmset` on this machine"
+    text = report(facts_of(), [], version="0", user_home=Path("/Users/you"), logs=[], recorded=told)
+    assert "== vm_stat ==\nout\n" in text
+    assert "s3cret" not in text
