@@ -67,6 +67,7 @@ class HttpClient:
         self._transport = transport
         self._client: httpx2.AsyncClient | None = None
         self._urls: dict[str, httpx2.URL] = {}
+        self._trust: ssl.SSLContext | None = None
         self._open = 0
         self._used = 0.0
 
@@ -148,9 +149,12 @@ class HttpClient:
             await self.aclose()
         if self._client is None:
             self._used = this_instant().wall
-            made = self._fixed
-            if made is None:
-                made = await anyio.to_thread.run_sync(_transport_for, self.url, _is_on_asyncio())
+            if self._fixed is not None:
+                made = self._fixed
+            else:
+                made, self._trust = await anyio.to_thread.run_sync(
+                    _transport_for, self.url, _is_on_asyncio(), self._trust
+                )
             if self._client is None:  # else another request was faster, and this transport was never used
                 self._transport, self._client = made, _client(made)
         return self._client
@@ -253,16 +257,22 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _transport_for(url: str, on_asyncio: bool) -> "httpx2.AsyncBaseTransport":
-    """Our transport for plain HTTP to this machine, else httpx's; slow: it imports, and reads the trust store."""
+def _transport_for(
+    url: str, on_asyncio: bool, trust: ssl.SSLContext | None
+) -> tuple["httpx2.AsyncBaseTransport", ssl.SSLContext | None]:
+    """Our transport for plain HTTP to this machine, else httpx's with ``trust``, the certificates it believes.
+
+    Slow the first time: it imports, and reads the trust store (20 ms) where there is no ``trust`` yet.
+    """
     import httpx2  # noqa: PLC0415
 
     if on_asyncio and _is_plain_loopback(url):
         from innkeepd.backends.loopback import LoopbackTransport  # noqa: PLC0415
 
-        return LoopbackTransport()
+        return LoopbackTransport(), None
     limits = httpx2.Limits(max_connections=None, max_keepalive_connections=MOST_KEPT, keepalive_expiry=KEPT_FOR)
-    return httpx2.AsyncHTTPTransport(limits=limits)  # of the environment it reads $SSL_CERT_FILE and $SSL_CERT_DIR
+    trust = trust or httpx2.create_ssl_context()  # of the environment it reads $SSL_CERT_FILE and $SSL_CERT_DIR
+    return httpx2.AsyncHTTPTransport(verify=trust, limits=limits), trust
 
 
 def _client(transport: "httpx2.AsyncBaseTransport") -> "httpx2.AsyncClient":

@@ -121,9 +121,11 @@ async def test_connections_to_another_machine_are_not_believed_after_a_sleep(mon
     far = HttpClient("http://far.test", connect_timeout=1)
     first = await far._ready()
     assert await far._ready() is first
+    trust = far._trust
     slept = 8 * 3600.0
     assert await far._ready() is not first
     assert first.is_closed
+    assert far._trust is trust is not None
     await far.aclose()
 
 
