@@ -33,6 +33,7 @@ PRINTED: dict[str, tuple[type[Any], ...]] = {
     "explain": (wire.DecisionRecord,),
     "feedback": (wire.Noted,),
     "stats": (wire.Stats,),
+    "routing": (wire.Routing,),
     "ping": (wire.Welcome,),
     "models": (wire.Models, wire.Selected),
     "load": (wire.Loading, wire.Loaded),
@@ -51,7 +52,6 @@ OWN: dict[str, str] = {
     "config": "`check`: `ok`, `message`; `path`: `path`; `show`: `config`, the tables with secrets masked",
     "service": "see `innkeep service ACTION --help`",
     "doctor": "see `innkeep doctor --help`",
-    "routing": "see `innkeep routing ACTION --help`",
     "openclaw": "`export`: OpenClaw's own JSON; `import`: `roles`; with `--write`: `file`, `changed`, `backup`",
 }
 """Verbs whose objects are no messages."""
@@ -68,7 +68,7 @@ def page() -> str:
 def _shape(verb: str) -> str:
     if verb in PRINTED:
         return ", ".join(f"[`{_title(kind)}`](#{_title(kind)})" for kind in PRINTED[verb])
-    return OWN.get(verb, f"see `innkeep {verb} --help`") + (", by `innkeepd`" if verb in DELEGATED else "")
+    return OWN[verb] + (", by `innkeepd`" if verb in DELEGATED else "")
 
 
 def _title(kind: type[Any]) -> str:
