@@ -138,13 +138,14 @@ class HttpApp:
             asked.role = None if known == "auto" else known
             if endpoint.kind == "embed":
                 raise HttpFault(400, f'"{asked.name}" does not support embeddings; name a model', "unsupported")
-        passing = Proxy(asked, reply, self._journey, self._derived)
+        agent = headers.get(b"user-agent", b"").decode("latin-1")
+        passing = Proxy(asked, reply, self._journey, self._derived, agent=agent)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_leave_with, receive, tasks.cancel_scope, passing)
             if asked.is_promptless:
                 await self._load_or_unload(asked, headers, reply)
             else:
-                if asked.stream:
+                if passing.is_held:
                     tasks.start_soon(_hold, passing, tasks.cancel_scope)
                 await self._pass(asked, passing, headers, reply)
             tasks.cancel_scope.cancel()

@@ -16,6 +16,7 @@ from innkeepd.chat.dispatch import Dispatcher
 from innkeepd.chat.request import Request
 from innkeepd.chat.sink import deliver
 from innkeepd.chat.types import Assignment, Progress, RequestFailed
+from innkeepd.policy.client_habits import gives_up_on_silence, heartbeat
 from innkeepd.policy.error_texts import classify
 from innkeepd.policy.model import without_derived
 from innkeepd.policy.overflow import CODE, overflow_text
@@ -28,6 +29,10 @@ from innkeepd.server.http.stream import Errors, Renamed, Scanner
 
 HEARTBEAT = 10.0
 """Seconds between two signs of life to a client that streams and has no answer yet."""
+SILENCE = 200.0
+"""Seconds after which a client of Node's that does not stream gets the head and a blank, which JSON allows in front.
+
+Its ``fetch`` gives up after 300 s without a head. A failure after that has no status; the connection is cut instead."""
 SLOWEST = 4.0
 """Tokens a second that a whole answer is given time for, until its model's own speed has been learned."""
 
@@ -46,7 +51,9 @@ _STREAM_TYPES = {"native": b"application/x-ndjson"}
 class Proxy:
     """A request on its way through. ``request`` is set by whoever begins its journey."""
 
-    def __init__(self, asked: ModelRequest, reply: Response, journey: Dispatcher, derived: ContextAliases) -> None:
+    def __init__(
+        self, asked: ModelRequest, reply: Response, journey: Dispatcher, derived: ContextAliases, *, agent: str = ""
+    ) -> None:
         self.request: Request | None = None
         self._asked = asked
         self._reply = reply
@@ -56,6 +63,7 @@ class Proxy:
         self._held = anyio.CancelScope()
         self._ended = False
         self._context = 0
+        self._agent = agent
 
     def __repr__(self) -> str:
         return f"<Passing {self._asked.endpoint.path} {self._asked.name}>"
@@ -66,23 +74,30 @@ class Proxy:
         """What the next heartbeat may say."""
         self._news = f"{told.model} is loading" if told.kind == "loading" else f"waiting for {told.model}"
 
+    @property
+    def is_held(self) -> bool:
+        """Whether the client hears of us before the answer: it streams, or its library gives up on silence."""
+        return self._asked.stream or (self._asked.endpoint.kind == "chat" and gives_up_on_silence(self._agent))
+
     async def hold(self) -> None:
         """Give signs of life until the first byte of an answer."""
         with self._held:
             while True:
-                await anyio.sleep(HEARTBEAT)
+                await anyio.sleep(HEARTBEAT if self._asked.stream else SILENCE)
                 if not self._reply.begun:
-                    await self._head(200, [(b"content-type", self._stream_type)])
-                await self._reply.write(self._heartbeat())
+                    await self._head(
+                        200, [(b"content-type", self._stream_type if self._asked.stream else b"application/json")]
+                    )
+                await self._reply.write(self._heartbeat() if self._asked.stream else b" ")
 
     @property
     def _stream_type(self) -> bytes:
         return _STREAM_TYPES.get(self._asked.api, b"text/event-stream")
 
     def _heartbeat(self) -> bytes:
-        """An empty record in the endpoint's own shape: a blank line breaks some clients."""
+        """An empty record in the endpoint's own shape (a blank line breaks some clients); events where those count."""
         if self._asked.api != "native":
-            return b": " + self._news.encode("ascii", "replace") + b"\n\n"
+            return heartbeat(self._asked.api, self._agent, self._news)
         return _ENCODE(empty_record(self._asked, self._asked.name)) + b"\n"
 
     async def _head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:

@@ -12,6 +12,7 @@ from msgspec import Struct
 from innkeepd.chat.demand import Said, bounded, understand
 from innkeepd.chat.types import Assignment, ChatSpec
 from innkeepd.policy.answer_limit import asked_for
+from innkeepd.policy.client_habits import priority_of, session_of
 from innkeepd.policy.model import canonical
 from innkeepd.policy.scheduling.events import PRIORITIES
 from innkeepd.server.http.errors import Api, HttpFault
@@ -86,6 +87,8 @@ class ModelRequest(Struct):
         body = self.body
         given = (*_list(body.get("messages")), *_list(body.get("input")))
         images = body.get("images") or any(map(_shows_an_image, given))
+        session = session_of(_words(headers), body)
+        is_found = b"x-innkeep-session" not in headers  # then only an agent, which has tools, is expected to go on
         return ChatSpec(
             kind=self.endpoint.kind,
             demand=understand(spoken(body), tools=body.get("tools"), images=images, think=_think(body)),
@@ -93,7 +96,8 @@ class ModelRequest(Struct):
             role=self.role,
             priority=_priority(headers),
             patience=_patience(headers),
-            session=_session(headers),
+            session=bounded(session) if session else None,
+            last=session is not None and is_found and not body.get("tools"),
             client=_client(headers),
             door=self.endpoint.path,
         )
@@ -249,13 +253,8 @@ def _text_header(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
     return value.decode("latin-1").strip()[:128] or None if value else None
 
 
-def _session(headers: Mapping[bytes, bytes]) -> str | None:
-    name = headers.get(b"x-innkeep-session", b"").decode("latin-1").strip()
-    return bounded(name) if name else None
-
-
 def _priority(headers: Mapping[bytes, bytes]) -> Any:
-    said = _text_header(headers, b"x-innkeep-priority") or "interactive"
+    said = priority_of(_words(headers)) or "interactive"
     if said not in PRIORITIES:
         raise HttpFault(400, f"x-innkeep-priority is one of {', '.join(PRIORITIES)}, not {said!r}", "bad_request")
     return said
@@ -272,6 +271,10 @@ def _patience(headers: Mapping[bytes, bytes]) -> float | None:
     if not 0 <= seconds < float("inf"):
         raise HttpFault(400, f"x-innkeep-patience is a number of seconds, not {said!r}", "bad_request")
     return seconds
+
+
+def _words(headers: Mapping[bytes, bytes]) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items()}
 
 
 def _client(headers: Mapping[bytes, bytes]) -> str:

@@ -85,7 +85,7 @@ async def test_a_virtual_model_is_shown_with_what_would_serve_it():
         context = shown["model_info"]["innkeep.context_length"]
         assert context == 16384  # 8192 when it is loaded, and more for a prompt that needs it
         assert f"num_ctx                        {context}" in shown["parameters"].splitlines()
-        assert shown["capabilities"] == ["completion", "thinking", "tools"]
+        assert shown["capabilities"] == ["completion", "tools"]  # its fallback could think, its primary cannot
         general = (await inn.http.post("/api/show", {"model": "general:latest"})).json
         assert general["capabilities"] == ["completion", "tools"]
         auto = (await inn.http.post("/api/show", {"name": "auto"})).json

@@ -362,3 +362,43 @@ async def test_a_roles_primary_that_cannot_think_answers_without_it(path):
         assert answer.status == 200, answer
         assert inn.house.records[-1]["model"] == QWEN
         assert inn.house.asked(path)[-1].body.keys().isdisjoint(WISHES[path].keys() - {"max_tokens"})
+
+
+@pytest.mark.parametrize(
+    ("path", "agent", "sign"),
+    [
+        ("/v1/messages", "claude-cli/2.1.197 (external, cli)", b'event: ping\ndata: {"type":"ping"}\n\n'),
+        ("/v1/responses", "codex_exec/0.169.0 (Debian)", b'event: keepalive\ndata: {"type":"keepalive"}\n\n'),
+        ("/v1/responses", "OpenAI/JS 7.57.0", b" is loading\n\n"),
+    ],
+)
+async def test_a_waiting_client_gets_the_sign_of_life_that_it_counts(path, agent, sign):
+    async with open_inn() as inn:
+        inn.house.simulator.fail("slow_load", LLAMA8, seconds=15.0)
+        answer = await inn.http.ask("POST", path, body_for(path, stream=True), headers={"user-agent": agent})
+        assert answer.chunks[0][1].startswith(b": llama3.1:8b is loading\n")
+        assert answer.chunks[0][1].endswith(sign)
+        assert answer.status == 200
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_a_client_of_nodes_that_does_not_stream_gets_its_head_before_300_seconds(path):
+    async with open_inn() as inn:
+        inn.house.simulator.fail("slow", factor=400.0)
+        headers = {"user-agent": "ollama-js/0.6.4 (x64 linux Node.js/v26.10.0)"}
+        answer = await inn.http.ask("POST", path, body_for(path, stream=False), headers=headers)
+        assert answer.status == 200
+        assert answer.chunks[0][1] == b" "
+        assert answer.json
+
+
+async def test_a_session_and_a_class_are_known_by_what_clients_send():
+    async with open_inn() as inn:
+        headers = {"x-claude-code-session-id": "s-1", "x-initiator": "agent"}
+        tools = [{"name": "f", "input_schema": {}}]
+        for more in ({"tools": tools}, {}):
+            body = body_for("/v1/messages") | more
+            assert (await inn.http.ask("POST", "/v1/messages", body, headers=headers)).status == 200
+        first, second = inn.house.records[-2:]
+        assert (first["session"], first["priority"], first["last"]) == ("s-1", "agent", False)
+        assert second["last"] is True  # no tools: nobody goes on by himself
