@@ -9,8 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import anyio
+
 from innkeepd.errors import DaemonError
 
+LOOK_EVERY = 30.0
+"""Seconds between two looks whether the home folder is still there."""
 MOST_DESCRIPTORS = 10_240
 """What is asked for where the hard limit is "unlimited": macOS takes no more (``OPEN_MAX`` in sys/syslimits.h)."""
 
@@ -89,6 +93,21 @@ def claim(folder: Path) -> None:
             folder.chmod(0o700)
     except OSError as error:
         raise DaemonError(f"cannot use the home folder {folder}: {error.strerror}") from None
+
+
+async def until_gone(folder: Path) -> None:
+    """Return once the folder was deleted, moved away or replaced by another."""
+    before = _identity(folder)
+    while before is not None and _identity(folder) == before:  # noqa: ASYNC110 - a file system tells nobody
+        await anyio.sleep(LOOK_EVERY)
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def raise_descriptors() -> None:

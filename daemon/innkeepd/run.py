@@ -31,7 +31,7 @@ from innkeepd.arguments import Parser
 from innkeepd.config.load import find, load
 from innkeepd.config.schema import Config
 from innkeepd.errors import EX_CONFIG, EX_SOFTWARE, ConfigError, DaemonError
-from innkeepd.lock import AlreadyRunning, Lock, claim, lock_ollama, raise_descriptors
+from innkeepd.lock import AlreadyRunning, Lock, claim, lock_ollama, raise_descriptors, until_gone
 from innkeepd.residency.supervisor import OwnerFault
 from innkeepd.server.socket.activation import ActivationFailed, inherited, is_reachable, is_supervised
 from innkeepd.server.socket.bad_config import serve_bad_config
@@ -70,7 +70,7 @@ def main(argv: Sequence[str]) -> int:
         _complain(str(error))
         return 1
     try:
-        return anyio.run(_serve, options, config_file, config, listeners)
+        return anyio.run(partial(_serve, own=own is not None), options, config_file, config, listeners)
     finally:
         if bound is not None:
             unbind(paths.socket_path(), bound)
@@ -147,7 +147,7 @@ def _complain(text: str) -> None:
 
 
 async def _serve(
-    options: argparse.Namespace, config_file: Path | None, config: Config | None, listeners: list[socket]
+    options: argparse.Namespace, config_file: Path | None, config: Config | None, listeners: list[socket], *, own: bool
 ) -> int:
     if config is None:
         config = await _mended(config_file, listeners)
@@ -168,6 +168,8 @@ async def _serve(
             for listener in listeners:
                 tasks.start_soon(supervise, "the control socket", partial(daemon.listen, listener), daemon.report)
             tasks.start_soon(supervise, "the signals", daemon.obey_signals, daemon.report)
+            if own:  # launchd and systemd hold the socket, and would start us in vain
+                tasks.start_soon(supervise, "the look at the home folder", daemon.watch_home, daemon.report)
             await daemon.work()
     return daemon.status
 
@@ -291,6 +293,13 @@ class Daemon:
                     self._reload()
                 else:
                     self.stop(0.0 if self._leaving else self._rooms.config.timeouts.drain)
+
+    async def watch_home(self) -> None:
+        """End where the home folder is gone: nobody can reach this daemon, and another would start beside it."""
+        await until_gone(paths.home())
+        self.status = 1
+        _complain(f"the home folder {paths.home()} was deleted or replaced: this daemon cannot be reached and ends")
+        self.stop(self._rooms.config.timeouts.drain)
 
     def stop(self, drain: float) -> None:
         """Leave once running answers have ended, at most ``drain`` seconds from now."""

@@ -1,6 +1,7 @@
 """The daemon as a process: how it starts, what signals do, and how it ends."""
 
 import os
+import shutil
 import signal
 import stat
 import time
@@ -219,8 +220,26 @@ def test_a_fault_of_the_owner_ends_the_process_within_a_second_and_loses_nothing
     with simulated(home) as process:
         record = process.ask(type="history", request="last")["records"][0]
         assert (record["outcome"], record["model"]) == ("answered", done["model"])
+        process.ask(type="resume")  # the hold had been written down before the owner failed over it
         process.ask(**CHAT)
         assert [each["pinned"] for each in process.ask(type="status")["resident"]] == [True]
+
+
+IMPATIENT = """
+import sys
+from innkeepd import lock, main
+lock.LOOK_EVERY = 0.05
+sys.exit(main.main(sys.argv[1:]))
+"""
+
+
+def test_a_daemon_whose_home_is_deleted_says_so_and_ends(home):
+    with daemon(home, "--simulate", "--speed", "50", code=IMPATIENT) as process:
+        process.ask(type="hello", protocol=1)
+        shutil.rmtree(home)
+        status, error = process.end()
+        home.mkdir(exist_ok=True)
+    assert (status, "was deleted or replaced" in error) == (1, True)
 
 
 def test_a_second_home_on_the_same_ollama_is_refused_in_one_sentence(home):
