@@ -12,6 +12,8 @@ RECYCLE_EVERY = 3600.0
 """Seconds between two times that a grown model is unloaded and loaded anew: its users pay for each with a load."""
 DRAIN_AFTER = 60.0
 """Seconds over the budget after which a model that is never idle starts nothing new, so that it can be recycled."""
+PRESSED_IDLE = 60.0
+"""Seconds that a light model has been idle before a warning of the system's makes it leave."""
 
 
 def asked_out(state: SchedulerState) -> list[Residency]:
@@ -88,10 +90,22 @@ def _excess(state: SchedulerState) -> int:
 
 
 def pressed_out(state: SchedulerState, now: float) -> list[Residency]:
-    """At warning idle light models go, at critical idle heavy ones too."""
+    """At warning light models go that were idle for ``PRESSED_IDLE``, at critical all idle ones.
+
+    macOS can stay at warning for days (recorded), and 20 GiB of wired weights bring it nearer. A light model that left
+    as soon as its answer ended would then be loaded again for each message of a conversation.
+    """
     if state.ledger.pressure == "normal":
         return []
-    return [r for r in _unwanted(state, now) if not r.heavy or state.ledger.pressure == "critical"]
+    unwanted = _unwanted(state, now)
+    if state.ledger.pressure == "critical":
+        return unwanted
+    return [r for r in unwanted if not r.heavy and pressed_at(r) <= now]
+
+
+def pressed_at(resident: Residency) -> float:
+    """From when on a warning takes this light model: it is idle, and its session's next turn is overdue."""
+    return max(resident.used + PRESSED_IDLE, resident.session_until)
 
 
 def idled_out(state: SchedulerState, now: float) -> list[Residency]:

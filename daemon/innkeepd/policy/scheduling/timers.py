@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from innkeepd.policy.scheduling.eviction import DRAIN_AFTER, RECYCLE_EVERY
+from innkeepd.policy.scheduling.eviction import DRAIN_AFTER, RECYCLE_EVERY, pressed_at
 from innkeepd.policy.scheduling.state import SchedulerState
 
 
@@ -21,6 +21,8 @@ def of_residents(state: SchedulerState) -> Iterator[float]:
         yield from (at + RECYCLE_EVERY for at in state.recycled.values())
     for resident in state.ledger.residents.values():
         yield resident.rest_until
+        if state.ledger.pressure == "warning" and not resident.heavy:
+            yield pressed_at(resident)
         idle = state.idle_at(resident)
         if not state.is_busy(resident.weights):
             yield from (at for at in (idle, state.renew_at(resident)) if at is not None)

@@ -1,5 +1,6 @@
 from innkeepd.policy.scheduling import events as ev
 from innkeepd.policy.scheduling import eviction
+from innkeepd.policy.scheduling.timers import next_timer
 from support.inns import Life, begin
 
 
@@ -52,7 +53,14 @@ def test_pressure_and_idleness_spare_what_rests_what_is_pinned_and_what_is_wante
     state = with_seen("l", "a").scheduler.state
     assert eviction.pressed_out(state, 5) == []
     state.ledger.pressure = "warning"
-    assert [r.weights for r in eviction.pressed_out(state, 5)] == ["l"]
+    light = state.ledger.residents["l"]
+    light.used = 5
+    assert eviction.pressed_out(state, 64) == []
+    assert [r.weights for r in eviction.pressed_out(state, 65)] == ["l"]
+    assert next_timer(state, 5) == eviction.pressed_at(light) == 65
+    light.session_until = 90
+    assert eviction.pressed_out(state, 89) == [], "its session goes on: it would be loaded again for the next message"
+    light.used = light.session_until = 0
     state.ledger.pressure = "critical"
     assert [r.weights for r in eviction.pressed_out(state, 5)] == ["l", "a"]
     assert [r.weights for r in eviction.idled_out(state, 301)] == ["l"]
