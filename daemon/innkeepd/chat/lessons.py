@@ -100,10 +100,10 @@ class Lessons:
         current = self.correction or Correction()
         found: Refit | None = await anyio.to_thread.run_sync(refit, self.examples, current)
         if found is None:
-            told = len(self.examples)
+            held_back = sum(each.is_held_back for each in self.examples)
             text = (
-                f"{told} examples are too few: {FEWEST} are needed, {FEWEST_HELD_BACK} of them held back by chance; "
-                "give more with `innkeep feedback`"
+                f"{len(self.examples)} examples, {held_back} of them held back by chance, are too few: "
+                f"at least {FEWEST} and {FEWEST_HELD_BACK} are needed; give more with `innkeep feedback`"
             )
             return Lesson(changed=False, message=text)
         if not found.is_better:

