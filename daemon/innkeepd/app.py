@@ -34,6 +34,7 @@ from innkeepd.server.socket.admin_verbs import AdminVerbs
 from innkeepd.server.socket.session import Verb
 from innkeepd.store.records import History, Records
 from innkeepd.store.settings import State
+from innkeepd.store.timeline import Timeline
 
 RESTART_ONLY = ("ollama", "http", "history", "backends")
 """Tables whose change takes effect after a restart."""
@@ -85,6 +86,8 @@ class App:
             learned=self._learned,
             runners=runners,
         )
+        self.timeline = Timeline(records, lambda: self.keeper.wall(self.keeper.now()))
+        self.keeper.on_event.append(self.timeline.hear)
         self._kept = anyio.Event()
         self.keeper.catalog.pins = self.state.pins()
         self._restore_hold()
@@ -156,7 +159,9 @@ class App:
         if not (self.config.http.enabled and find_spec("innkeepd.server.http")):
             return
         from innkeepd.server.http.server import must_stay_closed, serve_http  # noqa: PLC0415
+        from innkeepd.server.http.ui.dashboard import Dashboard  # noqa: PLC0415
 
+        dashboard = Dashboard(self.keeper, self._control, self.state, self.timeline)
         notes, noted = self._control.notes, ""
 
         def opened() -> None:
@@ -166,7 +171,7 @@ class App:
 
         while True:
             closed = await serve_http(
-                self.config.http, self.journey, self.keeper, warn=self.log().warning, opened=opened
+                self.config.http, self.journey, self.keeper, warn=self.log().warning, opened=opened, dashboard=dashboard
             )
             if closed not in notes:
                 self.log().warning(closed)

@@ -111,7 +111,8 @@ class AsgiClient:
         scope = {
             "type": "http",
             "method": method,
-            "path": path,
+            "path": path.partition("?")[0],
+            "query_string": path.partition("?")[2].encode(),
             "headers": [(name.encode(), value.encode("latin-1")) for name, value in said.items() if value is not None],
             "extensions": {"innkeepd.full": lambda: response.is_full},
         }

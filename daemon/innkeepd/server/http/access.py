@@ -42,8 +42,18 @@ class AccessGuard:
     def __repr__(self) -> str:
         return f"Guard({'with' if self._token else 'without'} a token)"
 
-    def check(self, headers: Mapping[bytes, bytes], *, is_preflight: bool = False, needs_host: bool = False) -> None:
-        """Raises ``HttpFault`` 400, 401 or 403. A browser's preflight shows no token; HTTP/1.1 ``needs_host``."""
+    def check(
+        self,
+        headers: Mapping[bytes, bytes],
+        *,
+        is_preflight: bool = False,
+        needs_host: bool = False,
+        is_public: bool = False,
+    ) -> None:
+        """Raises ``HttpFault`` 400, 401 or 403. A browser's preflight shows no token; HTTP/1.1 ``needs_host``.
+
+        What ``is_public`` needs no token: a browser that opens the dashboard has none to show yet.
+        """
         origin = headers.get(b"origin")
         if origin is not None and not self.is_our_origin(origin):
             text = f"pages of {_shown(origin)} may not ask; if one should, name it in [http] origins"
@@ -53,6 +63,8 @@ class AccessGuard:
         host = headers.get(b"host", b"")
         if needs_host and not host:
             raise HttpFault(400, "a Host header is needed", "bad_request")
+        if self._token and is_public:
+            return
         if self._token and not is_preflight:
             self._check_token(headers)
         elif not self._is_our_host(host):

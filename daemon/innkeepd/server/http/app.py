@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import TypeAlias
 
 import anyio
@@ -23,6 +24,7 @@ from innkeepd.server.http.model_list import ModelList
 from innkeepd.server.http.proxy import Proxy, empty_record, told_fault
 from innkeepd.server.http.request import ENDPOINTS, Endpoint, ModelRequest, read
 from innkeepd.server.http.response import CUT, FULL, Message, Receive, Response, Send
+from innkeepd.server.http.ui.dashboard import Dashboard
 from innkeepd.server.http.virtual import VirtualModels
 from innkeepd.server.socket.bulk import FREE, TOO_MANY, is_bulky
 from innkeepd.supervision import described
@@ -51,6 +53,7 @@ class HttpApp:
         keeper: ResidencyControl,
         *,
         warn: Callable[[str], object] = print,
+        dashboard: Dashboard | None = None,
     ) -> None:
         self._journey = journey
         self._commands = ModelCommands(journey)
@@ -63,6 +66,7 @@ class HttpApp:
         self.shelf = ModelList(keeper, self.virtual)
         self._disk = AdminProxy(keeper, allowed=config.allow_admin)
         self.metrics = Metrics(keeper)
+        self._dashboard = dashboard
         self._looks: dict[str, Callable[[], Awaitable[bytes]]] = {
             "/api/tags": self.shelf.tags,
             "/api/ps": self.shelf.ps,
@@ -89,8 +93,13 @@ class HttpApp:
         try:
             _refuse_doubles(scope["headers"], headers)
             is_1_1 = scope.get("http_version", "1.1") == "1.1"
-            self._guard.check(headers, is_preflight=scope["method"] == "OPTIONS", needs_host=is_1_1)
-            await self._answer(scope["method"], path, headers, receive, reply)
+            is_public = self._dashboard is not None and self._dashboard.is_public(path)
+            is_preflight = scope["method"] == "OPTIONS"
+            self._guard.check(headers, is_preflight=is_preflight, needs_host=is_1_1, is_public=is_public)
+            if self._dashboard is not None and self._dashboard.serves(path) and not is_preflight:
+                await self._dashboard.answer(scope, partial(self._body, headers, receive), receive, reply)
+            else:
+                await self._answer(scope["method"], path, headers, receive, reply)
         except HttpFault as fault:
             await reply.fault(api, fault)
         except ClientStuck:

@@ -13,6 +13,7 @@ from innkeepd.config.schema import HttpConfig
 from innkeepd.machine import asgi_port
 from innkeepd.residency.control import ResidencyControl
 from innkeepd.server.http.app import HttpApp
+from innkeepd.server.http.ui.dashboard import Dashboard
 
 KEEP_ALIVE = 75
 """Seconds that a client's connection is kept between two requests."""
@@ -32,6 +33,7 @@ async def serve_http(
     *,
     warn: Callable[[str], object] = print,
     opened: Callable[[], object] = lambda: None,
+    dashboard: Dashboard | None = None,
 ) -> str:
     """Serve until cancelled; gives back why it cannot be, where it cannot, and the control socket serves on.
 
@@ -43,7 +45,7 @@ async def serve_http(
         return forbidden
     why = ""
     try:
-        app = HttpApp(config, journey, keeper, warn=warn)
+        app = HttpApp(config, journey, keeper, warn=warn, dashboard=dashboard)
         async with serving(app, config.host, config.port, loopback_only=not config.token):
             opened()
             with app.metrics.listening():

@@ -1,0 +1,1 @@
+"""The dashboard at `/ui/`: three static files and what they ask for."""
