@@ -43,7 +43,7 @@ PROTOCOL_ONLY = {"residency": {"backend", "ollama_dialect", "ollama_proved"}, "c
 REAL_SLEEPS: dict[str, str] = {
     "tests/daemon/backends/test_loopback.py": "the kernel's socket buffers fill in real time; no event tells",
     "tests/daemon/service/test_launchd.py": "polls for what a real process does under the fake launchd",
-    "tests/support/launchd.py": "no test, but a launchd: it throttles a job that ends too soon, 100 times as fast",
+    "tests/support/launchd.py": "no test, but a launchd: it throttles a job that ends too soon, 50 times as fast",
     "tests/engines/ray_app.py": "no test, but an engine in a process of its own that takes its time for each word",
     "tests/support/asgi.py": "on the clock of the test that uses it: a mock clock, or for no time at all",
     "tests/support/attack.py": "on the clock of the attack that uses it: a mock clock",
