@@ -25,3 +25,16 @@ def test_a_fit_is_told_with_its_measures():
 
 def test_without_a_fit_only_what_is_kept_is_told():
     assert "as delivered" in routing_text(wire.Routing(id=0, examples=COUNTS, in_use=False))
+
+
+def test_a_training_that_changed_nothing_fails_and_a_look_does_not(daemon, innkeep):
+    daemon.script[wire.RoutingAsk] = lambda ask: [
+        wire.Routing(id=0, examples=COUNTS, in_use=False, message="too few", warning="the disk is slow")
+    ]
+    refused = innkeep("routing", "train")
+    assert refused.status == 1
+    assert "too few" in refused.out
+    assert "the disk is slow" in refused.err
+    assert daemon.last(wire.RoutingAsk).action == "train"
+    assert innkeep("routing").status == 0
+    assert '"in_use"' in innkeep("routing", "--json").out

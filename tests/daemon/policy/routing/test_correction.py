@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from innkeepd.policy.routing.classifier import ROLES
+from innkeepd.policy.routing.classifier import ROLES, Header, decode, encode
 from innkeepd.policy.routing.correction import (
     FEWEST,
     SKETCH,
@@ -18,7 +18,7 @@ from innkeepd.policy.routing.correction import (
     refit,
     sketch,
 )
-from innkeepd.policy.routing.features import BUCKETS, features
+from innkeepd.policy.routing.features import BUCKETS, VERSION, features
 from innkeepd.policy.routing.router import Router
 
 
@@ -100,3 +100,19 @@ def test_the_measure_of_nothing_is_empty():
 def test_without_a_classifier_nothing_is_seen_to_be_corrected():
     found = Router({}, correction=fit(REPORTS)).route("gnomon report 7")
     assert found.sketch == ()
+
+
+def test_a_long_prompt_keeps_no_more_than_a_sketch():
+    kept = sketch(set(range(0, BUCKETS, 16)))
+    assert kept == tuple(range(0, 16 * SKETCH, 16))
+
+
+def test_the_router_adds_its_correction_to_the_last_turn():
+    header = Header(VERSION, BUCKETS, 0.01, (0.0, 0.0, 1.0), 1.0)
+    classifier = decode(encode(header, dict.fromkeys(ROLES, bytes(BUCKETS))))
+    router = Router({}, classifier=classifier)
+    before = router.route("gnomon report zz")
+    router.correction = fit(REPORTS)
+    after = router.route("gnomon report zz")
+    assert (before.role, after.role) == ("general", "coding")
+    assert (before.sketch, before.plain) == (after.sketch, after.plain)
