@@ -258,3 +258,11 @@ def test_a_laid_out_body_is_estimated_with_all_that_the_model_reads():
     assert estimated_tokens({"messages": [message | {"tool_calls": []}]}) == 6
     assert 20 < estimated_tokens({"messages": [message]}) < 40
     assert 30 < estimated_tokens({"messages": [message], "tools": [{"name": "a" * 40}]}) < 60
+
+
+def test_a_tools_answer_has_the_name_of_the_call_with_its_id():
+    calls = [{"id": "1", "function": {"name": "f"}}, {"id": "2", "function": {"name": "g"}}]
+    body = {
+        "messages": [{"role": "assistant", "tool_calls": calls}, {"role": "tool", "tool_call_id": "1", "content": "a"}]
+    }
+    assert laid(openai_prompt, body)[-1] == {"role": "tool", "content": "a", "tool_name": "f"}
