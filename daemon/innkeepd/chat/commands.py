@@ -6,6 +6,7 @@ from innkeepd.chat.dispatch import Dispatcher
 from innkeepd.chat.request import Request
 from innkeepd.chat.types import Assignment, OnProgress, RequestFailed
 from innkeepd.residency.catalog import Candidate
+from innkeepd.residency.control import ResidencyControl
 
 
 class ModelCommands:
@@ -13,7 +14,10 @@ class ModelCommands:
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
-        self._control = dispatcher.keeper
+
+    @property
+    def _control(self) -> ResidencyControl:
+        return self._dispatcher.keeper
 
     async def find(self, name: str) -> Candidate:
         """The model of this name, pulled or elsewhere; asks Ollama once more before it refuses."""
