@@ -29,6 +29,7 @@ PRINTED: dict[str, tuple[type[Any], ...]] = {
     "route": (wire.RouteReply,),
     "status": (wire.Status,),
     "watch": (wire.Status, wire.Event),
+    "monitor": (wire.Status,),
     "history": (wire.DecisionRecord,),
     "explain": (wire.DecisionRecord,),
     "feedback": (wire.Noted,),

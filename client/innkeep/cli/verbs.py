@@ -9,6 +9,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "look": {
         "status": "show what is in memory, who waits, what you have set",
         "watch": "follow what happens, event by event",
+        "monitor": "print a line each half minute about memory and the queue",
         "history": "list past requests, newest first",
         "explain": "show everything about one past request",
         "feedback": "say which role a past request should have had",

@@ -34,3 +34,27 @@ def test_a_trace_has_a_head_and_goes_forward_in_time(past, innkeep):
 def test_a_limit_of_none_is_refused(past, innkeep):
     ended = innkeep("history", "-n", "0")
     assert (ended.status, "must be 1 or more, not 0" in ended.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("filters", "ids"),
+    [
+        (("--since", "1h"), ["b"]),
+        (("--slow", "30s"), ["c"]),
+        (("--model", "other"), ["c"]),
+        (("--role", "reasoning"), ["c"]),
+        (("--outcome", "load_failed"), ["c"]),
+        (("--outcome", "answered"), ["b", "a"]),
+        (("--outcome", "answered", "-n", "1"), ["b"]),
+    ],
+)
+def test_history_shows_only_what_is_asked_for(daemon, innkeep, filters, ids):
+    odd = a_record(
+        id="c", asked_at=1.0, model="other:latest", role="reasoning", outcome="failed", code="load_failed",
+        timings=wire.Timings(total=41.0),
+    )  # fmt: skip
+    records = [a_record(id="b", asked_at=2e10, role="coding"), odd, a_record(id="a", asked_at=1.0, role="coding")]
+    daemon.script[wire.HistoryAsk] = lambda _: [wire.History(id=0, records=records)]
+    lines = innkeep("history", *filters, "--json").out.splitlines()
+    assert [json.loads(line)["id"] for line in lines] == ids
+    assert daemon.last(wire.HistoryAsk).limit == 1000
