@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from innkeep.cli.render import Paint, headed, plain
+from innkeep.cli.story import story
 from innkeep.cli.table import columns
 from innkeep.cli.units import clock, seconds
 from innkeep.wire import DecisionRecord
@@ -57,7 +58,8 @@ def explain_text(record: DecisionRecord, paint: Paint = plain) -> str:
         ("feedback", f"should have been {record.feedback}" if record.feedback else ""),
     ]
     lines = [f"{paint('dim', f'{head:<12}')}  {text}" for head, text in facts if text]
-    return "\n".join([paint("bold", f"request {record.id or '-'}"), *lines])
+    told = [story(record)] if record.timings.total else []
+    return "\n".join([paint("bold", f"request {record.id or '-'}"), *told, *lines])
 
 
 def _printable(record: DecisionRecord) -> DecisionRecord:

@@ -37,8 +37,9 @@ def test_an_explanation_tells_everything_in_the_order_in_which_it_happened():
     )
     lines = explain_text(record).splitlines()
     assert lines[0] == "request 3f9a01"
-    assert lines[1].endswith(", interactive, by innkeep, via /api/chat, session build (last turn)")
-    assert [line[14:] for line in lines[2:]] == [
+    assert lines[1].startswith("waited 12 s: deepseek-r1:32b answers, in line; ")
+    assert lines[2].endswith(", interactive, by innkeep, via /api/chat, session build (last turn)")
+    assert [line[14:] for line in lines[3:]] == [
         "coding (confidence 0.90): the word code",
         "qwen2.5-coder:32b, deepseek-r1:32b",
         "12 s; deepseek-r1:32b answers; in line",
