@@ -12,7 +12,7 @@ import msgspec
 
 from innkeepd.backends.backend import Answer, BackendFault, Completion
 from innkeepd.backends.ollama_wire import error_text
-from innkeepd.chat.dispatch import Dispatcher
+from innkeepd.chat.dispatch import RELOADED, Dispatcher
 from innkeepd.chat.request import Request
 from innkeepd.chat.sink import deliver
 from innkeepd.chat.types import Assignment, Progress, RequestFailed
@@ -42,6 +42,9 @@ ELSEWHERE = 4096
 """Tokens of a whole answer that an engine elsewhere is given time for; its context is not known."""
 
 BROKE_OFF = "the answer broke off: Ollama closed it without its last record"
+
+LONG = 86400.0
+"""Seconds of a keep-alive that are as good as for ever."""
 
 _ENCODE = msgspec.json.Encoder().encode
 _SENT = {"content-type": "application/json"}
@@ -141,12 +144,24 @@ class Proxy:
                 fault.args = (fault.message,)
             raise
         await self.finish()
-        if is_fixed:
+        if is_fixed and not self._stays(lease, result):
             # Behind the answer's end and outside its deadline: nobody waits for it, and the lease still keeps others
             # from unloading the model that it would load again.
             lease.pace.pause()
             await _renew(lease)
         return result
+
+    def _stays(self, lease: Assignment, result: Completion) -> bool:
+        """Whether the model stays for long enough as it is: under ``/v1`` only a reload ends its keep-alive."""
+        keeper = self._journey.keeper
+        seen = keeper.monitor.observation
+        if result.load_seconds > RELOADED or seen is None:
+            return False
+        least = keeper.wall(keeper.now()) + min(lease.keep_alive, LONG) / 2
+        return any(
+            keeper.weights_of(each.name) == lease.candidate.weights and (each.expires or 0.0) >= least
+            for each in seen.running or ()
+        )
 
     async def _pass_on(self, answer: Answer, lease: Assignment, renamed: Renamed | None) -> Completion:
         scanner = Scanner(self._asked.api, streams=self._asked.stream)

@@ -6,6 +6,7 @@ import re
 import anyio
 import pytest
 
+from innkeepd.server.http.proxy import Proxy
 from innkeepd.simulator.catalog import LIBRARY
 from innkeepd.simulator.engine import Simulator
 from innkeepd.simulator.release import V17, V33
@@ -278,7 +279,16 @@ async def test_a_client_that_reads_nothing_is_cut_off_and_its_lease_given_to_the
         assert not inn.house.keeper.handles()
 
 
-async def test_the_keep_alive_is_renewed_behind_the_answer_and_nobody_waits_for_it():
+async def test_the_keep_alive_is_not_renewed_where_nothing_ended_it():
+    async with open_inn() as inn:
+        for _ in range(3):
+            await inn.http.post("/v1/chat/completions", body_for("/v1/chat/completions"))
+            await anyio.sleep(3)
+        assert len(inn.house.asked("/api/generate", LLAMA8)) == 1, "the load, and no renewal"
+
+
+async def test_the_keep_alive_is_renewed_behind_the_answer_and_nobody_waits_for_it(monkeypatch):
+    monkeypatch.setattr(Proxy, "_stays", lambda *_: False)
     async with open_inn(timeouts={"stall": 5.0}) as inn:
         backend = inn.house.keeper.backend
         load, asked = backend.load, anyio.Event()
