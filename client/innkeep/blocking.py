@@ -303,6 +303,7 @@ class _Connection:
         self._introduction = self._conversation.introduce(name) if name and greet_within is None else b""
         self._number = 0
         self._is_open = True
+        self._is_left = False
         self._socket = sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
         try:
             self._socket.settimeout(timeout if greet_within is None else greet_within)
@@ -327,7 +328,7 @@ class _Connection:
             self._introduction = b""
             while self._number in self._conversation.open:
                 yield from self._conversation.receive(self._arrived())
-            if not self._is_open:
+            if self._is_left or not self._is_open:
                 raise client_closed()
         except TimeoutError:
             self._close()
@@ -352,6 +353,7 @@ class _Connection:
 
     def leave(self) -> None:
         """Cancel the request under way, if there is one, and close."""
+        self._is_left = True  # before the request ends in the conversation: another thread may be reading its replies
         if self._is_open and (goodbye := self._conversation.cancel(self._number)):
             with suppress(OSError):
                 self._socket.settimeout(GOODBYE)

@@ -58,7 +58,7 @@ def test_old_last_words_are_not_shown_while_all_is_well():
 
 def test_a_machine_is_looked_at(mac: FakeMac):
     assert look(mac.agent(), mac.ask) == view(
-        REFUSED, installed=False, current=False, target=None, socket=str(mac.paths.socket)
+        Answer("absent"), installed=False, current=False, target=None, socket=str(mac.paths.socket)
     )
     mac.agent().install()
     mac.paths.crash_log.write_text("old\n")
