@@ -74,19 +74,26 @@ def test_every_byte_is_ollamas_own_but_for_times_and_ids(daemon, ollama, path, s
     assert timeless(ours[2]) == timeless(theirs[2])
 
 
+@pytest.mark.parametrize("body", [{"model": "nope", "messages": HELLO}, {"messages": HELLO}])
+def test_what_ollama_refuses_is_refused_in_its_words(daemon, ollama, body):
+    ours, theirs = fetched(daemon.port, "/api/chat", body), fetched(ollama.port, "/api/chat", body)
+    assert (ours[0], json.loads(ours[2])) == (theirs[0], json.loads(theirs[2]))
+
+
 @pytest.mark.parametrize(
-    ("path", "body"),
+    ("more", "words"),
     [
-        ("/api/chat", {"model": "mid", "messages": HELLO, "think": True}),
-        ("/api/chat", {"model": "nope", "messages": HELLO}),
-        ("/api/chat", {"model": "mid", "messages": HELLO, "tools": [{"type": "function", "function": {"name": "f"}}]}),
-        ("/api/chat", {"messages": HELLO}),
-        ("/api/chat", {"model": "mid", "messages": HELLO, "options": {"temperature": "hot"}}),
+        ({"think": True}, "does not support thinking"),
+        ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "does not support tools"),
+        ({"options": {"temperature": "hot"}}, 'option "temperature" must be of type'),
     ],
 )
-def test_what_ollama_refuses_is_refused_in_its_words(daemon, ollama, path, body):
-    ours, theirs = fetched(daemon.port, path, body), fetched(ollama.port, path, body)
-    assert (ours[0], json.loads(ours[2])) == (theirs[0], json.loads(theirs[2]))
+def test_a_request_at_fault_is_refused_as_such(daemon, ollama, more, words):
+    """Capabilities in our own words, before anything is loaded; an option of the wrong type is 500 at Ollama itself."""
+    body = {"model": "mid", "messages": HELLO, **more}
+    ours, theirs = fetched(daemon.port, "/api/chat", body), fetched(ollama.port, "/api/chat", body)
+    assert words in json.loads(theirs[2])["error"]
+    assert (ours[0], words in json.loads(ours[2])["error"]) == (400, True)
 
 
 def test_under_v1_the_model_is_neither_reloaded_nor_forgotten(daemon, ollama):

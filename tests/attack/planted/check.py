@@ -45,7 +45,7 @@ BUGS = (
     ),
     Bug(
         "a second heavy model may stand beside the first",
-        r"(\.heavies\(\)\)) >= (\w+\.heavy_limit\)+:)",
+        r"(resident\.heavy for resident in staying\)) >= (\w+\.heavy_limit\)*:)",
         r"\1 > \2",
     ),
     Bug(
