@@ -14,7 +14,8 @@ from support.house import Wire, config, mock_clock, open_house
 from support.messages import REQUESTS
 from support.odd import broken, encoded, spoiled
 
-GOOD = [msgspec.to_builtins(each) for each in REQUESTS]
+GOOD = [each for each in map(msgspec.to_builtins, REQUESTS) if each.get("action") != "train"]
+"""Without ``routing train``: it fits in a thread, for which the mock clock does not wait."""
 LATER = {"routed", "waiting", "loading", "started", "delta", "event"}
 """Replies after which another one comes."""
 
@@ -90,7 +91,7 @@ def test_every_request_of_broken_messages_ends_exactly_once_in_both_dialects(att
             if not peer.is_over:
                 # 'shutdown' is one of the messages; else each has its one end.
                 assert {number: ends for number, ends in peer.ends.items() if len(ends) != 1} == {}
-                assert set(range(len(messages))) <= set(peer.ends)
+                assert {number: messages[number] for number in range(len(messages)) if number not in peer.ends} == {}
             else:
                 assert all(len(ends) == 1 for ends in peer.ends.values())
                 assert house.stopped or not peer.ends.keys() >= set(range(len(messages))), "closed without a word"
