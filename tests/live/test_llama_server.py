@@ -38,7 +38,7 @@ def limit_in(mebibytes):
     return {} if mebibytes is None else {"LLAMA_ARG_CACHE_RAM": mebibytes}
 
 
-def test_sigkill_of_ollama_leaves_its_runner_behind_and_the_daemon_names_it(ollama, open_inn):
+def test_sigkill_of_ollama_leaves_its_runner_behind_and_the_daemon_names_it(ollama, ollama_version, open_inn):
     ollama.load("tiny")
     (left,) = ollama.kill_alone()
     try:
