@@ -45,6 +45,7 @@ def test_context_and_stay_are_ours_whatever_the_client_says(ollama, inn):
     assert len(ollama.runners()) == 1
 
 
+@pytest.mark.since_0_30("so small a budget holds no process of the older runner, which is weighed too")
 def test_a_prompt_over_the_context_grows_it_by_one_reload(ollama, llama_server, open_inn):
     small, light = GROWS[llama_server], GROWS[llama_server]["light"]
     inn = open_inn(more=HEAVY_TINY, **small)
