@@ -6,7 +6,6 @@ import statistics
 import threading
 import time
 from contextlib import ExitStack, suppress
-from typing import Any
 
 import pytest
 
@@ -212,14 +211,7 @@ def _ping(lines: Lines) -> float:
 _SHORT_BOMBS = ("a list of numbers to route", "a line of 16 MB of options")
 
 
-_F16 = pytest.mark.xfail(strict=False, reason="F16: routing's pattern of lists of numbers is quadratic, as yet")
-
-
-def _marked(what: str) -> Any:
-    return pytest.param(what, marks=_F16 if what == "a list of numbers to route" else ())
-
-
-@pytest.mark.parametrize("what", [_marked(what) for what in ([*BOMBS, *HTTP_BOMBS] if LONG else _SHORT_BOMBS)])
+@pytest.mark.parametrize("what", [*BOMBS, *HTTP_BOMBS] if LONG else _SHORT_BOMBS)
 def test_no_message_holds_the_event_loop(attack, target, what):
     tries = 4 if LONG else 2
     bomb, http = (BOMBS[what], False) if what in BOMBS else (HTTP_BOMBS[what], True)

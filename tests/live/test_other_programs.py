@@ -39,7 +39,7 @@ def test_a_foreign_answer_is_not_cut_by_the_order_of_the_house(ollama, inn):
         rest = list(lines)
         assert asked.result(60).done.model == "big:latest"
     assert (rest[-1]["done"], rest[-1]["done_reason"], rest[-1]["eval_count"]) == (True, "length", 20)
-    assert inn.status().counters.foreign_loads == 1
+    inn.until(lambda status: status.counters.foreign_loads == 1)  # seen at the next look, 2 s later at most
     inn.until(lambda status: not {"big", "big2"} <= set(names(status)) and not status.changing)
 
 
