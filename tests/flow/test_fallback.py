@@ -7,6 +7,7 @@ from msgspec.structs import replace as altered
 from innkeep import wire
 from innkeepd.config.schema import RoleConfig
 from innkeepd.simulator import answering
+from innkeepd.simulator.answer import json_answer
 from innkeepd.simulator.catalog import DEEPSEEK as DEEPSEEK_PULLED
 from innkeepd.simulator.catalog import GIB, SHELF
 from innkeepd.simulator.catalog import LLAMA8 as LLAMA8_PULLED
@@ -401,3 +402,22 @@ async def test_a_wish_to_think_does_not_skip_the_primary_of_a_role():
         assert turns(done)[-1] == (QWEN, None)
         await house.connect().told("hi", role="reasoning", think=True)
         assert [each.body.get("think") for each in house.asked("/api/chat")] == [None, None, True]
+
+
+async def test_an_unknown_error_text_of_ollama_is_reported_once_without_what_it_quotes():
+    async with open_house() as house:
+        guest, heard = house.connect(), []
+        house.keeper.on_event.append(lambda _kind, what, data: heard.append((what, data.get("text"))))
+        handle = house.simulator.handle
+
+        async def odd(method, path, body=None):
+            if path == "/api/chat":
+                return json_answer({"error": "the flux capacitor is empty: 'a secret'"}, status=500)
+            return await handle(method, path, body)
+
+        house.simulator.handle = odd
+        for _ in range(2):
+            error = await guest.told("hi", model=LLAMA8)
+            assert (error.code, error.message) == ("backend_error", "the flux capacitor is empty: 'a secret'")
+        told = [text for what, text in heard if what.startswith("unknown error text of Ollama")]
+        assert told == ["the flux capacitor is empty:"]
