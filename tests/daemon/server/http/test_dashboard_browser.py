@@ -14,7 +14,7 @@ from innkeep import wire
 from innkeepd.store import sqlite
 from support.innkeepd import ROOT, Daemon
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium: make install")
+webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium: `make lint` installs it")
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 DRIVER = shutil.which("chromedriver")
 pytestmark = [
