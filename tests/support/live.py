@@ -249,6 +249,14 @@ class RunnerSampler:
 
     def _watch(self) -> None:
         while not self._over.wait(LOOK_EVERY):
-            found = {runner.pid for runner in self._ollama.runners() if runner.status() != psutil.STATUS_ZOMBIE}
+            found = {runner.pid for runner in self._ollama.runners() if _runs(runner)}
             self.most = max(self.most, len(found))
             self.pids |= found
+
+
+def _runs(process: psutil.Process) -> bool:
+    """Whether it still runs: one that ended between the listing and this look, or is a zombie, does not."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
