@@ -106,10 +106,10 @@ def test_the_table_of_what_fits_is_computed_from_real_sizes():
             for each in KNOWN_MODELS
         )  # fmt: skip
         sets = [[coder], [coder, small], [coder, thinker], [big], [big, small], [small]]
-        assert cells.split(" | ") == [gib(budget.bytes), *(together(guests, budget).fit for guests in sets)]
+        assert cells.split(" | ") == [gib(budget.bytes), *(together(clients, budget).fit for clients in sets)]
         if size == "36":
-            for guest in (coder, small, big):
-                assert gib(guest.footprint) in DECISIONS.partition("On 36 GB: ")[2].partition("\n`innkeepd")[0]
+            for client in (coder, small, big):
+                assert gib(client.footprint) in DECISIONS.partition("On 36 GB: ")[2].partition("\n`innkeepd")[0]
 
 
 def test_the_waits_told_of_the_hot_trace_are_what_the_simulator_prints():

@@ -81,7 +81,7 @@ class Framer:
             raise self._fault
         self._buffer += data
         if self.dialect is None and self._buffer:
-            self.dialect = self._told_by(self._buffer[0])
+            self.dialect = self._detected(self._buffer[0])
         return self._frames() if self.dialect == "frames" else self._lines()
 
     def end(self) -> Iterator[bytes]:
@@ -89,7 +89,7 @@ class Framer:
         if self.dialect == "lines" and (body := self._take(len(self._buffer)).strip()):
             yield body
 
-    def _told_by(self, first: int) -> Dialect:
+    def _detected(self, first: int) -> Dialect:
         if first in {0, ord("{")}:
             return "lines" if first else "frames"
         return self._fail(BadDialect("a connection begins with 0x00 (frames of msgpack) or { (lines of JSON)"))

@@ -75,7 +75,7 @@ class App:
         self.backends = backends
         catalog = Catalog(config)
         catalog.estimates = Estimates.from_dict(self.state.learned())
-        self.keeper = ResidencyControl(
+        self.control = ResidencyControl(
             catalog,
             backend,
             memory,
@@ -86,22 +86,22 @@ class App:
             learned=self._learned,
             runners=runners,
         )
-        self.timeline = Timeline(records, lambda: self.keeper.wall(self.keeper.now()))
-        self.keeper.on_event.append(self.timeline.hear)
+        self.timeline = Timeline(records, lambda: self.control.wall(self.control.now()))
+        self.control.on_event.append(self.timeline.hear)
         self._kept = anyio.Event()
-        self.keeper.catalog.pins = self.state.pins()
+        self.control.catalog.pins = self.state.pins()
         self._restore_hold()
-        self.journey = Dispatcher(self.keeper, config, backends, records, log=log_request)
-        self.elsewhere = HealthChecks(self.keeper, backends, warn=lambda text: self.log().warning(text))
-        self.journey.signpost.selected, self.journey.signpost.selected_roles = self.state.selection()
-        self._control = AdminVerbs(self.keeper, self.journey, self.state, simulated=simulated, stop=self.leave)
+        self.dispatcher = Dispatcher(self.control, config, backends, records, log=log_request)
+        self.elsewhere = HealthChecks(self.control, backends, warn=lambda text: self.log().warning(text))
+        self.dispatcher.selector.selected, self.dispatcher.selector.selected_roles = self.state.selection()
+        self._admin = AdminVerbs(self.control, self.dispatcher, self.state, simulated=simulated, stop=self.leave)
 
     def _restore_hold(self) -> None:
         """A hold survives a restart: the memory stays the user's until the time is up."""
         kept = self.state.hold()
-        left = 0.0 if kept is None else kept[0] - self.keeper.wall(self.keeper.now())
+        left = 0.0 if kept is None else kept[0] - self.control.wall(self.control.now())
         if kept is not None and 0.0 < left <= LONGEST_HOLD:
-            self.keeper.post(ev.HoldBegan(self.keeper.now() + left, kept[1]))
+            self.control.post(ev.HoldBegan(self.control.now() + left, kept[1]))
 
     def _learned(self) -> None:
         self._kept.set()
@@ -113,15 +113,15 @@ class App:
                 await self._kept.wait()
                 self._kept = anyio.Event()
                 await anyio.sleep(KEEP_EVERY)
-                self.state.put_learned(self.keeper.catalog.estimates.to_dict())
-                self.keeper.know_again()
+                self.state.put_learned(self.control.catalog.estimates.to_dict())
+                self.control.know_again()
         finally:
-            self.state.put_learned(self.keeper.catalog.estimates.to_dict())
+            self.state.put_learned(self.control.catalog.estimates.to_dict())
 
     def long_lived(self) -> dict[str, Callable[[], Awaitable[None]]]:
         """What runs for as long as the daemon does, by what a log calls it; each is to be supervised."""
         return {
-            "the owner's looks": self.keeper.run,
+            "the owner's looks": self.control.run,
             "the keeping of what was learned": self.keep_learned,
             "the look after engines elsewhere": self.elsewhere.run,
             "the HTTP port": self.serve_http,
@@ -133,7 +133,7 @@ class App:
 
     def verbs(self) -> dict[type, Verb]:
         """What the control socket answers."""
-        return self._control.verbs()
+        return self._admin.verbs()
 
     async def warm_up(self) -> None:
         """Import what is slow, off the event loop."""
@@ -161,8 +161,8 @@ class App:
         from innkeepd.server.http.server import must_stay_closed, serve_http  # noqa: PLC0415
         from innkeepd.server.http.ui.dashboard import Dashboard  # noqa: PLC0415
 
-        dashboard = Dashboard(self.keeper, self._control, self.state, self.timeline)
-        notes, noted = self._control.notes, ""
+        dashboard = Dashboard(self.control, self._admin, self.state, self.timeline)
+        notes, noted = self._admin.notes, ""
 
         def opened() -> None:
             if noted in notes:
@@ -171,7 +171,12 @@ class App:
 
         while True:
             closed = await serve_http(
-                self.config.http, self.journey, self.keeper, warn=self.log().warning, opened=opened, dashboard=dashboard
+                self.config.http,
+                self.dispatcher,
+                self.control,
+                warn=self.log().warning,
+                opened=opened,
+                dashboard=dashboard,
             )
             if closed not in notes:
                 self.log().warning(closed)
@@ -194,12 +199,12 @@ class App:
             late.append("roles")  # they name an engine that is not asked yet
             kept["roles"] = old.roles
         config = msgspec.structs.replace(config, **kept)
-        self._control.awaits_restart[:] = late
+        self._admin.awaits_restart[:] = late
         changed_log = config.log != self.config.log
         self.config = config
-        self.keeper.catalog.configure(config)
-        self.keeper.configure()
-        self.journey.configure(config)
+        self.control.catalog.configure(config)
+        self.control.configure()
+        self.dispatcher.configure(config)
         if changed_log:
             self._open_log()
         return late

@@ -126,8 +126,8 @@ class _Lines(logging.Formatter):
                 line = {"event": "request", **record.fields, "level": "info", "timestamp": record.stamp()}
                 record.line = msgspec.json.encode(line, enc_hook=str).decode()
             return record.line
-        told = " ".join(f"{name}={printable(value)}" for name, value in record.fields.items())
-        return f"{record.stamp()} [info     ] request {told}"
+        shown = " ".join(f"{name}={printable(value)}" for name, value in record.fields.items())
+        return f"{record.stamp()} [info     ] request {shown}"
 
 
 class _Redactor:

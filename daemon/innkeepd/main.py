@@ -34,10 +34,10 @@ exit status: 0 well, 1 failed, 2 wrong usage, 78 wrong configuration"""
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb; returns the exit status. Only the chosen verb's module is imported."""
-    told = list(sys.argv[1:] if argv is None else argv)
-    if told and told[0] in VERBS:
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words and words[0] in VERBS:
         try:
-            return _say(import_module(VERBS[told[0]][0]).main, told[1:])
+            return _say(import_module(VERBS[words[0]][0]).main, words[1:])
         except ModuleNotFoundError as missing:
             return _thin(missing)
     parser = Parser(
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     for name, (_, what) in VERBS.items():
         verbs.add_parser(name, help=what)
-    parser.parse_args(told)
+    parser.parse_args(words)
     return 0
 
 
@@ -63,10 +63,10 @@ def _thin(missing: ModuleNotFoundError) -> int:
     return 1
 
 
-def _say(verb: Callable[[Sequence[str]], int], told: Sequence[str]) -> int:
+def _say(verb: Callable[[Sequence[str]], int], words: Sequence[str]) -> int:
     """Run it to the end of what it prints; whoever stops it or stops reading has seen enough, and sees no traceback."""
     try:
-        status = verb(told)
+        status = verb(words)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED

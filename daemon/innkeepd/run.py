@@ -160,10 +160,10 @@ async def _serve(
         if backend_url is not None:
             config = replace(config, ollama=replace(config.ollama, url=backend_url.url))
         async with anyio.create_task_group() as tasks:
-            rooms = await stack.enter_async_context(
+            app = await stack.enter_async_context(
                 open_app(config, tasks, simulator=backend_url, journal=options.journal, home=paths.home())
             )
-            daemon = Daemon(rooms, tasks, config_file, pinned_url=backend_url.url if backend_url else None)
+            daemon = Daemon(app, tasks, config_file, pinned_url=backend_url.url if backend_url else None)
             asyncio.get_running_loop().set_exception_handler(daemon.hear_the_loop)
             for listener in listeners:
                 tasks.start_soon(supervise, "the control socket", partial(daemon.listen, listener), daemon.report)
@@ -223,8 +223,8 @@ def _innermost(error: BaseException) -> str:
 class Daemon:
     """The rooms at work."""
 
-    def __init__(self, rooms: App, tasks: TaskGroup, config_file: Path | None, *, pinned_url: str | None) -> None:
-        self._rooms = rooms
+    def __init__(self, app: App, tasks: TaskGroup, config_file: Path | None, *, pinned_url: str | None) -> None:
+        self._app = app
         self._tasks = tasks
         self._config_file = config_file
         self._pinned_url = pinned_url
@@ -232,33 +232,33 @@ class Daemon:
         self.status = 0
         """The exit status."""
         self._complaints: dict[str, tuple[float, int]] = {}
-        rooms.stop = self.stop
-        rooms.keeper.supervisor.on_fault = self.fail
+        app.stop = self.stop
+        app.control.supervisor.on_fault = self.fail
 
     async def listen(self, listener: socket) -> None:
         """Serve one control socket."""
-        rooms = self._rooms
+        app = self._app
 
         def patience() -> float:
-            return rooms.config.timeouts.stall
+            return app.config.timeouts.stall
 
         # A copy: whatever ends this, the socket itself stays open, and so nobody who connects is refused.
         copy = listener.dup()
         await listen(
             copy,
-            rooms.verbs(),
+            app.verbs(),
             patience=patience,
-            attend=rooms.keeper.attend,
-            warn=lambda text: rooms.log().error(text),
+            attend=app.control.attend,
+            warn=lambda text: app.log().error(text),
         )
 
-    def hear_the_loop(self, _loop: asyncio.AbstractEventLoop, told: dict[str, Any]) -> None:
+    def hear_the_loop(self, _loop: asyncio.AbstractEventLoop, trace: dict[str, Any]) -> None:
         """What the event loop complains about goes to the log.
 
         A wait for a socket may be cancelled in the very turn in which the socket is ready; anyio does not expect that,
         and nothing is lost by it. The loop repeats some complaints a hundred times a turn (no descriptor is left).
         """
-        error, why = told.get("exception"), str(told.get("message"))
+        error, why = trace.get("exception"), str(trace.get("message"))
         if isinstance(error, asyncio.InvalidStateError) and "anyio" in _innermost(error):
             return
         now = asyncio.get_running_loop().time()
@@ -268,21 +268,21 @@ class Daemon:
             return
         self._complaints[why] = now, 0
         fault = "" if error is None else described(error)
-        self._rooms.log().error("a fault of innkeepd itself", why=why, error=fault, unsaid=unsaid)
+        self._app.log().error("a fault of innkeepd itself", why=why, error=fault, unsaid=unsaid)
 
     async def work(self) -> None:
         """What runs besides the control socket; what is slow to import comes after the socket listens."""
         await anyio.lowlevel.checkpoint()
-        await self._rooms.warm_up()
-        self._rooms.keeper.on_event.append(self._note)
-        for name, task in self._rooms.long_lived().items():
+        await self._app.warm_up()
+        self._app.control.on_event.append(self._note)
+        for name, task in self._app.long_lived().items():
             self._tasks.start_soon(supervise, name, task, self.report)
-        self._rooms.log().info("started", version=__version__, pid=os.getpid(), ollama=self._rooms.config.ollama.url)
+        self._app.log().info("started", version=__version__, pid=os.getpid(), ollama=self._app.config.ollama.url)
 
     def _note(self, kind: str, what: str, data: dict[str, Any]) -> None:
         """Everything that watchers hear is in the log too; requests have a line of their own."""
         if kind != "request":
-            log = self._rooms.log()
+            log = self._app.log()
             (log.warning if kind == "log" else log.info)(what, kind=kind, **data)
 
     async def obey_signals(self) -> None:
@@ -292,14 +292,14 @@ class Daemon:
                 if number == signal.SIGHUP:
                     self._reload()
                 else:
-                    self.stop(0.0 if self._leaving else self._rooms.config.timeouts.drain)
+                    self.stop(0.0 if self._leaving else self._app.config.timeouts.drain)
 
     async def watch_home(self) -> None:
         """End where the home folder is gone: nobody can reach this daemon, and another would start beside it."""
         await until_gone(paths.home())
         self.status = 1
         _complain(f"the home folder {paths.home()} was deleted or replaced: this daemon cannot be reached and ends")
-        self.stop(self._rooms.config.timeouts.drain)
+        self.stop(self._app.config.timeouts.drain)
 
     def stop(self, drain: float) -> None:
         """Leave once running answers have ended, at most ``drain`` seconds from now."""
@@ -308,14 +308,14 @@ class Daemon:
 
     async def _leave(self, drain: float) -> None:
         try:
-            self._rooms.log().info("stopping", drain=drain)
-            await self._rooms.keeper.close(drain, last_words=LAST_WORDS)
+            self._app.log().info("stopping", drain=drain)
+            await self._app.control.close(drain, last_words=LAST_WORDS)
         finally:
             self._tasks.cancel_scope.cancel()
 
     def report(self, where: str, error: Exception) -> None:
         """A fault that was stopped: in the log, and told to watchers."""
-        self._rooms.keeper.report(where, error)
+        self._app.control.report(where, error)
 
     def fail(self, fault: OwnerFault) -> None:
         """The owner's own fault ends the process at once, and within a second whatever hangs: it is started again."""
@@ -324,25 +324,25 @@ class Daemon:
         last_resort.daemon = True
         last_resort.start()
         self._tasks.cancel_scope.cancel()
-        told = "".join(traceback.format_exception(fault))
-        _complain(f"a fault of innkeepd itself at {fault.event}; state: {fault.state}\n{told}")
-        self._rooms.log().critical(
+        trace = "".join(traceback.format_exception(fault))
+        _complain(f"a fault of innkeepd itself at {fault.event}; state: {fault.state}\n{trace}")
+        self._app.log().critical(
             "a fault of innkeepd itself: the owner of the memory stops, to be started again",
             while_taking=fault.event,
             state=fault.state,
-            error=told,
+            error=trace,
         )
 
     def _reload(self) -> None:
         try:
             config = load(self._config_file, os.environ)
         except ConfigError as error:
-            self._rooms.log().error("the configuration stays as it was", why=str(error))
-            self._rooms.state.note(f"the configuration stays as it was: {error}")
+            self._app.log().error("the configuration stays as it was", why=str(error))
+            self._app.state.note(f"the configuration stays as it was: {error}")
             return
-        self._rooms.state.note(None)
+        self._app.state.note(None)
         if self._pinned_url is not None:
             config = replace(config, ollama=replace(config.ollama, url=self._pinned_url))
-        for what in self._rooms.reconfigure(config):
-            self._rooms.log().warning("takes effect after a restart", table=what)
-        self._rooms.log().info("configuration read again")
+        for what in self._app.reconfigure(config):
+            self._app.log().warning("takes effect after a restart", table=what)
+        self._app.log().info("configuration read again")

@@ -16,8 +16,8 @@ from innkeepd.config.schema import BackendConfig, RoleConfig, default_roles
 from innkeepd.simulator.catalog import LIBRARY, SHELF
 from innkeepd.simulator.engine import Simulator
 from support.attack import rest
+from support.daemon import Daemon, config, mock_clock, open_daemon
 from support.garbage import GarbageTransport, Kind, kinds
-from support.house import House, config, mock_clock, open_house
 from support.odd import as_json
 from support.remote import RemoteEngine
 from support.transport import MemoryTransport
@@ -40,11 +40,11 @@ ENDS = 700.0
 """Virtual seconds in which a request at an engine that sends garbage has ended, well or badly."""
 
 
-async def _ask_everything(house: House) -> None:
+async def _ask_everything(daemon: Daemon) -> None:
     """Each verb that makes the daemon ask Ollama; each ends, however. No fault is the daemon's own."""
     faults: list[Any] = []
-    house.keeper.on_event.append(lambda _kind, what, data: faults.append((what, data)) if "itself" in what else None)
-    guest = house.connect()
+    daemon.control.on_event.append(lambda _kind, what, data: faults.append((what, data)) if "itself" in what else None)
+    client = daemon.connect()
     asks: list[wire.Request] = [
         wire.Load(id=0, model=LIGHT),
         wire.Chat(id=0, messages=[wire.Message("user", "hi")], model=LIGHT),
@@ -56,36 +56,36 @@ async def _ask_everything(house: House) -> None:
     ]
     for ask in asks:
         with anyio.fail_after(ENDS):
-            end = await guest.answer(ask)
+            end = await client.answer(ask)
         assert not (isinstance(end, wire.Error) and end.code == "internal"), (ask, end)
     assert faults == []
-    await guest.leave()
+    await client.leave()
 
 
-async def _is_well(house: House) -> None:
+async def _is_well(daemon: Daemon) -> None:
     """A chat is answered by the model that was asked, and nothing is left over."""
-    guest = house.connect()
+    client = daemon.connect()
     await anyio.sleep(WELL_AGAIN)
-    end = await guest.told(model=LIGHT)
+    end = await client.chat_to_end(model=LIGHT)
     assert isinstance(end, wire.Done), end
-    await guest.leave()
-    await rest(house.is_quiet)
-    assert house.is_quiet()
+    await client.leave()
+    await rest(daemon.is_quiet)
+    assert daemon.is_quiet()
 
 
 async def _suffer(kind: Kind, strikes: Callable[[str, bytes], bool], *, late: bool) -> int:
     """A daemon whose Ollama sends garbage, from the start or (``late``) from a moment on, and then is well again."""
     simulator = Simulator(models=MODELS)
     transport = GarbageTransport(MemoryTransport(simulator), kind, strikes)
-    async with open_house(simulator=simulator, transport=transport) as house:
+    async with open_daemon(simulator=simulator, transport=transport) as daemon:
         transport.is_well = late
         if late:
-            await house.keeper.monitor.ready.wait()
+            await daemon.control.monitor.ready.wait()
             await anyio.sleep(1)
             transport.is_well = False
-        await _ask_everything(house)
+        await _ask_everything(daemon)
         transport.is_well = True
-        await _is_well(house)
+        await _is_well(daemon)
     return transport.struck
 
 
@@ -146,8 +146,8 @@ async def _collect() -> dict[str, list[Any]]:
 
     for call, strikes in CALLS.items():
         transport = GarbageTransport(MemoryTransport(simulator), keeps(call), strikes)
-        async with open_house(simulator=simulator, transport=transport) as house:
-            await _ask_everything(house)
+        async with open_daemon(simulator=simulator, transport=transport) as daemon:
+            await _ask_everything(daemon)
     assert set(found) == set(CALLS)
     return found
 
@@ -170,21 +170,21 @@ def test_true_answers_of_ollamas_with_broken_fields_fail_one_request_at_most(att
 async def _house_with_far(engine: Any) -> Any:
     far = BackendConfig(name="far", url="http://cluster.test:8000", models=("llama3.3",))
     roles = default_roles() | {"general": RoleConfig(primary="far/llama3.3", fallbacks=(LIGHT,))}
-    async with open_house(config(backends=(far,), roles=roles), backends={"far": OpenAIBackend(engine)}) as house:
-        yield house
+    async with open_daemon(config(backends=(far,), roles=roles), backends={"far": OpenAIBackend(engine)}) as daemon:
+        yield daemon
 
 
 def test_no_garbage_of_an_engine_elsewhere_ends_the_daemon_and_another_model_answers(attack):
     async def one(kind: Kind, path: str) -> int:
         transport = GarbageTransport(RemoteEngine(), kind, lambda asked, _: asked == path)
-        async with _house_with_far(transport) as house:
-            guest = house.connect()
+        async with _house_with_far(transport) as daemon:
+            client = daemon.connect()
             with anyio.fail_after(ENDS):
-                end = await guest.told("hello", role="general")
+                end = await client.chat_to_end("hello", role="general")
             assert not (isinstance(end, wire.Error) and end.code == "internal"), end
-            await guest.leave()
+            await client.leave()
             transport.is_well = True
-            await _is_well(house)
+            await _is_well(daemon)
         return transport.struck
 
     everything = [

@@ -11,8 +11,8 @@ from innkeepd.simulator.catalog import LIBRARY, SHELF
 from innkeepd.simulator.engine import Simulator
 from innkeepd.simulator.faults import Disconnected
 from support.attack import rest
-from support.house import mock_clock
-from support.inn import Inn, open_inn
+from support.daemon import mock_clock
+from support.http_daemon import HttpDaemon, open_http_daemon
 from support.odd import as_json
 
 MODELS = (*SHELF, *(model for model in LIBRARY if model.name.startswith("nomic")))
@@ -79,9 +79,9 @@ def _requests() -> st.SearchStrategy[tuple[str, bytes, dict[str, str]]]:
 
 
 def test_every_broken_request_gets_its_one_answer_and_none_is_a_fault_of_ours(attack):
-    async def one(inn: Inn, path: str, data: bytes, heads: dict[str, str]) -> None:
+    async def one(server: HttpDaemon, path: str, data: bytes, heads: dict[str, str]) -> None:
         heads = {name: value.encode().decode("latin-1") for name, value in heads.items()}
-        response = inn.http.start("POST", path, data, heads)
+        response = server.http.start("POST", path, data, heads)
         with anyio.move_on_after(RESTS):
             await response.end()
         response.leave()
@@ -91,12 +91,12 @@ def test_every_broken_request_gets_its_one_answer_and_none_is_a_fault_of_ours(at
         assert b"innkeepd itself" not in response.body, (path, data, heads, response)
 
     async def scenario(requests: list[tuple[str, bytes, dict[str, str]]]) -> None:
-        async with open_inn(simulator=Sturdy(models=MODELS)) as inn:
+        async with open_http_daemon(simulator=Sturdy(models=MODELS)) as server:
             async with anyio.create_task_group() as tasks:
                 for path, data, heads in requests:
-                    tasks.start_soon(one, inn, path, data, heads)
-            await rest(inn.house.is_quiet)
-            assert inn.house.is_quiet()
+                    tasks.start_soon(one, server, path, data, heads)
+            await rest(server.daemon.is_quiet)
+            assert server.daemon.is_quiet()
 
     def check(requests: list[tuple[str, bytes, dict[str, str]]]) -> None:
         _, options = mock_clock()
@@ -109,9 +109,9 @@ def test_a_request_that_is_right_is_answered_on_every_path(attack):
     """Or the fuzzer would break nothing."""
 
     async def scenario() -> None:
-        async with open_inn(simulator=Sturdy(models=MODELS)) as inn:
+        async with open_http_daemon(simulator=Sturdy(models=MODELS)) as server:
             for path, body in GOOD.items():
-                response = await inn.http.post(path, body, headers={"content-type": "application/json"})
+                response = await server.http.post(path, body, headers={"content-type": "application/json"})
                 assert response.status == 200, (path, response)
                 attack.count("paths")
 

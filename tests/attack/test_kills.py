@@ -12,7 +12,7 @@ import pytest
 
 from innkeep.errors import InnkeepError
 from support.attack import LONG, Attack
-from support.live import Inn
+from support.live import DaemonProcess
 from support.ollama import HOW_TO_GET_ONE, OllamaServer, PsSampler, model_store, ollama_binary
 from support.simulated import BUDGET
 from support.target import PAUSE, SimulatedOllama, Target
@@ -160,10 +160,10 @@ def test_a_real_ollama_and_its_runners_are_killed_under_load_and_the_daemon_serv
         pytest.skip(HOW_TO_GET_ONE)
     if not LONG:
         pytest.skip("a real Ollama is killed by the long attack only: tests/live has a short form")
-    with OllamaServer(tmp_path / "ollama", store=model_store()) as ollama, Inn(ollama) as inn:
+    with OllamaServer(tmp_path / "ollama", store=model_store()) as ollama, DaemonProcess(ollama) as daemon:
         with PsSampler(ollama.port) as sampler:
             for number in attack.rounds(short=5, long=30, most=30):
-                asking = threading.Thread(target=_try_chat, args=(inn, ("big", "big2")[number % 2]))
+                asking = threading.Thread(target=_try_chat, args=(daemon, ("big", "big2")[number % 2]))
                 asking.start()
                 PAUSE.wait(attack.dice.random() * 2)
                 if attack.dice.random() < 0.5:
@@ -174,16 +174,16 @@ def test_a_real_ollama_and_its_runners_are_killed_under_load_and_the_daemon_serv
                     attack.count("kills of Ollama")
                     ollama.start()
                 asking.join()
-        inn.until(lambda status: not any(each.leases for each in status.resident))
-        inn.until(lambda _: _try_chat(inn, "mid"), within=90)
+        daemon.until(lambda status: not any(each.leases for each in status.resident))
+        daemon.until(lambda _: _try_chat(daemon, "mid"), within=90)
         attack.count("looks at /api/ps", len(sampler.samples))
         assert sampler.seen_together("big", "big2") == []
 
 
-def _try_chat(inn: Inn, model: str) -> bool:
+def _try_chat(daemon: DaemonProcess, model: str) -> bool:
     """Whether a chat was answered."""
     try:
-        inn.ask(model, "hello", tokens=3)
+        daemon.ask(model, "hello", tokens=3)
     except InnkeepError:
         return False
     return True

@@ -15,7 +15,7 @@ import trio
 
 from innkeep import wire
 from support.attack import LONG, rest
-from support.house import SleepingMac, mock_clock, open_house
+from support.daemon import SleepingMac, mock_clock, open_daemon
 from support.simulated import BUDGET
 from support.target import PAUSE, SimulatedOllama, Target
 
@@ -117,22 +117,22 @@ def test_with_little_memory_a_large_message_fails_alone(attack, ollama):
 def test_clocks_that_jump_forget_nobody_and_lose_nothing(attack):
     async def scenario() -> None:
         mac = SleepingMac()
-        async with open_house(sleep=mac) as house:
-            guest = house.connect()
+        async with open_daemon(sleep=mac) as daemon:
+            client = daemon.connect()
             for _ in range(12):
-                asked = [await guest.chat(model=attack.dice.choice([MODEL, "deepseek-r1:32b"])) for _ in range(3)]
+                asked = [await client.chat(model=attack.dice.choice([MODEL, "deepseek-r1:32b"])) for _ in range(3)]
                 await anyio.sleep(attack.dice.choice([0.0, 1.0, 20.0]))
                 mac.asleep += attack.dice.choice([1.0, 3600.0, 40 * 86400.0, 1e9])
                 await anyio.sleep(attack.dice.choice([0.0, 30.0]))
                 for number in asked:
-                    end = await guest.end(number)
+                    end = await client.end(number)
                     assert isinstance(end, wire.Done | wire.Error)
                     assert not (isinstance(end, wire.Error) and end.code == "internal")
                     attack.count("requests")
                 attack.count("jumps")
-            await guest.leave()
-            await rest(house.is_quiet)
-            assert house.is_quiet()
+            await client.leave()
+            await rest(daemon.is_quiet)
+            assert daemon.is_quiet()
 
     for _ in attack.rounds(short=1, long=10):
         _, options = mock_clock()

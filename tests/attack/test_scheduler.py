@@ -1,6 +1,6 @@
 """Random lives of the scheduler in a world that lies and fails: nobody ends twice, nobody is forgotten."""
 
-from support.inns import Life, begin, random_event
+from support.scheduler_run import SchedulerRun, begin, random_event
 
 REQUESTS = 1_000_000
 
@@ -17,7 +17,7 @@ def test_every_request_of_a_million_ends_exactly_once_and_no_two_heavy_models_ar
     attack.figure("requests that ended exactly once", f"{requests:,} of {requests:,}")
 
 
-def _live(life: Life, attack) -> int:
+def _live(life: SchedulerRun, attack) -> int:
     """One life with its end; ``Life`` checks each step, here it is checked that nobody is left."""
     foreign = attack.dice.random() < 0.5
     for _ in range(120):

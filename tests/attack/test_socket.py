@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from innkeep.framing import Dialect, Framer, decode_reply
 from support.attack import rest
-from support.house import Wire, config, mock_clock, open_house
+from support.daemon import Wire, config, mock_clock, open_daemon
 from support.messages import REQUESTS
 from support.odd import broken, encoded, spoiled
 
@@ -77,9 +77,9 @@ MESSAGES = st.lists(
 
 def test_every_request_of_broken_messages_ends_exactly_once_in_both_dialects(attack):
     async def scenario(dialect: Dialect, messages: list[dict[str, Any]], room: int) -> None:
-        async with open_house(config(timeouts={"drain": 1.0})) as house:
-            peer = Peer(house.wire(room), dialect)
-            house._tasks.start_soon(peer.hear)
+        async with open_daemon(config(timeouts={"drain": 1.0})) as daemon:
+            peer = Peer(daemon.wire(room), dialect)
+            daemon._tasks.start_soon(peer.hear)
             for number, message in enumerate(messages):
                 await peer.say(message, number)
             await rest(lambda: peer.is_over or peer.ends.keys() >= set(range(len(messages))))
@@ -94,10 +94,10 @@ def test_every_request_of_broken_messages_ends_exactly_once_in_both_dialects(att
                 assert {number: messages[number] for number in range(len(messages)) if number not in peer.ends} == {}
             else:
                 assert all(len(ends) == 1 for ends in peer.ends.values())
-                assert house.stopped or not peer.ends.keys() >= set(range(len(messages))), "closed without a word"
+                assert daemon.stopped or not peer.ends.keys() >= set(range(len(messages))), "closed without a word"
             await peer.stream.aclose()
-            await rest(house.is_quiet)
-            assert house.is_quiet()
+            await rest(daemon.is_quiet)
+            assert daemon.is_quiet()
             attack.count("requests", len(messages))
 
     def check(case: tuple[Dialect, list[dict[str, Any]], int]) -> None:
@@ -110,9 +110,9 @@ def test_every_request_of_broken_messages_ends_exactly_once_in_both_dialects(att
 
 def test_bytes_of_no_message_end_their_connection_at_most_and_the_daemon_serves_on(attack):
     async def scenario(dialect: Dialect, bodies: list[bytes], raw: bytes) -> None:
-        async with open_house() as house:
-            peer = Peer(house.wire(), dialect)
-            house._tasks.start_soon(peer.hear)
+        async with open_daemon() as daemon:
+            peer = Peer(daemon.wire(), dialect)
+            daemon._tasks.start_soon(peer.hear)
             try:
                 for body in bodies:
                     await peer.say_bytes(body)
@@ -122,10 +122,10 @@ def test_bytes_of_no_message_end_their_connection_at_most_and_the_daemon_serves_
             await rest(lambda: peer.is_over)
             assert peer.faults == []
             await peer.stream.aclose()
-            other = house.connect()
+            other = daemon.connect()
             assert (await other.status()).daemon
-            await rest(house.is_quiet)
-            assert house.is_quiet()
+            await rest(daemon.is_quiet)
+            assert daemon.is_quiet()
             attack.count("messages", len(bodies))
 
     def check(case: tuple[Dialect, list[bytes], bytes]) -> None:

@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.live)
 
 
-class Inn:
+class ServedModels:
     """A daemon with names of models for each purpose. ``endless`` are the words and options of a long answer."""
 
     def __init__(self, daemon: Daemon, *, ollama: OllamaServer | None) -> None:
@@ -70,7 +70,7 @@ class Inn:
 
 
 @pytest.fixture(scope="session", params=["simulated", "real"])
-def inn(request: pytest.FixtureRequest) -> Iterator[Inn]:
+def served(request: pytest.FixtureRequest) -> Iterator[ServedModels]:
     with ExitStack() as stack:
         ollama = None
         if request.param == "real":
@@ -79,10 +79,10 @@ def inn(request: pytest.FixtureRequest) -> Iterator[Inn]:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ik")))
             ollama = stack.enter_context(OllamaServer(folder, store=model_store()))
         daemon = Daemon(ollama=ollama.url, config=REAL) if ollama else Daemon()
-        inn = Inn(stack.enter_context(daemon), ollama=ollama)
-        if ollama is None:  # the simulated shelf has no embedding model by itself
-            assert daemon.ask("POST", "/api/pull", {"model": inn.embeds, "stream": False})[0] == 200
-        yield inn
+        served = ServedModels(stack.enter_context(daemon), ollama=ollama)
+        if ollama is None:  # the simulator has no embedding model by itself
+            assert daemon.ask("POST", "/api/pull", {"model": served.embeds, "stream": False})[0] == 200
+        yield served
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from innkeep import wire
 from innkeepd import app
 from innkeepd.config.schema import BackendConfig, Config, ModelConfig, PatienceConfig, RoleConfig
 from innkeepd.store.records import MemoryHistory
-from support.house import LLAMA8, config, mock_clock, open_house
+from support.daemon import LLAMA8, config, mock_clock, open_daemon
 
 pytestmark = pytest.mark.anyio
 
@@ -18,23 +18,23 @@ def anyio_backend():
 
 async def test_what_was_learned_is_written_now_and_then_and_at_the_end():
     records = MemoryHistory()
-    async with open_house(records=records) as house:
-        guest = house.connect()
-        await guest.told("hi", model=LLAMA8)
+    async with open_daemon(records=records) as daemon:
+        client = daemon.connect()
+        await client.chat_to_end("hi", model=LLAMA8)
         assert records.get("learned") is None or anyio.current_time() > app.KEEP_EVERY
         await anyio.sleep(app.KEEP_EVERY + 1)
         first = records.get("learned")
         assert first
-        await guest.told("hi", model=LLAMA8)
+        await client.chat_to_end("hi", model=LLAMA8)
     assert records.get("learned") != first
 
 
 async def test_tables_that_wait_for_a_restart_are_named_and_stay_as_they_were():
-    async with open_house() as house:
+    async with open_daemon() as daemon:
         new = config(ollama={"url": "http://127.0.0.1:9"}, history={"limit": 7}, timeouts={"stall": 9.0})
-        assert house.rooms.reconfigure(new) == ["ollama", "history"]
-        assert house.rooms.config.ollama.url != "http://127.0.0.1:9"
-        assert house.rooms.journey.config.timeouts.stall == 9.0
+        assert daemon.app.reconfigure(new) == ["ollama", "history"]
+        assert daemon.app.config.ollama.url != "http://127.0.0.1:9"
+        assert daemon.app.dispatcher.config.timeouts.stall == 9.0
 
 
 FAR = BackendConfig(name="gpu", url="http://127.0.0.1:9")
@@ -84,28 +84,28 @@ CHANGES = {
 """Another value for every key of the configuration. A new key needs one here, and its consumer in ``in_force``."""
 
 
-def in_force(house, key):
+def in_force(daemon, key):
     """The value of a key where it is used."""
-    rooms, keeper = house.rooms, house.keeper
-    settings, policy = keeper.scheduler.rules, keeper.catalog.policy
+    app, control = daemon.app, daemon.control
+    settings, policy = control.scheduler.rules, control.catalog.policy
     used = {
         "memory.budget": policy.budget,
         "memory.reserve": policy.reserve,
         "memory.gpu_limit": policy.gpu_limit,
-        "residency.heavy_limit": keeper.scheduler.ledger.heavy_limit,
+        "residency.heavy_limit": control.scheduler.ledger.heavy_limit,
         "residency.heavy_parameters": policy.heavy_parameters,
         "residency.idle_unload": settings.idle_unload,
-        "timeouts.load": keeper.catalog.config.timeouts.load,
-        "timeouts.first_token": rooms.journey.config.timeouts.first_token,
-        "timeouts.stall": house.door._patience(),
-        "schedule.patience": rooms.journey.config.schedule.patience,
+        "timeouts.load": control.catalog.config.timeouts.load,
+        "timeouts.first_token": app.dispatcher.config.timeouts.first_token,
+        "timeouts.stall": daemon.door._patience(),
+        "schedule.patience": app.dispatcher.config.schedule.patience,
     }
     table, _, name = key.partition(".")
     if table == "schedule" and key not in used:
         return getattr(settings, name)
     if table in {"roles", "routing"}:
-        used[table] = getattr(rooms.journey.signpost._config, table)
-    value = used.get(key, getattr(rooms.config, table))
+        used[table] = getattr(app.dispatcher.selector._config, table)
+    value = used.get(key, getattr(app.config, table))
     return getattr(value, name) if name and key not in used else value
 
 
@@ -123,33 +123,33 @@ async def test_a_changed_key_is_in_force_or_named_as_waiting_for_a_restart(key, 
     opened = []
     monkeypatch.setattr(app.log, "configure", lambda said, **_: opened.append(said))
     table, _, name = key.partition(".")
-    async with open_house() as house:
-        before = in_force(house, key)
-        late = house.rooms.reconfigure(config(**{table: {name: CHANGES[key]} if name else CHANGES[key]}))
+    async with open_daemon() as daemon:
+        before = in_force(daemon, key)
+        late = daemon.app.reconfigure(config(**{table: {name: CHANGES[key]} if name else CHANGES[key]}))
         assert before != CHANGES[key]
         if late:
             assert late == ([key] if key == "timeouts.connect" else [table])
-            assert in_force(house, key) == before
+            assert in_force(daemon, key) == before
         else:
-            assert in_force(house, key) == CHANGES[key]
+            assert in_force(daemon, key) == CHANGES[key]
         assert [getattr(said, name) for said in opened] == ([CHANGES[key]] if table == "log" else [])
 
 
 async def test_roles_that_name_an_engine_which_is_not_asked_yet_wait_with_it():
-    async with open_house() as house:
-        roles = dict(house.rooms.config.roles)
+    async with open_daemon() as daemon:
+        roles = dict(daemon.app.config.roles)
         new = config(backends=(FAR,), roles={"coding": RoleConfig(primary="gpu/qwen3")})
-        assert house.rooms.reconfigure(new) == ["backends", "roles"]
-        assert house.rooms.config.roles == roles
+        assert daemon.app.reconfigure(new) == ["backends", "roles"]
+        assert daemon.app.config.roles == roles
 
 
 async def test_a_new_log_table_opens_the_log_anew(monkeypatch):
     opened = []
     monkeypatch.setattr(app.log, "configure", lambda said, **_: opened.append(said.level))
-    async with open_house() as house:
-        house.rooms.reconfigure(config(timeouts={"stall": 9.0}))
+    async with open_daemon() as daemon:
+        daemon.app.reconfigure(config(timeouts={"stall": 9.0}))
         assert opened == []
-        house.rooms.reconfigure(config(log={"level": "debug"}))
+        daemon.app.reconfigure(config(log={"level": "debug"}))
         assert opened == ["debug"]
 
 
@@ -162,8 +162,8 @@ async def test_a_log_that_cannot_be_opened_goes_to_stderr(monkeypatch):
             raise OSError("no room")
 
     monkeypatch.setattr(app.log, "configure", configure)
-    async with open_house() as house:
-        house.rooms._open_log()
+    async with open_daemon() as daemon:
+        daemon.app._open_log()
     assert opened[-1] == ("/dev/null", True)
 
 
@@ -178,9 +178,9 @@ async def test_a_port_that_stays_closed_is_told_by_status_and_tried_again_until_
         return "the HTTP port stays closed: taken"
 
     monkeypatch.setattr("innkeepd.server.http.server.serve_http", taken)
-    async with open_house(config(http={"enabled": True})) as house, anyio.create_task_group() as tasks:
-        tasks.start_soon(house.rooms.serve_http)
-        client = house.connect()
+    async with open_daemon(config(http={"enabled": True})) as daemon, anyio.create_task_group() as tasks:
+        tasks.start_soon(daemon.app.serve_http)
+        client = daemon.connect()
         await anyio.sleep(app.OPEN_EVERY * 1.5)
         assert (await client.status()).warnings == ["the HTTP port stays closed: taken"]
         await anyio.sleep(app.OPEN_EVERY)
@@ -190,10 +190,10 @@ async def test_a_port_that_stays_closed_is_told_by_status_and_tried_again_until_
 
 
 async def test_a_port_that_may_not_open_is_not_tried_again():
-    async with open_house(config(http={"enabled": True, "host": "0.0.0.0"})) as house:
+    async with open_daemon(config(http={"enabled": True, "host": "0.0.0.0"})) as daemon:
         with anyio.fail_after(1):
-            await house.rooms.serve_http()
-        assert "token is not set" in (await house.connect().status()).warnings[0]
+            await daemon.app.serve_http()
+        assert "token is not set" in (await daemon.connect().status()).warnings[0]
 
 
 def test_the_canonical_line_is_made_of_the_record(monkeypatch):

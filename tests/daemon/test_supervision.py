@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from innkeepd.supervision import PAUSES, SETTLED, described, supervise
-from support.house import mock_clock
+from support.daemon import mock_clock
 
 pytestmark = pytest.mark.anyio
 

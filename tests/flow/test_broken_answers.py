@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from innkeepd.simulator.answer import json_answer
-from support.house import LLAMA8, QWEN
-from support.inn import open_inn
+from support.daemon import LLAMA8, QWEN
+from support.http_daemon import open_http_daemon
 
 pytestmark = pytest.mark.anyio
 
@@ -22,9 +22,9 @@ DOORS = {
 }
 
 
-def breaks(inn, door, models):
+def breaks(server, door, models):
     """Answer requests for these models at this door with what 0.33 was recorded to answer where it broke."""
-    handle = inn.house.simulator.handle
+    handle = server.daemon.simulator.handle
     said = json.loads((DATA / f"{DOORS[door][0]}_runner_error_lost_nostream.json").read_text())
     broken = json.loads(said["response"]["lines"][0][1])
     assert said["response"]["status"] == 200
@@ -37,25 +37,25 @@ def breaks(inn, door, models):
             return json_answer(broken)
         return await handle(method, path, body)
 
-    inn.house.simulator.handle = lossy
+    server.daemon.simulator.handle = lossy
 
 
 @pytest.mark.parametrize("door", DOORS)
 async def test_it_falls_back_where_nothing_was_told(door):
-    async with open_inn() as inn:
-        breaks(inn, door, [QWEN])
-        answer = await inn.http.post(door, {"model": "coding", "stream": False, **DOORS[door][1]})
+    async with open_http_daemon() as server:
+        breaks(server, door, [QWEN])
+        answer = await server.http.post(door, {"model": "coding", "stream": False, **DOORS[door][1]})
         assert answer.status == 200
         assert answer.headers["x-innkeep-model"] != QWEN
-        first, *_, last = inn.house.records[-1]["attempts"]
+        first, *_, last = server.daemon.records[-1]["attempts"]
         assert (first["model"], first["code"], last["code"]) == (QWEN, "backend_error", None)
 
 
 @pytest.mark.parametrize("door", DOORS)
 async def test_it_is_an_honest_error_where_no_other_model_may_answer(door):
-    async with open_inn() as inn:
-        breaks(inn, door, [LLAMA8])
-        answer = await inn.http.post(door, {"model": LLAMA8, "stream": False, **DOORS[door][1]})
+    async with open_http_daemon() as server:
+        breaks(server, door, [LLAMA8])
+        answer = await server.http.post(door, {"model": LLAMA8, "stream": False, **DOORS[door][1]})
         assert answer.status == 500
         assert "broke off" in answer.body.decode()
-        assert inn.house.records[-1]["outcome"] == "failed"
+        assert server.daemon.records[-1]["outcome"] == "failed"

@@ -5,82 +5,82 @@ import pytest
 
 from innkeep import wire
 from innkeepd.server.socket import session, writer
-from support.house import DEEPSEEK, LLAMA8, QWEN, config, open_house
+from support.daemon import DEEPSEEK, LLAMA8, QWEN, config, open_daemon
 
 pytestmark = pytest.mark.anyio
 CODE = "debug this function"
 LONG = f"{CODE} [simulate tokens 2000]"
 
 
-async def at_stage(house, guest, stage):
+async def at_stage(daemon, client, stage):
     """A chat that has come so far; returns its id."""
     if stage == "waiting":
-        other = house.connect()
+        other = daemon.connect()
         busy = await other.chat("why [simulate tokens 3000]", model=DEEPSEEK)
         await other.until(busy, wire.Delta)
-    number = await guest.chat(LONG)
-    await guest.until(number, {"waiting": wire.Waiting, "loading": wire.Loading, "streaming": wire.Delta}[stage])
+    number = await client.chat(LONG)
+    await client.until(number, {"waiting": wire.Waiting, "loading": wire.Loading, "streaming": wire.Delta}[stage])
     return number
 
 
 @pytest.mark.parametrize("stage", ["waiting", "loading", "streaming"])
 async def test_a_cancel_frees_everything_within_a_second(stage):
-    async with open_house() as house:
-        guest = house.connect()
-        number = await at_stage(house, guest, stage)
+    async with open_daemon() as daemon:
+        client = daemon.connect()
+        number = await at_stage(daemon, client, stage)
         began = anyio.current_time()
-        assert (await guest.cancel(number)).found
-        error = guest.heard[number][-1]
+        assert (await client.cancel(number)).found
+        error = client.heard[number][-1]
         assert (error.code, anyio.current_time() - began < 1.0) == ("cancelled", True)
-        mine = [place for place in house.keeper.handles() if place.ticket.chain[0] == house.keeper.weights_of(QWEN)]
+        mine = [place for place in daemon.control.handles() if place.ticket.chain[0] == daemon.control.weights_of(QWEN)]
         assert mine == []
-        record = house.records[-1]
+        record = daemon.records[-1]
         assert (record["outcome"], record["code"]) == ("cancelled", "cancelled")
         if stage == "streaming":
             await anyio.sleep(0.5)
-            assert list(house.simulator.journal.left) == [QWEN]
+            assert list(daemon.simulator.journal.left) == [QWEN]
             assert record["attempts"][-1]["outcome"] == "cancelled"
 
 
 async def test_who_cancels_while_waiting_causes_no_load():
-    async with open_house() as house:
-        guest = house.connect()
-        number = await at_stage(house, guest, "waiting")
-        await guest.cancel(number)
+    async with open_daemon() as daemon:
+        client = daemon.connect()
+        number = await at_stage(daemon, client, "waiting")
+        await client.cancel(number)
         await anyio.sleep(600)
-        assert house.loads() == [DEEPSEEK]
+        assert daemon.loads() == [DEEPSEEK]
 
 
 async def test_who_cancels_while_the_old_model_is_unloading_causes_no_load():
-    async with open_house() as house:
-        guest = house.connect()
-        await guest.told("why", model=DEEPSEEK)
-        house.simulator.fail("unload_stuck", DEEPSEEK, seconds=4.0)
-        number = await guest.chat(CODE)
-        await guest.until(number, wire.Loading)
-        await guest.cancel(number)
+    async with open_daemon() as daemon:
+        client = daemon.connect()
+        await client.chat_to_end("why", model=DEEPSEEK)
+        daemon.simulator.fail("unload_stuck", DEEPSEEK, seconds=4.0)
+        number = await client.chat(CODE)
+        await client.until(number, wire.Loading)
+        await client.cancel(number)
         await anyio.sleep(60)
-        assert house.loads() == [DEEPSEEK]
-        assert house.simulator.resident == []
+        assert daemon.loads() == [DEEPSEEK]
+        assert daemon.simulator.resident == []
 
 
 async def test_a_cancel_of_what_is_not_open_finds_nothing():
-    async with open_house() as house:
-        guest = house.connect()
-        assert not (await guest.answer(wire.Cancel(id=0, target=77))).found
+    async with open_daemon() as daemon:
+        client = daemon.connect()
+        assert not (await client.answer(wire.Cancel(id=0, target=77))).found
 
 
 @pytest.mark.parametrize("stage", ["waiting", "loading", "streaming"])
 async def test_a_client_that_dies_frees_everything_and_others_go_on(stage):
-    async with open_house() as house:
-        guest = house.connect()
-        await at_stage(house, guest, stage)
-        before = len(house.keeper.handles())
-        await guest.leave()
+    async with open_daemon() as daemon:
+        client = daemon.connect()
+        await at_stage(daemon, client, stage)
+        before = len(daemon.control.handles())
+        await client.leave()
         await anyio.sleep(0.9)
-        assert len(house.keeper.handles()) == before - 1
-        assert house.records[-1]["outcome"] == "cancelled"
-        assert isinstance(await house.connect().told("hi", model=LLAMA8), wire.Done)
+        assert len(daemon.control.handles()) == before - 1
+        assert daemon.records[-1]["outcome"] == "cancelled"
+        assert isinstance(await daemon.connect().chat_to_end("hi", model=LLAMA8), wire.Done)
 
 
 async def test_a_slow_reader_stops_its_own_model_in_bounded_memory_and_is_cut_off(monkeypatch):
@@ -88,8 +88,8 @@ async def test_a_slow_reader_stops_its_own_model_in_bounded_memory_and_is_cut_of
     monkeypatch.setattr(writer, "HIGH", 4096)
     monkeypatch.setattr(writer, "LOW", 1024)
     monkeypatch.setattr(writer, "SLICE", 256)
-    async with open_house(config(timeouts={"stall": 30.0})) as house:
-        slow, other = house.wire(room=2048), house.connect()
+    async with open_daemon(config(timeouts={"stall": 30.0})) as daemon:
+        slow, other = daemon.wire(room=2048), daemon.connect()
         await slow.send(
             b'{"type":"chat","id":1,"model":"%s","messages":[{"role":"user","content":"[simulate tokens 90000]"}]}\n'
             % LLAMA8.encode()
@@ -101,18 +101,18 @@ async def test_a_slow_reader_stops_its_own_model_in_bounded_memory_and_is_cut_of
         for _ in range(40):  # a reader that reads a little now and then is no stuck one
             await slow.receive(512)
             await anyio.sleep(10)
-        assert len(house.keeper.handles()) == 1
+        assert len(daemon.control.handles()) == 1
         await anyio.sleep(35)
-        assert house.keeper.handles() == []
-        assert house.records[-1]["outcome"] == "cancelled"
-        assert house.records[-1]["message"] == "the client read nothing for 30 s"
-        assert isinstance(await other.told("hi", model=LLAMA8), wire.Done)
+        assert daemon.control.handles() == []
+        assert daemon.records[-1]["outcome"] == "cancelled"
+        assert daemon.records[-1]["message"] == "the client read nothing for 30 s"
+        assert isinstance(await other.chat_to_end("hi", model=LLAMA8), wire.Done)
 
 
 async def test_who_asks_and_asks_and_never_reads_is_not_heard_any_more(monkeypatch):
     monkeypatch.setattr(writer, "FLOODED", 20_000)
-    async with open_house() as house:
-        flood = house.wire(room=4096)
+    async with open_daemon() as daemon:
+        flood = daemon.wire(room=4096)
         sent = 0
         with anyio.move_on_after(30):
             while True:
@@ -126,30 +126,30 @@ async def test_who_asks_and_asks_and_never_reads_is_not_heard_any_more(monkeypat
 
 async def test_too_many_open_requests_on_one_connection_are_refused(monkeypatch):
     monkeypatch.setattr(session, "MOST_OPEN", 3)
-    async with open_house() as house:
-        guest = house.connect()
+    async with open_daemon() as daemon:
+        client = daemon.connect()
         for _ in range(3):
-            await guest.ask(wire.Watch(id=0))
-        assert (await guest.answer(wire.StatusAsk(id=0))).code == "queue_full"
+            await client.ask(wire.Watch(id=0))
+        assert (await client.answer(wire.StatusAsk(id=0))).code == "queue_full"
 
 
 async def test_many_requests_on_one_connection_are_answered_each_under_its_id():
-    async with open_house() as house:
-        guest = house.connect()
-        numbers = [await guest.chat(f"hello {each}", model=LLAMA8) for each in range(12)]
+    async with open_daemon() as daemon:
+        client = daemon.connect()
+        numbers = [await client.chat(f"hello {each}", model=LLAMA8) for each in range(12)]
         for number in numbers:
-            assert isinstance(await guest.end(number), wire.Done)
-        assert house.is_quiet()
+            assert isinstance(await client.end(number), wire.Done)
+        assert daemon.is_quiet()
 
 
 async def test_fifty_who_wait_are_told_their_place_and_a_full_line_refuses_the_next():
-    async with open_house(config(schedule={"queue_limit": 50})) as house:
-        guest = house.connect()
-        busy = await guest.chat(LONG)
-        await guest.until(busy, wire.Delta)
-        waiting = [await guest.chat(CODE) for _ in range(50)]
-        places = {(await guest.until(number, wire.Waiting)).position for number in waiting}
+    async with open_daemon(config(schedule={"queue_limit": 50})) as daemon:
+        client = daemon.connect()
+        busy = await client.chat(LONG)
+        await client.until(busy, wire.Delta)
+        waiting = [await client.chat(CODE) for _ in range(50)]
+        places = {(await client.until(number, wire.Waiting)).position for number in waiting}
         assert places == set(range(1, 51))
-        refused = await guest.told(CODE)
+        refused = await client.chat_to_end(CODE)
         assert refused.code == "queue_full"
         assert "schedule.queue_limit" in refused.message

@@ -10,7 +10,7 @@ from innkeepd.backends.openai import OpenAIBackend
 from innkeepd.config.schema import BackendConfig, BackendTimeouts, RoleConfig, default_roles
 from innkeepd.simulator.catalog import LLAMA8 as LLAMA8_PULLED
 from innkeepd.simulator.engine import Simulator
-from support.house import LLAMA8, LLAMA70, QWEN, config, open_house
+from support.daemon import LLAMA8, LLAMA70, QWEN, config, open_daemon
 from support.remote import RemoteEngine, answer, delta
 from support.transport import MemoryTransport
 
@@ -48,32 +48,32 @@ def turns(end):
 
 async def test_a_70b_that_never_fits_here_is_first_in_the_chain_and_evicts_nobody():
     engine = RemoteEngine()
-    async with open_house(said(), backends=far(engine)) as house:
-        guest = house.connect()
-        await guest.told(CODE)
-        number = await guest.chat("hello there")
-        done = await guest.end(number)
-        assert (done.model, guest.text(number)) == (FAR, "from the cluster")
+    async with open_daemon(said(), backends=far(engine)) as daemon:
+        client = daemon.connect()
+        await client.chat_to_end(CODE)
+        number = await client.chat("hello there")
+        done = await client.end(number)
+        assert (done.model, client.text(number)) == (FAR, "from the cluster")
         assert (done.usage.prompt_tokens, done.usage.completion_tokens) == (5, 3)
-        assert house.loads() == [QWEN]
-        assert [resident.name for resident in (await guest.status()).resident] == [QWEN]
+        assert daemon.loads() == [QWEN]
+        assert [resident.name for resident in (await client.status()).resident] == [QWEN]
         assert engine.chats[0]["model"] == "llama3.3"
 
 
 async def test_what_never_fits_here_falls_over_to_the_cluster():
     engine = RemoteEngine()
-    async with open_house(said(), backends=far(engine)) as house:
-        done = await house.connect().told("hi", model=LLAMA70, fallbacks=[FAR])
+    async with open_daemon(said(), backends=far(engine)) as daemon:
+        done = await daemon.connect().chat_to_end("hi", model=LLAMA70, fallbacks=[FAR])
         assert turns(done) == [(LLAMA70, "never_fits"), (FAR, None)]
-        assert house.loads() == []
+        assert daemon.loads() == []
 
 
 async def test_an_ollama_that_is_down_falls_over_to_the_cluster():
     engine = RemoteEngine()
-    async with open_house(said(), backends=far(engine)) as house:
+    async with open_daemon(said(), backends=far(engine)) as daemon:
         await anyio.sleep(1)
-        house.simulator.stop()
-        done = await house.connect().told("hi", model=QWEN, fallbacks=[FAR])
+        daemon.simulator.stop()
+        done = await daemon.connect().chat_to_end("hi", model=QWEN, fallbacks=[FAR])
         assert done.model == FAR
         assert {code for _, code in turns(done)} == {"backend_unreachable", None}
 
@@ -81,12 +81,12 @@ async def test_an_ollama_that_is_down_falls_over_to_the_cluster():
 async def test_a_cluster_that_is_away_from_the_start_costs_no_request_its_connect_timeout():
     engine = RemoteEngine()
     engine.down = 3.0
-    async with open_house(said(), backends=far(engine)) as house:
+    async with open_daemon(said(), backends=far(engine)) as daemon:
         await anyio.sleep(5)
-        guest = house.connect()
-        await guest.told("hi")
+        client = daemon.connect()
+        await client.chat_to_end("hi")
         asked = anyio.current_time()
-        done = await guest.told("hi again")
+        done = await client.chat_to_end("hi again")
         assert (done.model, anyio.current_time() - asked < 3) == (LLAMA8, True)
         assert turns(done)[0] == (FAR, "backend_unreachable")
         assert engine.chats == []
@@ -94,29 +94,29 @@ async def test_a_cluster_that_is_away_from_the_start_costs_no_request_its_connec
 
 async def test_a_cluster_that_goes_away_is_left_alone_and_serves_the_moment_it_is_back():
     engine = RemoteEngine()
-    async with open_house(said(), backends=far(engine)) as house:
-        guest = house.connect()
-        assert (await guest.told("hi")).model == FAR
+    async with open_daemon(said(), backends=far(engine)) as daemon:
+        client = daemon.connect()
+        assert (await client.chat_to_end("hi")).model == FAR
         engine.down = 0.0
-        done = await guest.told("hi")
+        done = await client.chat_to_end("hi")
         assert done.model == LLAMA8
         assert turns(done) == [(FAR, "backend_unreachable")] * 3 + [(LLAMA8, None)]
-        assert turns(await guest.told("hi")) == [(FAR, "backend_unreachable"), (LLAMA8, None)]
+        assert turns(await client.chat_to_end("hi")) == [(FAR, "backend_unreachable"), (LLAMA8, None)]
         assert len(engine.chats) == 4
-        status = await guest.status()
+        status = await client.status()
         assert [FAR in text and "connection refused" in text for text in status.warnings] == [True]
         engine.down = None
         await anyio.sleep(16)
-        assert (await guest.told("hi")).model == FAR
-        assert (await guest.status()).warnings == []
+        assert (await client.chat_to_end("hi")).model == FAR
+        assert (await client.status()).warnings == []
 
 
 async def test_one_that_is_slow_to_be_unreachable_is_not_waited_for_three_times():
     engine = RemoteEngine()
-    async with open_house(said(), backends=far(engine)) as house:
+    async with open_daemon(said(), backends=far(engine)) as daemon:
         await anyio.sleep(1)
         engine.down = 3.0
-        done = await house.connect().told("hi")
+        done = await daemon.connect().chat_to_end("hi")
         assert turns(done) == [(FAR, "backend_unreachable"), (LLAMA8, None)]
 
 
@@ -132,13 +132,13 @@ async def test_one_that_is_slow_to_be_unreachable_is_not_waited_for_three_times(
 async def test_one_that_dies_before_its_first_token_is_followed_by_the_local_model(chunks, code):
     engine = RemoteEngine()
     engine.chunks = chunks
-    async with open_house(said(first_token=30.0), backends=far(engine)) as house:
-        guest = house.connect()
-        number = await guest.chat("hi")
-        done = await guest.end(number)
+    async with open_daemon(said(first_token=30.0), backends=far(engine)) as daemon:
+        client = daemon.connect()
+        number = await client.chat("hi")
+        done = await client.end(number)
         assert done.model == LLAMA8
         assert turns(done)[0] == (FAR, code)
-        assert guest.text(number).startswith(f"(A simulated answer of {LLAMA8}.)")
+        assert client.text(number).startswith(f"(A simulated answer of {LLAMA8}.)")
 
 
 @pytest.mark.parametrize(
@@ -152,14 +152,14 @@ async def test_one_that_dies_before_its_first_token_is_followed_by_the_local_mod
 async def test_one_that_dies_in_mid_answer_is_told_honestly_and_may_serve_the_next(last, code):
     engine = RemoteEngine()
     engine.chunks = [*answer("half ", "an ")[:3], last]
-    async with open_house(said(stall=20.0), backends=far(engine)) as house:
-        guest = house.connect()
-        number = await guest.chat("hi")
-        error = await guest.end(number)
-        assert (error.code, error.detail["partial"], guest.text(number)) == (code, True, "half an ")
-        assert house.loads() == []
+    async with open_daemon(said(stall=20.0), backends=far(engine)) as daemon:
+        client = daemon.connect()
+        number = await client.chat("hi")
+        error = await client.end(number)
+        assert (error.code, error.detail["partial"], client.text(number)) == (code, True, "half an ")
+        assert daemon.loads() == []
         engine.chunks = answer("whole")
-        assert (await guest.told("hi")).model == FAR
+        assert (await client.chat_to_end("hi")).model == FAR
 
 
 @pytest.mark.parametrize(
@@ -174,12 +174,12 @@ async def test_one_that_dies_in_mid_answer_is_told_honestly_and_may_serve_the_ne
 )
 async def test_refusals_go_on_to_the_local_model(status, text, code, cools):
     engine = RemoteEngine()
-    async with open_house(said(), backends=far(engine)) as house:
-        guest = house.connect()
+    async with open_daemon(said(), backends=far(engine)) as daemon:
+        client = daemon.connect()
         engine.refuse(status, text)
-        done = await guest.told("hi")
+        done = await client.chat_to_end("hi")
         assert (done.model, turns(done)[0]) == (LLAMA8, (FAR, code))
-        await guest.told("hi")
+        await client.chat_to_end("hi")
         assert len(engine.chats) == (1 if cools else 2)
 
 
@@ -187,62 +187,62 @@ async def test_no_more_than_its_limit_are_asked_at_once_and_the_others_wait():
     engine = RemoteEngine()
     engine.chunks = answer("one", "two", "three")
     engine.gap = 2.0
-    async with open_house(said(limit=2), backends=far(engine)) as house:
-        guests = [house.connect() for _ in range(5)]
-        asked = [await guest.chat("hi") for guest in guests]
-        ends = [await guest.end(number) for guest, number in zip(guests, asked, strict=True)]
+    async with open_daemon(said(limit=2), backends=far(engine)) as daemon:
+        clients = [daemon.connect() for _ in range(5)]
+        asked = [await client.chat("hi") for client in clients]
+        ends = [await client.end(number) for client, number in zip(clients, asked, strict=True)]
         assert {end.model for end in ends} == {FAR}
         assert engine.most == 2
-        assert house.loads() == []
+        assert daemon.loads() == []
 
 
 async def test_while_the_memory_is_on_hold_the_cluster_serves():
     engine = RemoteEngine()
-    async with open_house(said(), backends=far(engine)) as house:
-        guest = house.connect()
-        await guest.answer(wire.Hold(id=0, seconds=600))
-        assert (await guest.told("hi")).model == FAR
-        assert (await guest.told("hi", model=LLAMA8, fallbacks=[FAR])).model == FAR
-        assert house.loads() == []
+    async with open_daemon(said(), backends=far(engine)) as daemon:
+        client = daemon.connect()
+        await client.answer(wire.Hold(id=0, seconds=600))
+        assert (await client.chat_to_end("hi")).model == FAR
+        assert (await client.chat_to_end("hi", model=LLAMA8, fallbacks=[FAR])).model == FAR
+        assert daemon.loads() == []
 
 
 async def test_a_client_that_leaves_frees_its_place_on_the_cluster():
     engine = RemoteEngine()
     engine.gap = 5.0
-    async with open_house(said(limit=1), backends=far(engine)) as house:
-        guest = house.connect()
-        number = await guest.chat("hi")
-        await guest.until(number, wire.Started)
-        await guest.cancel(number)
+    async with open_daemon(said(limit=1), backends=far(engine)) as daemon:
+        client = daemon.connect()
+        number = await client.chat("hi")
+        await client.until(number, wire.Started)
+        await client.cancel(number)
         await anyio.sleep(0.1)
         assert engine.open_answers == 0
-        assert house.is_quiet()
+        assert daemon.is_quiet()
 
 
 async def test_models_tell_of_the_cluster_and_why_it_is_not_used():
     engine = RemoteEngine()
-    async with open_house(said(), backends=far(engine)) as house:
-        guest = house.connect()
-        await guest.told("hi")
-        (model,) = [each for each in (await guest.answer(wire.ModelsAsk(id=0))).models if each.name == FAR]
+    async with open_daemon(said(), backends=far(engine)) as daemon:
+        client = daemon.connect()
+        await client.chat_to_end("hi")
+        (model,) = [each for each in (await client.answer(wire.ModelsAsk(id=0))).models if each.name == FAR]
         assert (model.fit, model.footprint, model.roles) == ("fits", 0, ["general"])
         engine.refuse(500, "boom")
-        await guest.told("hi")
-        (model,) = [each for each in (await guest.answer(wire.ModelsAsk(id=0))).models if each.name == FAR]
+        await client.chat_to_end("hi")
+        (model,) = [each for each in (await client.answer(wire.ModelsAsk(id=0))).models if each.name == FAR]
         assert (model.fit, model.reason) == ("missing", f"{FAR} is not used for 55 s: boom")  # a load took five
-        assert (await guest.answer(wire.RouteAsk(id=0, text="hi"))).model == LLAMA8
+        assert (await client.answer(wire.RouteAsk(id=0, text="hi"))).model == LLAMA8
 
 
 async def test_without_a_pulled_model_the_cluster_alone_is_enough():
     engine = RemoteEngine()
-    async with open_house(said(), backends=far(engine), simulator=Simulator(models=[])) as house:
-        assert (await house.connect().told("hi")).model == FAR
+    async with open_daemon(said(), backends=far(engine), simulator=Simulator(models=[])) as daemon:
+        assert (await daemon.connect().chat_to_end("hi")).model == FAR
 
 
 async def test_a_model_that_the_backend_is_not_said_to_have_is_unknown_and_says_which_it_has():
     engine = RemoteEngine()
-    async with open_house(said(), backends=far(engine)) as house:
-        error = await house.connect().told("hi", model="cluster/mistral")
+    async with open_daemon(said(), backends=far(engine)) as daemon:
+        error = await daemon.connect().chat_to_end("hi", model="cluster/mistral")
         assert error.code == "unknown_model"
         assert error.message == "cluster/mistral is not among the models of the backend cluster: llama3.3"
         assert engine.chats == []
@@ -253,34 +253,34 @@ async def test_another_macs_ollama_serves_by_its_own_api_and_keeps_its_models_as
     backends = {"cluster": OllamaBackend(MemoryTransport(studio), elsewhere=True)}
     chain = RoleConfig(primary="cluster/llama3.1:8b", fallbacks=(LLAMA8,))
     both = config(roles=default_roles() | {"general": chain}, backends=(BackendConfig(name="cluster", url="http://s"),))
-    async with open_house(both, backends=backends) as house:
-        guest = house.connect()
-        number = await guest.chat("hi")
-        done = await guest.end(number)
-        assert (done.model, house.loads()) == ("cluster/llama3.1:8b", [])
-        assert guest.text(number).startswith(f"(A simulated answer of {LLAMA8}.)")
+    async with open_daemon(both, backends=backends) as daemon:
+        client = daemon.connect()
+        number = await client.chat("hi")
+        done = await client.end(number)
+        assert (done.model, daemon.loads()) == ("cluster/llama3.1:8b", [])
+        assert client.text(number).startswith(f"(A simulated answer of {LLAMA8}.)")
         (sent,) = [each.body for each in studio.requests if each.path == "/api/chat"]
         assert ("keep_alive" in sent, sent["options"]) == (False, {})
         studio.stop()
-        assert (await guest.told("hi")).model == LLAMA8
+        assert (await client.chat_to_end("hi")).model == LLAMA8
 
 
 async def test_embeddings_come_from_the_cluster_too():
     engine = RemoteEngine()
     engine.pages["/v1/embeddings"] = (200, b'{"data":[{"embedding":[1,2]}]}')
-    async with open_house(said(), backends=far(engine)) as house:
-        found = await house.connect().answer(wire.Embed(id=0, model=FAR, input="a"))
+    async with open_daemon(said(), backends=far(engine)) as daemon:
+        found = await daemon.connect().answer(wire.Embed(id=0, model=FAR, input="a"))
         assert (found.model, found.embeddings) == (FAR, [[1.0, 2.0]])
 
 
 async def test_the_token_is_in_no_record_reply_or_repr():
     engine = RemoteEngine()
     backends = far(engine)
-    async with open_house(said(), backends=backends, simulator=Simulator(models=[LLAMA8_PULLED])) as house:
-        guest = house.connect()
+    async with open_daemon(said(), backends=backends, simulator=Simulator(models=[LLAMA8_PULLED])) as daemon:
+        client = daemon.connect()
         engine.refuse(500, f"Received API key {TOKEN}")
-        done = await guest.told("hi")
-        status = await guest.status()
-        shown = repr([house.records, done, status, house.rooms.config, backends, house.keeper, guest.heard])
+        done = await client.chat_to_end("hi")
+        status = await client.status()
+        shown = repr([daemon.records, done, status, daemon.app.config, backends, daemon.control, client.heard])
         assert "Received API key ***" in shown
         assert TOKEN not in shown

@@ -9,7 +9,7 @@ from innkeepd.backends.openai import OpenAIBackend
 from innkeepd.config.schema import BackendConfig, RoleConfig, default_roles
 from innkeepd.server.http.app import HttpApp
 from support.asgi import asgi_client
-from support.house import LLAMA8, config, open_house
+from support.daemon import LLAMA8, config, open_daemon
 from support.remote import JSON, RemoteEngine
 
 pytestmark = pytest.mark.anyio
@@ -25,21 +25,21 @@ async def open_port(engine):
     cluster = BackendConfig(name="cluster", url=engine.url, models=("llama3.3",))
     said = config(roles=default_roles() | {"general": general}, backends=(cluster,))
     engine.token = "sk-ours"
-    async with open_house(said, backends={"cluster": OpenAIBackend(engine)}) as house:
-        await house.keeper.monitor.ready.wait()
-        async with asgi_client(HttpApp(said.http, house.rooms.journey, house.keeper, warn=print)) as http:
-            yield house, http
+    async with open_daemon(said, backends={"cluster": OpenAIBackend(engine)}) as daemon:
+        await daemon.control.monitor.ready.wait()
+        async with asgi_client(HttpApp(said.http, daemon.app.dispatcher, daemon.control, warn=print)) as http:
+            yield daemon, http
 
 
 async def test_a_tool_that_speaks_ollamas_api_gets_ollamas_records():
     engine = RemoteEngine()
-    async with open_port(engine) as (house, http):
+    async with open_port(engine) as (daemon, http):
         told = await http.post("/api/chat", {"model": "auto", "messages": HELLO})
         assert (told.status, told.headers["x-innkeep-model"], told.said) == (200, FAR, "from the cluster")
         assert told.lines[-1]["done"] is True
         whole = await http.post("/api/chat", {"model": "auto", "messages": HELLO, "stream": False})
         assert whole.json["message"]["content"] == "from the cluster"
-        assert house.loads() == []
+        assert daemon.loads() == []
 
 
 async def test_a_tool_that_speaks_openais_api_is_passed_through_with_our_token():
@@ -56,12 +56,12 @@ async def test_a_tool_that_speaks_openais_api_is_passed_through_with_our_token()
 @pytest.mark.parametrize("refusal", [(500, "boom"), (401, "no such key"), (404, "Not Found")])
 async def test_what_the_cluster_refuses_the_local_model_answers(path, refusal):
     engine = RemoteEngine()
-    async with open_port(engine) as (house, http):
+    async with open_port(engine) as (daemon, http):
         engine.refuse(*refusal)
         shape = {"input": "hello there"} if path == "/v1/responses" else {"messages": HELLO}
         told = await http.post(path, {"model": "auto", **shape, "stream": False})
         assert (told.status, told.headers["x-innkeep-model"]) == (200, LLAMA8)
-        assert house.records[-1]["attempts"][0]["model"] == FAR
+        assert daemon.records[-1]["attempts"][0]["model"] == FAR
 
 
 async def test_an_answer_in_one_piece_is_passed_on_as_it_is():

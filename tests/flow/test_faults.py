@@ -20,7 +20,7 @@ from innkeepd.config.schema import BackendConfig
 from innkeepd.policy.scheduling import events as ev
 from innkeepd.policy.scheduling.scheduler import Scheduler
 from innkeepd.residency.supervisor import OwnerFault
-from support.house import DEEPSEEK, LLAMA8, QWEN, House, config, open_house
+from support.daemon import DEEPSEEK, LLAMA8, QWEN, Daemon, config, open_daemon
 from support.remote import RemoteEngine
 
 pytestmark = pytest.mark.anyio
@@ -63,15 +63,15 @@ class Walk(trio.abc.Instrument):
                 task._next_send_fn, task._next_send = task.coro.throw, Injected("a fault")
 
 
-async def live(house: House) -> None:
+async def live(daemon: Daemon) -> None:
     """A short life with everything in it; what a fault spoils here is no matter."""
     async with anyio.create_task_group() as tasks:
-        watcher = house.connect()
+        watcher = daemon.connect()
         await watcher.ask(wire.Watch(id=0))
 
         async def ask(request: wire.Request) -> None:
             with suppress(AssertionError, anyio.BrokenResourceError, anyio.ClosedResourceError):
-                await house.connect().answer(request)
+                await daemon.connect().answer(request)
 
         for number, model in enumerate((QWEN, DEEPSEEK, LLAMA8, "far/m", QWEN)):
             request = wire.Chat(id=0, messages=[wire.Message("user", "hi")], model=model, stream=number % 2 == 0)
@@ -86,27 +86,27 @@ async def live(house: House) -> None:
 
 
 @asynccontextmanager
-async def scenario() -> AsyncIterator[House]:
+async def scenario() -> AsyncIterator[Daemon]:
     engine = RemoteEngine()
     engine.status = 500
-    async with open_house(config(backends=(FAR,)), backends={"far": OpenAIBackend(engine)}) as house:
-        yield house
+    async with open_daemon(config(backends=(FAR,)), backends={"far": OpenAIBackend(engine)}) as daemon:
+        yield daemon
 
 
 async def walked(target: tuple[str, ...] | None = None) -> Walk:
     """Live with a fault at ``target``; a chat is answered afterwards, and nothing is left over."""
     walk = Walk(target)
     trio.lowlevel.add_instrument(walk)
-    async with scenario() as house:
-        await live(house)
+    async with scenario() as daemon:
+        await live(daemon)
         walk.is_over = True
-        owner = [fault for fault in house.faults if isinstance(fault, OwnerFault)]
+        owner = [fault for fault in daemon.faults if isinstance(fault, OwnerFault)]
         assert owner == []
         with anyio.fail_after(600):
-            assert isinstance(await house.connect().told("hi", model=LLAMA8), wire.Done)
+            assert isinstance(await daemon.connect().chat_to_end("hi", model=LLAMA8), wire.Done)
         await anyio.sleep(700)
-        assert house.is_quiet()
-        house.faults.clear()
+        assert daemon.is_quiet()
+        daemon.faults.clear()
     return walk
 
 
@@ -145,11 +145,11 @@ async def test_a_fault_in_the_owners_step_ends_it_whatever_the_event(monkeypatch
 
     faults: list[Exception] = []
     with suppress(OwnerFault):
-        async with scenario() as house:
-            faults = house.faults
+        async with scenario() as daemon:
+            faults = daemon.faults
             monkeypatch.setattr(Scheduler, "step", broken)
-            await live(house)
-            house.keeper.post(sample(kind))  # where the short life had none of them
+            await live(daemon)
+            daemon.control.post(sample(kind))  # where the short life had none of them
     assert [type(fault) for fault in faults] == [OwnerFault]
     assert f"{kind.__name__}(" in str(faults[0])
     assert isinstance(faults[0].__cause__, Injected)

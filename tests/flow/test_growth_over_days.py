@@ -12,7 +12,7 @@ import pytest
 
 from innkeep import wire
 from innkeepd.policy.model import GIB
-from support.house import HOUR, LLAMA8, QWEN, mock_clock, open_house
+from support.daemon import HOUR, LLAMA8, QWEN, mock_clock, open_daemon
 
 from .test_growth import Growing
 
@@ -53,24 +53,24 @@ class Recorded(Growing):
 
 async def test_the_budget_holds_but_for_seconds_and_nobody_is_cut_off():
     dice, growing = random.Random(7), Recorded()
-    async with open_house(runners=growing) as house:
-        growing.simulator = house.simulator
+    async with open_daemon(runners=growing) as daemon:
+        growing.simulator = daemon.simulator
         worst, recycled, clock = 0.0, [], anyio.current_time
 
         def hear(_kind, what, data):
             if data.get("reason") == "recycle" or "recycle" in what:
                 recycled.append((clock(), data.get("model")))
 
-        house.keeper.on_event.append(hear)
-        guest = house.connect()
+        daemon.control.on_event.append(hear)
+        client = daemon.connect()
 
         async def look():
             nonlocal worst
             over = 0.0
             while True:
                 await anyio.sleep(0.5)
-                status = house.keeper.scheduler.ledger
-                is_idle = not house.keeper.handles() and not status.is_changing()
+                status = daemon.control.scheduler.ledger
+                is_idle = not daemon.control.handles() and not status.is_changing()
                 over = over + 0.5 if is_idle and growing.total() > 27 * GIB else 0.0
                 worst = max(worst, over)
 
@@ -78,12 +78,12 @@ async def test_the_budget_holds_but_for_seconds_and_nobody_is_cut_off():
             tasks.start_soon(look)
             for number in range(REQUESTS):
                 model = dice.choice([QWEN, QWEN, QWEN, LLAMA8])
-                done = await guest.told(f"write code {number} [simulate tokens 5]", model=model)
+                done = await client.chat_to_end(f"write code {number} [simulate tokens 5]", model=model)
                 assert isinstance(done, wire.Done), done
                 growing.answered(model)
                 await anyio.sleep(dice.choice([0.1, 0.5, 3.0, 20.0]))
             tasks.cancel_scope.cancel()
-        counters = (await guest.status()).counters
+        counters = (await client.status()).counters
         assert worst <= IDLE_OVER
         assert counters.recycles > 0
         assert counters.recycles <= 2 * (clock() / HOUR + 1), "one an hour a model"

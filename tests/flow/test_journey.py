@@ -7,63 +7,63 @@ from innkeep import wire
 from innkeepd.chat.dispatch import CROWD, Dispatcher
 from innkeepd.policy.scheduling import events as ev
 from innkeepd.simulator.engine import Simulator
-from support.house import DEEPSEEK, LLAMA8, LLAMA70, QWEN, config, open_house
+from support.daemon import DEEPSEEK, LLAMA8, LLAMA70, QWEN, config, open_daemon
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_a_coding_question_loads_the_coder_and_streams_its_answer():
-    async with open_house() as house:
-        guest = house.connect()
-        number = await guest.chat("debug this function please")
-        done = await guest.end(number)
+    async with open_daemon() as daemon:
+        client = daemon.connect()
+        number = await client.chat("debug this function please")
+        done = await client.end(number)
         assert isinstance(done, wire.Done), done
         assert (done.model, done.role) == (QWEN, "coding")
-        assert guest.text(number).startswith(f"(A simulated answer of {QWEN}.)")
-        assert guest.kinds(number)[:1] == ["Routed"]
-        assert guest.kinds(number)[-3:] == ["Started", "Delta", "Done"]
-        assert "Loading" in guest.kinds(number)
-        assert house.is_quiet()
-        assert [record["outcome"] for record in house.records] == ["answered"]
+        assert client.text(number).startswith(f"(A simulated answer of {QWEN}.)")
+        assert client.kinds(number)[:1] == ["Routed"]
+        assert client.kinds(number)[-3:] == ["Started", "Delta", "Done"]
+        assert "Loading" in client.kinds(number)
+        assert daemon.is_quiet()
+        assert [record["outcome"] for record in daemon.records] == ["answered"]
 
 
 async def test_the_other_role_swaps_and_never_do_two_heavy_ones_stand_together():
-    async with open_house() as house:
-        guest = house.connect()
+    async with open_daemon() as daemon:
+        client = daemon.connect()
         for text in ("debug this function", "why is the sky blue", "fix the bug in my code"):
-            assert isinstance(await guest.told(text), wire.Done)
-        assert house.loads() == [QWEN, DEEPSEEK, QWEN]
-        assert house.simulator.journal.most_heavy == 1
-        assert house.simulator.violations == []
+            assert isinstance(await client.chat_to_end(text), wire.Done)
+        assert daemon.loads() == [QWEN, DEEPSEEK, QWEN]
+        assert daemon.simulator.journal.most_heavy == 1
+        assert daemon.simulator.violations == []
 
 
 async def test_general_passes_the_70b_over_without_asking_ollama_for_it():
-    async with open_house() as house:
-        guest = house.connect()
-        done = await guest.told("hello there")
+    async with open_daemon() as daemon:
+        client = daemon.connect()
+        done = await client.chat_to_end("hello there")
         assert done.model == LLAMA8
         assert [(each.model, each.outcome, each.code) for each in done.attempts] == [
             (LLAMA70, "passed_over", "never_fits"),
             (LLAMA8, "answered", None),
         ]
-        assert house.asked("/api/generate", LLAMA70) == []
-        assert house.asked("/api/chat", LLAMA70) == []
+        assert daemon.asked("/api/generate", LLAMA70) == []
+        assert daemon.asked("/api/chat", LLAMA70) == []
 
 
 async def test_a_whole_answer_comes_at_once_where_it_is_not_streamed():
-    async with open_house() as house:
-        guest = house.connect()
-        number = await guest.chat("왜 하늘은 파란가?", stream=False)
-        done = await guest.end(number)
+    async with open_daemon() as daemon:
+        client = daemon.connect()
+        number = await client.chat("왜 하늘은 파란가?", stream=False)
+        done = await client.end(number)
         assert done.model == DEEPSEEK
         assert "시뮬레이션" in done.text
         assert done.thinking
-        assert guest.text(number) == ""
+        assert client.text(number) == ""
 
 
 async def test_who_waits_is_told_the_place_in_line_and_the_load():
-    async with open_house(config(schedule={"gate": 1})) as house:
-        first, second = house.connect(), house.connect()
+    async with open_daemon(config(schedule={"gate": 1})) as daemon:
+        first, second = daemon.connect(), daemon.connect()
         one = await first.chat("debug this function")
         await first.until(one, wire.Started)
         two = await second.chat("why is the sky blue")
@@ -76,26 +76,26 @@ async def test_who_waits_is_told_the_place_in_line_and_the_load():
 
 
 async def test_an_idle_model_leaves_after_five_minutes():
-    async with open_house() as house:
-        guest = house.connect()
-        await guest.told("debug this function")
+    async with open_daemon() as daemon:
+        client = daemon.connect()
+        await client.chat_to_end("debug this function")
         await anyio.sleep(290)
-        assert house.simulator.resident == [QWEN]
+        assert daemon.simulator.resident == [QWEN]
         await anyio.sleep(20)
-        assert house.simulator.resident == []
+        assert daemon.simulator.resident == []
 
 
 async def test_a_crowd_is_told_now_and_then_and_everybody_is_served(monkeypatch):
     looks = []
     seen = Dispatcher.outlook
     monkeypatch.setattr(Dispatcher, "outlook", lambda self, place: looks.append(place) or seen(self, place))
-    async with open_house(simulator=Simulator(speed=20.0)) as house:
-        guest = house.connect()
+    async with open_daemon(simulator=Simulator(speed=20.0)) as daemon:
+        client = daemon.connect()
         async with anyio.create_task_group() as tasks:
             ended = []
 
             async def ask(number):
-                ended.append(await guest.told(f"hello {number}", model=LLAMA8))
+                ended.append(await client.chat_to_end(f"hello {number}", model=LLAMA8))
 
             for number in range(CROWD * 4):
                 tasks.start_soon(ask, number)
@@ -105,25 +105,25 @@ async def test_a_crowd_is_told_now_and_then_and_everybody_is_served(monkeypatch)
 
 
 async def test_in_a_crowd_a_change_wakes_whom_it_concerns_and_everybody_is_looked_at_once_a_second(monkeypatch):
-    async with open_house(config(schedule={"queue_limit": 1000})) as house:
-        guest = house.connect(room=2**24)
-        first = await guest.chat("hi [simulate tokens 2000]", model=LLAMA8)
-        await guest.until(first, wire.Delta)
-        numbers = [await guest.chat(model=LLAMA8) for _ in range(CROWD * 4)]
+    async with open_daemon(config(schedule={"queue_limit": 1000})) as daemon:
+        client = daemon.connect(room=2**24)
+        first = await client.chat("hi [simulate tokens 2000]", model=LLAMA8)
+        await client.until(first, wire.Delta)
+        numbers = [await client.chat(model=LLAMA8) for _ in range(CROWD * 4)]
         await anyio.sleep(2)
-        looks, all_at_once = [], house.keeper.scheduler.outlooks
+        looks, all_at_once = [], daemon.control.scheduler.outlooks
 
         def counted(now):
             looks.append(now)
             return all_at_once(now)
 
-        monkeypatch.setattr(house.keeper.scheduler, "outlooks", counted)
-        woken = [place for place in house.keeper.handles() if place.settled is None]
+        monkeypatch.setattr(daemon.control.scheduler, "outlooks", counted)
+        woken = [place for place in daemon.control.handles() if place.settled is None]
         news = [place._news for place in woken]
         for _ in range(50):
-            house.keeper.post(ev.Woke())
+            daemon.control.post(ev.Woke())
         assert [place._news for place in woken] == news
         await anyio.sleep(10)
         assert 8 <= len(looks) <= 11
-        last = [[each for each in guest.heard[n] if isinstance(each, wire.Waiting)][-1].position for n in numbers]
+        last = [[each for each in client.heard[n] if isinstance(each, wire.Waiting)][-1].position for n in numbers]
         assert sorted(last) == list(range(1, CROWD * 4 + 1)), "in whatever order the event loop took them"

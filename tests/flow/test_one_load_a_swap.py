@@ -12,7 +12,7 @@ from innkeepd.backends.ollama_dialect import LAUNCH_OPTIONS
 from innkeepd.simulator.catalog import DEEPSEEK, LIBRARY, LLAMA8, QWEN
 from innkeepd.simulator.engine import Simulator
 from innkeepd.simulator.release import RELEASES
-from support.inn import open_inn
+from support.http_daemon import open_http_daemon
 
 pytestmark = pytest.mark.anyio
 
@@ -29,9 +29,9 @@ OWN_OPTIONS = {
 class Clients:
     """Clients of every kind; ``dice`` decides what they ask."""
 
-    def __init__(self, inn, dice):
-        self.inn, self.dice = inn, dice
-        self.guest = inn.house.connect()
+    def __init__(self, server, dice):
+        self.server, self.dice = server, dice
+        self.client = server.daemon.connect()
         self.statuses = Counter()
         self.model = LLAMA8.name
 
@@ -63,11 +63,11 @@ class Clients:
 
     async def socket(self):
         options = {name: value for name, value in self.own()["options"].items() if name != "num_ctx"}
-        reply = await self.guest.told(self.text(), model=self.model, options=options)
+        reply = await self.client.chat_to_end(self.text(), model=self.model, options=options)
         self.statuses[type(reply).__name__ + getattr(reply, "code", "")] += 1
 
     async def post(self, path, body):
-        answer = await self.inn.http.post(path, body)
+        answer = await self.server.http.post(path, body)
         self.statuses[path, answer.status] += 1
 
     async def native(self):
@@ -92,26 +92,26 @@ class Clients:
         if self.dice.random() < 0.5:
             await self.post("/api/generate", {"model": self.model, **self.own()})
             return
-        await self.guest.answer(request)
-        await self.guest.answer(wire.Unpin(id=0, model=self.model))
+        await self.client.answer(request)
+        await self.client.answer(wire.Unpin(id=0, model=self.model))
 
     async def renew(self):
         """Time passes in which pinned models are renewed and idle ones leave."""
-        await self.guest.answer(wire.Pin(id=0, model=self.model))
+        await self.client.answer(wire.Pin(id=0, model=self.model))
         await anyio.sleep(self.dice.choice([200, 1000, 4000]))
-        await self.guest.answer(wire.Unpin(id=0, model=self.model))
+        await self.client.answer(wire.Unpin(id=0, model=self.model))
 
 
 @pytest.mark.parametrize("ollama", RELEASES.values(), ids=RELEASES)
 async def test_mixed_requests_make_one_load_a_swap_and_no_reload(ollama, monkeypatch):
     simulator = Simulator(ollama=ollama, models=[QWEN, DEEPSEEK, LLAMA8, *LIBRARY], others=2 * 2**30)
-    async with open_inn(simulator=simulator) as inn:
+    async with open_http_daemon(simulator=simulator) as server:
         monkeypatch.setattr("innkeepd.residency.clock.epoch", simulator.wall.epoch)
-        clients = Clients(inn, random.Random(9))
+        clients = Clients(server, random.Random(9))
         for _ in range(REQUESTS):
             await clients.ask()
         assert simulator.reload_reasons == {}
-        assert simulator.journal.load_count == inn.house.keeper.counts.loads, clients.statuses
+        assert simulator.journal.load_count == server.daemon.control.counts.loads, clients.statuses
         assert simulator.journal.most_heavy == 1
         strange = [
             (seen.path, key)

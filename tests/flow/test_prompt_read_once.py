@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from innkeepd.simulator.engine import Simulator
 from innkeepd.simulator.release import RELEASES
-from support.house import LLAMA8
-from support.inn import open_inn
+from support.daemon import LLAMA8
+from support.http_daemon import open_http_daemon
 
 pytestmark = pytest.mark.anyio
 
@@ -109,9 +109,9 @@ SHAPES = {"/v1/messages": anthropic(), "/v1/chat/completions": openai(), "/v1/re
 @given(data=st.data())
 async def test_the_count_leaves_the_request_nothing_to_read(release, path, data):
     body = {"model": LLAMA8, **data.draw(SHAPES[path])}
-    async with open_inn(simulator=Simulator(ollama=RELEASES[release], speed=1000)) as inn:
-        answer = await inn.http.post(path, body)
+    async with open_http_daemon(simulator=Simulator(ollama=RELEASES[release], speed=1000)) as server:
+        answer = await server.http.post(path, body)
         assert answer.status == 200, answer
-        count, request = list(inn.house.simulator.journal.reads)
+        count, request = list(server.daemon.simulator.journal.reads)
         assert request.tokens == count.tokens
         assert request.tokens - request.cached <= FEW

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from innkeep import wire
 from innkeepd.server.http.app import HttpApp
 from support.asgi import asgi_client
-from support.house import LLAMA8, mock_clock, open_house
+from support.daemon import LLAMA8, mock_clock, open_daemon
 
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
 TEXTS = (
@@ -54,10 +54,10 @@ def test_a_conversation_has_one_record_at_every_door(chat, wanted):
 
 
 async def by_socket(chat):
-    async with open_house() as house:
-        await house.keeper.monitor.ready.wait()
-        await house.connect().answer(chat)
-        return comparable(house.records)
+    async with open_daemon() as daemon:
+        await daemon.control.monitor.ready.wait()
+        await daemon.connect().answer(chat)
+        return comparable(daemon.records)
 
 
 async def by_native(chat):
@@ -89,12 +89,12 @@ def shown(message):
 
 async def by_http(path, body, chat):
     headers = {"x-innkeep-session": chat.session} if chat.session else {}
-    async with open_house() as house:
-        await house.keeper.monitor.ready.wait()
-        app = HttpApp(house.rooms.config.http, house.rooms.journey, house.keeper)
+    async with open_daemon() as daemon:
+        await daemon.control.monitor.ready.wait()
+        app = HttpApp(daemon.app.config.http, daemon.app.dispatcher, daemon.control)
         async with asgi_client(app) as client:
             await client.start("POST", path, body, headers).returned.wait()
-        return comparable(house.records)
+        return comparable(daemon.records)
 
 
 def comparable(records):

@@ -8,7 +8,7 @@ from innkeepd.config.schema import ModelConfig
 from innkeepd.simulator.catalog import LIBRARY, SHELF
 from innkeepd.simulator.engine import Simulator
 from innkeepd.store.records import MemoryHistory
-from support.house import DEEPSEEK, LLAMA8, LLAMA70, QWEN, config, open_house
+from support.daemon import DEEPSEEK, LLAMA8, LLAMA70, QWEN, config, open_daemon
 
 pytestmark = pytest.mark.anyio
 CODE, WHY = "debug this function", "why is the sky blue"
@@ -18,43 +18,43 @@ CODE, WHY = "debug this function", "why is the sky blue"
 
 
 async def test_route_tells_where_a_prompt_would_go_and_loads_nothing():
-    async with open_house() as house:
+    async with open_daemon() as daemon:
         await anyio.sleep(1)
-        guest = house.connect()
-        route = await guest.answer(wire.RouteAsk(id=0, text="이 코드의 버그를 찾아줘"))
+        client = daemon.connect()
+        route = await client.answer(wire.RouteAsk(id=0, text="이 코드의 버그를 찾아줘"))
         assert (route.role, route.model) == ("coding", QWEN)
         assert route.candidates == [QWEN, DEEPSEEK, LLAMA70, LLAMA8]
-        general = await guest.answer(wire.RouteAsk(id=0, text="good morning"))
+        general = await client.answer(wire.RouteAsk(id=0, text="good morning"))
         assert (general.role, general.model) == ("general", LLAMA8)
-        assert house.loads() == []
+        assert daemon.loads() == []
 
 
 async def test_select_sends_every_chat_that_names_nothing_and_survives_a_restart():
     records, simulator = MemoryHistory(), Simulator()
-    async with open_house(records=records, simulator=simulator) as house:
-        guest = house.connect()
-        assert (await guest.answer(wire.Select(id=0, model="llama3.1:8b"))).model == LLAMA8
-        assert (await guest.told(CODE)).model == LLAMA8
-        assert (await guest.told(CODE, role="coding")).model == QWEN
-    async with open_house(records=records, simulator=simulator) as house:
-        guest = house.connect()
-        assert (await guest.status()).selected == LLAMA8
-        assert (await guest.told(CODE)).model == LLAMA8
-        await guest.answer(wire.Select(id=0, model=None))
-        assert (await guest.told(CODE)).model == QWEN
+    async with open_daemon(records=records, simulator=simulator) as daemon:
+        client = daemon.connect()
+        assert (await client.answer(wire.Select(id=0, model="llama3.1:8b"))).model == LLAMA8
+        assert (await client.chat_to_end(CODE)).model == LLAMA8
+        assert (await client.chat_to_end(CODE, role="coding")).model == QWEN
+    async with open_daemon(records=records, simulator=simulator) as daemon:
+        client = daemon.connect()
+        assert (await client.status()).selected == LLAMA8
+        assert (await client.chat_to_end(CODE)).model == LLAMA8
+        await client.answer(wire.Select(id=0, model=None))
+        assert (await client.chat_to_end(CODE)).model == QWEN
 
 
 async def test_select_for_a_role_is_its_primary_and_survives_a_restart():
     records, simulator = MemoryHistory(), Simulator()
-    async with open_house(records=records, simulator=simulator) as house:
-        guest = house.connect()
-        assert (await guest.answer(wire.Select(id=0, model=LLAMA8, role="coding"))).role == "coding"
-    async with open_house(records=records, simulator=simulator) as house:
-        guest = house.connect()
-        assert (await guest.told(CODE)).model == LLAMA8
-        assert (await guest.told(WHY)).model == DEEPSEEK
-        await guest.answer(wire.Select(id=0, model=None, role="coding"))
-        assert (await guest.told(CODE)).model == QWEN
+    async with open_daemon(records=records, simulator=simulator) as daemon:
+        client = daemon.connect()
+        assert (await client.answer(wire.Select(id=0, model=LLAMA8, role="coding"))).role == "coding"
+    async with open_daemon(records=records, simulator=simulator) as daemon:
+        client = daemon.connect()
+        assert (await client.chat_to_end(CODE)).model == LLAMA8
+        assert (await client.chat_to_end(WHY)).model == DEEPSEEK
+        await client.answer(wire.Select(id=0, model=None, role="coding"))
+        assert (await client.chat_to_end(CODE)).model == QWEN
 
 
 class SlowDisk(MemoryHistory):
@@ -71,86 +71,86 @@ class SlowDisk(MemoryHistory):
 
 async def test_a_promise_is_told_once_it_survives_a_kill():
     records = SlowDisk()
-    async with open_house(records=records) as house:
-        guest = house.connect()
-        await guest.answer(wire.Pin(id=0, model=LLAMA8))
+    async with open_daemon(records=records) as daemon:
+        client = daemon.connect()
+        await client.answer(wire.Pin(id=0, model=LLAMA8))
         assert records.on_disk["pins"] == [LLAMA8]
-        await guest.answer(wire.Select(id=0, model=QWEN))
+        await client.answer(wire.Select(id=0, model=QWEN))
         assert records.on_disk["selection"]["model"] == QWEN
-        await guest.answer(wire.Unpin(id=0, model=LLAMA8))
+        await client.answer(wire.Unpin(id=0, model=LLAMA8))
         assert records.on_disk["pins"] == []
 
 
 async def test_selecting_what_is_not_pulled_is_refused():
-    async with open_house() as house:
-        assert (await house.connect().answer(wire.Select(id=0, model="nobody"))).code == "unknown_model"
+    async with open_daemon() as daemon:
+        assert (await daemon.connect().answer(wire.Select(id=0, model="nobody"))).code == "unknown_model"
 
 
 async def test_a_session_keeps_its_role_for_a_short_turn():
-    async with open_house() as house:
-        guest = house.connect()
-        await guest.told(CODE, session="s1")
-        assert (await guest.told("and now in Rust", session="s1")).role == "coding"
+    async with open_daemon() as daemon:
+        client = daemon.connect()
+        await client.chat_to_end(CODE, session="s1")
+        assert (await client.chat_to_end("and now in Rust", session="s1")).role == "coding"
 
 
 async def test_a_session_with_another_turn_to_come_holds_its_model_for_a_few_seconds():
-    async with open_house() as house:
-        guest, other = house.connect(), house.connect()
-        first = await guest.chat(CODE, session="s", priority="agent")
-        await guest.until(first, wire.Delta)
+    async with open_daemon() as daemon:
+        client, other = daemon.connect(), daemon.connect()
+        first = await client.chat(CODE, session="s", priority="agent")
+        await client.until(first, wire.Delta)
         waits = await other.chat(WHY, priority="agent")
-        await guest.end(first)
+        await client.end(first)
         await anyio.sleep(2)
-        assert (await guest.told(CODE, session="s", priority="agent", last=True)).model == QWEN
+        assert (await client.chat_to_end(CODE, session="s", priority="agent", last=True)).model == QWEN
         assert (await other.end(waits)).model == DEEPSEEK
-        assert house.loads() == [QWEN, DEEPSEEK]
+        assert daemon.loads() == [QWEN, DEEPSEEK]
 
 
 async def test_who_has_no_patience_gets_the_smaller_model_that_stands_free():
-    async with open_house(simulator=Simulator(others=3 * 2**30)) as house:
-        guest, other = house.connect(), house.connect()
+    async with open_daemon(simulator=Simulator(others=3 * 2**30)) as daemon:
+        client, other = daemon.connect(), daemon.connect()
         busy = await other.chat("why [simulate tokens 2000]", model=DEEPSEEK)
         await other.until(busy, wire.Delta)
-        await guest.told("hi", model=LLAMA8)
+        await client.chat_to_end("hi", model=LLAMA8)
         began = anyio.current_time()
-        done = await guest.told(CODE, patience=20.0)
+        done = await client.chat_to_end(CODE, patience=20.0)
         assert done.model == LLAMA8
         assert anyio.current_time() - began < 30
         assert done.attempts[0].code == "patience"
 
 
 async def test_a_batch_of_requests_waits_for_the_interactive_one():
-    async with open_house() as house:
-        guest, other = house.connect(), house.connect()
-        batch = [await guest.chat(f"{WHY} {each}", priority="batch") for each in range(5)]
-        await guest.until(batch[0], (wire.Loading, wire.Started))
+    async with open_daemon() as daemon:
+        client, other = daemon.connect(), daemon.connect()
+        batch = [await client.chat(f"{WHY} {each}", priority="batch") for each in range(5)]
+        await client.until(batch[0], (wire.Loading, wire.Started))
         await anyio.sleep(30)
-        assert isinstance(await other.told(CODE), wire.Done)
-        ended = [number for number in batch if number not in guest.conversation.open]
+        assert isinstance(await other.chat_to_end(CODE), wire.Done)
+        ended = [number for number in batch if number not in client.conversation.open]
         assert len(ended) < 5
         for number in batch:
-            assert isinstance(await guest.end(number), wire.Done)
+            assert isinstance(await client.end(number), wire.Done)
 
 
 # ---- embeddings ------------------------------------------------------------------------------------------------------
 
 
 async def test_embeddings_take_the_same_journey_and_tell_nothing_but_the_end():
-    async with open_house(simulator=Simulator(models=[*SHELF, *LIBRARY])) as house:
-        guest, other = house.connect(), house.connect()
+    async with open_daemon(simulator=Simulator(models=[*SHELF, *LIBRARY])) as daemon:
+        client, other = daemon.connect(), daemon.connect()
         busy = await other.chat(f"{CODE} [simulate tokens 200]")
         await other.until(busy, wire.Delta)
-        number = await guest.ask(wire.Embed(id=0, model="nomic-embed-text", input=["one", "two"]))
-        vectors = await guest.end(number)
+        number = await client.ask(wire.Embed(id=0, model="nomic-embed-text", input=["one", "two"]))
+        vectors = await client.end(number)
         assert (vectors.model, len(vectors.embeddings)) == ("nomic-embed-text:latest", 2)
-        assert guest.kinds(number) == ["Embeddings"]
-        record = (await guest.answer(wire.HistoryAsk(id=0))).records[0]
+        assert client.kinds(number) == ["Embeddings"]
+        record = (await client.answer(wire.HistoryAsk(id=0))).records[0]
         assert (record.kind, record.outcome) == ("embed", "answered")
 
 
 async def test_an_embedding_of_a_model_that_cannot_is_refused():
-    async with open_house() as house:
-        error = await house.connect().answer(wire.Embed(id=0, model="nobody", input="x"))
+    async with open_daemon() as daemon:
+        error = await daemon.connect().answer(wire.Embed(id=0, model="nobody", input="x"))
         assert error.code == "unknown_model"
 
 
@@ -158,18 +158,18 @@ async def test_an_embedding_of_a_model_that_cannot_is_refused():
 
 
 async def test_a_watch_hears_every_kind_of_event_until_it_is_cancelled():
-    async with open_house() as house:
-        guest = house.connect()
-        heard = len(house.keeper.on_event)
-        everything = await guest.ask(wire.Watch(id=0))
-        residency = await guest.ask(wire.Watch(id=0, kinds=["residency"]))
-        await guest.until(everything, wire.Status)
-        await guest.told(CODE)
-        house.simulator.machine.pressure_level = 2
+    async with open_daemon() as daemon:
+        client = daemon.connect()
+        heard = len(daemon.control.on_event)
+        everything = await client.ask(wire.Watch(id=0))
+        residency = await client.ask(wire.Watch(id=0, kinds=["residency"]))
+        await client.until(everything, wire.Status)
+        await client.chat_to_end(CODE)
+        daemon.simulator.machine.pressure_level = 2
         await anyio.sleep(15)
-        house.simulator.stop()
+        daemon.simulator.stop()
         await anyio.sleep(15)
-        events = [each for each in guest.heard[everything] if isinstance(each, wire.Event)]
+        events = [each for each in client.heard[everything] if isinstance(each, wire.Event)]
         assert {event.kind for event in events} == {"residency", "request", "memory", "backend"}
         assert {event.what for event in events} >= {
             "loading",
@@ -178,21 +178,21 @@ async def test_a_watch_hears_every_kind_of_event_until_it_is_cancelled():
             "pressure is warning",
             "unreachable",
         }
-        assert {each.kind for each in guest.heard[residency][1:]} == {"residency"}
-        assert (await guest.cancel(everything)).found
-        assert len(house.keeper.on_event) == heard + 1
+        assert {each.kind for each in client.heard[residency][1:]} == {"residency"}
+        assert (await client.cancel(everything)).found
+        assert len(daemon.control.on_event) == heard + 1
 
 
 async def test_status_tells_who_stands_who_changes_and_who_waits():
-    async with open_house() as house:
-        guest, other = house.connect(), house.connect()
-        one = await guest.chat(f"{CODE} [simulate tokens 300]")
-        await guest.until(one, wire.Loading)
+    async with open_daemon() as daemon:
+        client, other = daemon.connect(), daemon.connect()
+        one = await client.chat(f"{CODE} [simulate tokens 300]")
+        await client.until(one, wire.Loading)
         changing = (await other.status()).changing
         assert [(each.model, each.what) for each in changing] == [(QWEN, "loading")]
-        await guest.until(one, wire.Delta)
-        two = await guest.chat(WHY, priority="agent")
-        await guest.until(two, wire.Waiting)
+        await client.until(one, wire.Delta)
+        two = await client.chat(WHY, priority="agent")
+        await client.until(two, wire.Waiting)
         await anyio.sleep(3)
         status = await other.status()
         assert [(each.name, each.weight, each.leases, each.owned) for each in status.resident] == [
@@ -206,10 +206,10 @@ async def test_status_tells_who_stands_who_changes_and_who_waits():
 
 
 async def test_models_tells_the_fit_of_each():
-    async with open_house(simulator=Simulator(models=[SHELF[0], SHELF[2]])) as house:
-        guest = house.connect()
-        await guest.told(CODE)
-        found = {model.name: model for model in (await guest.answer(wire.ModelsAsk(id=0))).models}
+    async with open_daemon(simulator=Simulator(models=[SHELF[0], SHELF[2]])) as daemon:
+        client = daemon.connect()
+        await client.chat_to_end(CODE)
+        found = {model.name: model for model in (await client.answer(wire.ModelsAsk(id=0))).models}
         assert {name: model.fit for name, model in found.items()} == {
             QWEN: "resident", LLAMA70: "never", DEEPSEEK: "missing", LLAMA8: "missing",
         }  # fmt: skip
@@ -217,14 +217,14 @@ async def test_models_tells_the_fit_of_each():
 
 
 async def test_a_record_tells_the_whole_story_of_a_request():
-    async with open_house() as house:
-        guest = house.connect()
-        await guest.told(WHY)
-        house.simulator.fail("runner_dies_before", QWEN)
-        number = await guest.chat(CODE, session="s", deadline=500.0)
-        done = await guest.end(number)
-        routed = guest.heard[number][0]
-        (record,) = (await guest.answer(wire.HistoryAsk(id=0, request=routed.request))).records
+    async with open_daemon() as daemon:
+        client = daemon.connect()
+        await client.chat_to_end(WHY)
+        daemon.simulator.fail("runner_dies_before", QWEN)
+        number = await client.chat(CODE, session="s", deadline=500.0)
+        done = await client.end(number)
+        routed = client.heard[number][0]
+        (record,) = (await client.answer(wire.HistoryAsk(id=0, request=routed.request))).records
         assert record.id == routed.request
         assert (record.role, record.model, record.outcome) == ("coding", DEEPSEEK, "answered")
         assert record.chain == [QWEN, DEEPSEEK, LLAMA70, LLAMA8]
@@ -235,96 +235,96 @@ async def test_a_record_tells_the_whole_story_of_a_request():
         assert record.timings.total == pytest.approx(done.timings.total, abs=0.1)
         assert record.completion_tokens == done.usage.completion_tokens > 0
         assert record.session == "s"
-        assert house.records[-1]["id"] == record.id
-        assert (await guest.answer(wire.HistoryAsk(id=0, request="last"))).records[0].id == record.id
-        assert len((await guest.answer(wire.HistoryAsk(id=0, limit=1))).records) == 1
+        assert daemon.records[-1]["id"] == record.id
+        assert (await client.answer(wire.HistoryAsk(id=0, request="last"))).records[0].id == record.id
+        assert len((await client.answer(wire.HistoryAsk(id=0, limit=1))).records) == 1
 
 
 async def test_feedback_is_kept_with_its_request():
-    async with open_house() as house:
-        guest = house.connect()
-        number = await guest.chat("hi there", model=LLAMA8)
-        await guest.end(number)
-        request = guest.heard[number][0].request
-        assert (await guest.answer(wire.Feedback(id=0, request=request[:5], role="coding"))).request == request
-        (record,) = (await guest.answer(wire.HistoryAsk(id=0, request=request))).records
+    async with open_daemon() as daemon:
+        client = daemon.connect()
+        number = await client.chat("hi there", model=LLAMA8)
+        await client.end(number)
+        request = client.heard[number][0].request
+        assert (await client.answer(wire.Feedback(id=0, request=request[:5], role="coding"))).request == request
+        (record,) = (await client.answer(wire.HistoryAsk(id=0, request=request))).records
         assert record.feedback == "coding"
-        refused = await guest.answer(wire.Feedback(id=0, request="zzzz", role="coding"))
+        refused = await client.answer(wire.Feedback(id=0, request="zzzz", role="coding"))
         assert (refused.code, refused.detail["field"]) == ("bad_request", "request")
 
 
 async def test_feedback_corrects_the_router_without_a_restart_and_can_be_undone():
-    async with open_house() as house:
-        guest = house.connect()
+    async with open_daemon() as daemon:
+        client = daemon.connect()
 
         async def routed(text: str) -> str:
-            return (await guest.answer(wire.RouteAsk(id=0, text=text))).role
+            return (await client.answer(wire.RouteAsk(id=0, text=text))).role
 
         texts = [f"the gnomon report of {one}{other}, as usual" for one in "abcde" for other in "uvwxyz"]
         was = await routed(texts[0])
         should = "coding" if was != "coding" else "reasoning"
         for text in texts:
-            number = await guest.chat(text)
-            await guest.end(number)
-            noted = await guest.answer(wire.Feedback(id=0, request=guest.heard[number][0].request, role=should))
+            number = await client.chat(text)
+            await client.end(number)
+            noted = await client.answer(wire.Feedback(id=0, request=client.heard[number][0].request, role=should))
             assert noted.teaches
-        assert (await guest.answer(wire.RoutingAsk(id=0))).examples[should] == len(texts)
-        trained = await guest.answer(wire.RoutingAsk(id=0, action="train"))
+        assert (await client.answer(wire.RoutingAsk(id=0))).examples[should] == len(texts)
+        trained = await client.answer(wire.RoutingAsk(id=0, action="train"))
         assert trained.changed
         assert trained.in_use
         assert trained.after.loss < trained.before.loss
         assert await routed("the gnomon report of zz, as usual") == should
-        assert not (await guest.answer(wire.RoutingAsk(id=0, action="train"))).changed
-        undone = await guest.answer(wire.RoutingAsk(id=0, action="undo"))
+        assert not (await client.answer(wire.RoutingAsk(id=0, action="train"))).changed
+        undone = await client.answer(wire.RoutingAsk(id=0, action="undo"))
         assert undone.changed
         assert not undone.in_use
         assert await routed(texts[0]) == was
-        assert not (await guest.answer(wire.RoutingAsk(id=0, action="undo"))).changed
+        assert not (await client.answer(wire.RoutingAsk(id=0, action="undo"))).changed
 
 
 # ---- configuration ---------------------------------------------------------------------------------------------------
 
 
 async def test_a_new_configuration_holds_from_the_next_decision_on():
-    async with open_house() as house:
-        guest = house.connect()
-        await guest.told(CODE)
+    async with open_daemon() as daemon:
+        client = daemon.connect()
+        await client.chat_to_end(CODE)
         new = config(
             residency={"idle_unload": 20.0},
             models={LLAMA8: ModelConfig(context=4096)},
             ollama={"url": "http://127.0.0.1:9"},
         )
-        assert house.rooms.reconfigure(new) == ["ollama"]
+        assert daemon.app.reconfigure(new) == ["ollama"]
         await anyio.sleep(22)
-        assert house.simulator.resident == []
-        await guest.told("hi", model=LLAMA8)
-        assert house.simulator.loads[-1].context == 4096
+        assert daemon.simulator.resident == []
+        await client.chat_to_end("hi", model=LLAMA8)
+        assert daemon.simulator.loads[-1].context == 4096
 
 
 # ---- the end ---------------------------------------------------------------------------------------------------------
 
 
 async def test_a_stop_lets_answers_end_and_refuses_who_waits():
-    async with open_house() as house:
-        guest = house.connect()
-        one = await guest.chat(CODE)
-        await guest.until(one, wire.Delta)
-        two = await guest.chat(WHY)
-        await guest.until(two, wire.Waiting)
-        stopping = await guest.answer(wire.Shutdown(id=0))
-        assert (stopping.drain, house.stopped) == (20.0, [20.0])
-        assert (await guest.end(two)).code == "shutting_down"
-        assert isinstance(await guest.end(one), wire.Done)
-        assert (await guest.told("hi")).code == "shutting_down"
-        assert house.simulator.resident == [QWEN]
+    async with open_daemon() as daemon:
+        client = daemon.connect()
+        one = await client.chat(CODE)
+        await client.until(one, wire.Delta)
+        two = await client.chat(WHY)
+        await client.until(two, wire.Waiting)
+        stopping = await client.answer(wire.Shutdown(id=0))
+        assert (stopping.drain, daemon.stopped) == (20.0, [20.0])
+        assert (await client.end(two)).code == "shutting_down"
+        assert isinstance(await client.end(one), wire.Done)
+        assert (await client.chat_to_end("hi")).code == "shutting_down"
+        assert daemon.simulator.resident == [QWEN]
 
 
 async def test_an_answer_that_outlasts_the_drain_is_partial():
-    async with open_house() as house:
-        guest = house.connect()
-        one = await guest.chat(f"{CODE} [simulate tokens 2000]")
-        await guest.until(one, wire.Delta)
-        await guest.answer(wire.Shutdown(id=0, drain=3.0))
-        error = await guest.end(one)
+    async with open_daemon() as daemon:
+        client = daemon.connect()
+        one = await client.chat(f"{CODE} [simulate tokens 2000]")
+        await client.until(one, wire.Delta)
+        await client.answer(wire.Shutdown(id=0, drain=3.0))
+        error = await client.end(one)
         assert (error.code, error.retryable, error.detail["partial"]) == ("shutting_down", True, True)
-        assert house.is_quiet()
+        assert daemon.is_quiet()

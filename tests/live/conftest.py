@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from support.live import Inn
+from support.live import DaemonProcess
 from support.ollama import (
     HOW_TO_GET_ONE,
     VERSIONS,
@@ -93,17 +93,17 @@ def ollama(start_ollama: Callable[..., OllamaServer]) -> OllamaServer:
 
 
 @pytest.fixture
-def open_inn(ollama: OllamaServer) -> Iterator[Callable[..., Inn]]:
-    """``open_inn(budget="2GB", more="...")`` gives a running innkeepd before ``ollama``; stopped when the test ends."""
+def start_daemon(ollama: OllamaServer) -> Iterator[Callable[..., DaemonProcess]]:
+    """``start_daemon(budget="2GB", more="...")`` gives a running innkeepd before ``ollama``; stopped when the test ends."""
     with ExitStack() as stack:
 
-        def start(**said: object) -> Inn:
-            return stack.enter_context(Inn(ollama, **said))  # type: ignore[arg-type] - as Inn takes them
+        def start(**said: object) -> DaemonProcess:
+            return stack.enter_context(DaemonProcess(ollama, **said))  # type: ignore[arg-type] - as DaemonProcess takes them
 
         yield start
 
 
 @pytest.fixture
-def inn(open_inn: Callable[..., Inn]) -> Inn:
-    """The small house with its defaults, before a fresh Ollama."""
-    return open_inn()
+def daemon(start_daemon: Callable[..., DaemonProcess]) -> DaemonProcess:
+    """The small daemon with its defaults, before a fresh Ollama."""
+    return start_daemon()

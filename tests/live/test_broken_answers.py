@@ -33,17 +33,17 @@ def _no_utf8(seed: int) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("path", BROKEN)
-def test_in_one_piece_it_is_an_error(ollama, open_inn, path):
-    inn = open_inn(http=True)
-    answer = inn.post(path, {"model": "mid", "stream": False, **BROKEN[path]})
+def test_in_one_piece_it_is_an_error(ollama, start_daemon, path):
+    daemon = start_daemon(http=True)
+    answer = daemon.post(path, {"model": "mid", "stream": False, **BROKEN[path]})
     assert answer.status >= 500, answer
     assert b"broke off" in answer.data
 
 
 @pytest.mark.parametrize("path", BROKEN)
-def test_streamed_it_ends_with_an_error(ollama, open_inn, path):
-    inn = open_inn(http=True)
-    answer = inn.post(path, {"model": "mid", "stream": True, **BROKEN[path]})
+def test_streamed_it_ends_with_an_error(ollama, start_daemon, path):
+    daemon = start_daemon(http=True)
+    answer = daemon.post(path, {"model": "mid", "stream": True, **BROKEN[path]})
     last = answer.data.strip().splitlines()[-1].removeprefix(b"data: ")
     assert "error" in json.loads(last), answer.data[-300:]
     assert b"[DONE]" not in answer.data
@@ -51,7 +51,7 @@ def test_streamed_it_ends_with_an_error(ollama, open_inn, path):
 
 
 @pytest.mark.since_0_30("its bytes are those of llama-server's sampling")
-def test_what_is_no_utf8_is_an_error_in_one_piece_and_on_the_socket(ollama, open_inn):
+def test_what_is_no_utf8_is_an_error_in_one_piece_and_on_the_socket(ollama, start_daemon):
     """Which seed breaks depends on the build, so one is looked for by asking Ollama itself."""
     broken = (_no_utf8(seed) for seed in range(60))
     body = next(
@@ -59,25 +59,25 @@ def test_what_is_no_utf8_is_an_error_in_one_piece_and_on_the_socket(ollama, open
     )
     if body is None:
         pytest.skip("no seed of 60 breaks with this build of llama-server")
-    inn = open_inn(http=True)
-    answer = inn.post("/api/chat", {**body, "stream": False})
+    daemon = start_daemon(http=True)
+    answer = daemon.post("/api/chat", {**body, "stream": False})
     assert answer.status >= 500, answer
-    with inn.client() as client, pytest.raises(InnkeepError) as error:
+    with daemon.client() as client, pytest.raises(InnkeepError) as error:
         client.chat(body["messages"], model="tools", options=body["options"]).read()
     assert error.value.code == "backend_error"
 
 
 @pytest.mark.parametrize("path", ["/api/chat", "/v1/chat/completions"])
-def test_in_one_piece_it_falls_back_where_the_runner_was_killed(ollama, open_inn, path):
-    inn = open_inn(http=True)
-    inn.ask("mid")  # the fallback stands beside it already
-    inn.ask("big")
+def test_in_one_piece_it_falls_back_where_the_runner_was_killed(ollama, start_daemon, path):
+    daemon = start_daemon(http=True)
+    daemon.ask("mid")  # the fallback stands beside it already
+    daemon.ask("big")
     # A role's name has fallbacks: nothing was told yet when big's runner dies, so mid may answer.
     body = {"model": "coding", "messages": HELLO, "stream": False, "options": options(100), "max_tokens": 100}
     found: list[object] = []
-    asked = threading.Thread(target=lambda: found.append(inn.post(path, body)))
+    asked = threading.Thread(target=lambda: found.append(daemon.post(path, body)))
     asked.start()
-    inn.until(lambda status: any(each.name == "big:latest" and each.leases for each in status.resident))
+    daemon.until(lambda status: any(each.name == "big:latest" and each.leases for each in status.resident))
     biggest = max(ollama.runners(), key=lambda runner: runner.memory_info().rss)
     biggest.kill()
     asked.join(120)

@@ -38,7 +38,7 @@ def limit_in(mebibytes):
     return {} if mebibytes is None else {"LLAMA_ARG_CACHE_RAM": mebibytes}
 
 
-def test_sigkill_of_ollama_leaves_its_runner_behind_and_the_daemon_names_it(ollama, ollama_version, open_inn):
+def test_sigkill_of_ollama_leaves_its_runner_behind_and_the_daemon_names_it(ollama, ollama_version, start_daemon):
     ollama.load("tiny")
     (left,) = ollama.kill_alone()
     try:
@@ -46,8 +46,8 @@ def test_sigkill_of_ollama_leaves_its_runner_behind_and_the_daemon_names_it(olla
         assert left.is_running()
         assert psutil.Process(ollama.pid) not in left.parents()
         assert (ollama.loaded(), ollama.runners()) == (set(), [])
-        inn = open_inn()
-        status = inn.until(lambda status: any(str(left.pid) in warning for warning in status.warnings))
+        daemon = start_daemon()
+        status = daemon.until(lambda status: any(str(left.pid) in warning for warning in status.warnings))
         assert any("left behind" in warning for warning in status.warnings), status.warnings
     finally:
         left.kill()
@@ -89,12 +89,12 @@ def ollama(request):
     return found if name == "sizeless" else found()
 
 
-def test_a_size_of_0_is_unknown_and_two_heavy_ones_do_not_fit_for_it(sizeless, ollama_version, open_inn):
-    inn = open_inn()
-    inn.ask("big")
+def test_a_size_of_0_is_unknown_and_two_heavy_ones_do_not_fit_for_it(sizeless, ollama_version, start_daemon):
+    daemon = start_daemon()
+    daemon.ask("big")
     (line,) = sizeless.ps()
     assert line["size"] == line["size_vram"], "the stand-in is believed"
-    assert inn.resident()["big"].footprint > 379_000_000
-    inn.ask("big2")
+    assert daemon.resident()["big"].footprint > 379_000_000
+    daemon.ask("big2")
     assert sizeless.loaded() == {"big2"}
-    assert sizeless.loads() == inn.status().counters.loads == 2
+    assert sizeless.loads() == daemon.status().counters.loads == 2

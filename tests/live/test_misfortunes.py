@@ -9,9 +9,9 @@ from innkeep.errors import BackendUnreachable, InnkeepError, LoadFailed, OutOfMe
 from support.live import options
 
 
-def test_a_runner_killed_in_mid_answer_is_told_as_partial_and_the_next_request_works(ollama, inn):
+def test_a_runner_killed_in_mid_answer_is_told_as_partial_and_the_next_request_works(ollama, daemon):
     kinds = []
-    with inn.client() as client, pytest.raises(InnkeepError) as broken:
+    with daemon.client() as client, pytest.raises(InnkeepError) as broken:
         # It has a fallback, which must not continue a text that is not its own.
         answer = client.chat("tell me all", model="big", fallbacks=["mid"], options=options(1000))
         for reply in answer.replies():
@@ -24,12 +24,12 @@ def test_a_runner_killed_in_mid_answer_is_told_as_partial_and_the_next_request_w
     assert wire.Done not in kinds
     assert kinds.count(wire.Started) == 1
     # Ollama goes on listing the dead runner's model: whoever comes next must not be lost on it.
-    assert inn.ask("big").done.model == "big:latest"
-    assert inn.ask("mid").done.model == "mid:latest"
+    assert daemon.ask("big").done.model == "big:latest"
+    assert daemon.ask("mid").done.model == "mid:latest"
 
 
-def test_a_broken_file_falls_back_at_once_and_cools(ollama, inn):
-    said = inn.ask("broken", fallbacks=["mid"])
+def test_a_broken_file_falls_back_at_once_and_cools(ollama, daemon):
+    said = daemon.ask("broken", fallbacks=["mid"])
     assert said.done.model == "mid:latest"
     failed, answered = said.done.attempts
     assert (answered.model, answered.outcome) == ("mid:latest", "answered")
@@ -37,46 +37,46 @@ def test_a_broken_file_falls_back_at_once_and_cools(ollama, inn):
     # Ollama names the tensor if it reads its runner's last words in time, else it blames "resource limitations".
     words = {"load_failed": "tensor", "out_of_memory": "may be due to resource limitations"}
     assert words[failed.code] in (failed.message or "")
-    loads = inn.status().counters.loads
+    loads = daemon.status().counters.loads
     with pytest.raises((LoadFailed, OutOfMemory)) as cooling:
-        inn.ask("broken")
+        daemon.ask("broken")
     assert "not tried again for" in cooling.value.message
-    assert inn.status().counters.loads == loads
+    assert daemon.status().counters.loads == loads
     assert ollama.loaded() == {"mid"}
 
 
-def test_an_ollama_that_goes_away_and_comes_back_is_found_again(ollama, inn):
-    inn.ask("mid")
-    before = inn.status()
+def test_an_ollama_that_goes_away_and_comes_back_is_found_again(ollama, daemon):
+    daemon.ask("mid")
+    before = daemon.status()
     assert before.backend.reachable
     ollama.stop()
     began = time.monotonic()
     with pytest.raises(BackendUnreachable) as away:
-        inn.ask("mid")
+        daemon.ask("mid")
     assert time.monotonic() - began < 5
     assert "ollama serve" in away.value.message
-    assert not inn.status().backend.reachable
+    assert not daemon.status().backend.reachable
     ollama.start()
-    assert inn.ask("mid").done.model == "mid:latest"
-    after = inn.until(lambda status: status.backend.reachable)
+    assert daemon.ask("mid").done.model == "mid:latest"
+    after = daemon.until(lambda status: status.backend.reachable)
     assert (after.pid, after.counters.fallbacks, after.counters.foreign_loads) == (before.pid, 0, 0)
-    assert list(inn.resident()) == ["mid"]
+    assert list(daemon.resident()) == ["mid"]
 
 
-def test_an_ollama_that_dies_in_mid_answer_ends_the_answer_honestly(ollama, inn):
-    with inn.client() as client, pytest.raises(InnkeepError) as broken:
+def test_an_ollama_that_dies_in_mid_answer_ends_the_answer_honestly(ollama, daemon):
+    with daemon.client() as client, pytest.raises(InnkeepError) as broken:
         for number, _ in enumerate(client.chat("tell me all", model="mid", options=options(1000))):
             if number == 0:
                 ollama.kill()
     assert broken.value.detail["partial"] is True
     ollama.start()
-    assert inn.ask("mid").done.model == "mid:latest"
+    assert daemon.ask("mid").done.model == "mid:latest"
 
 
-def test_a_daemon_that_is_there_before_its_ollama_serves_once_it_comes(ollama, open_inn):
+def test_a_daemon_that_is_there_before_its_ollama_serves_once_it_comes(ollama, start_daemon):
     ollama.stop()
-    inn = open_inn()
+    daemon = start_daemon()
     with pytest.raises(BackendUnreachable):
-        inn.ask("mid")
+        daemon.ask("mid")
     ollama.start()
-    assert inn.ask("mid").done.model == "mid:latest"
+    assert daemon.ask("mid").done.model == "mid:latest"

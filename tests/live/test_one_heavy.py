@@ -20,17 +20,17 @@ def directly(ollama, model, text, tokens):
     return answer.body["message"]["content"]
 
 
-def test_ask_one_ask_the_other_and_the_first_again(ollama, open_inn):
+def test_ask_one_ask_the_other_and_the_first_again(ollama, start_daemon):
     # Two would fit by their bytes and by Ollama's own rules: only the house's rule keeps them apart.
-    inn = open_inn(budget="2GB")
+    daemon = start_daemon(budget="2GB")
     with PsSampler(ollama.port) as shown, RunnerSampler(ollama) as runners:
-        said = [inn.ask(model, "hi", tokens=4) for model in ("big", "big2", "big")]
+        said = [daemon.ask(model, "hi", tokens=4) for model in ("big", "big2", "big")]
     assert [each.done.model for each in said] == ["big:latest", "big2:latest", "big:latest"]
     assert shown.seen_together("big", "big2") == []
     assert [models for models in shown.history() if models] == [("big",), ("big2",), ("big",)]
     assert runners.most == 1
     assert len(runners.pids) == 3
-    counters = inn.status().counters
+    counters = daemon.status().counters
     assert (counters.loads, counters.unloads, counters.swaps, counters.foreign_loads) == (3, 2, 2, 0)
     # The last one stands in memory still; the other one is asked last, for Ollama alone would keep both.
     assert said[0].text == said[2].text == directly(ollama, "big", "hi", 4)
@@ -38,13 +38,13 @@ def test_ask_one_ask_the_other_and_the_first_again(ollama, open_inn):
     assert said[0].text != said[1].text
 
 
-def test_a_light_one_stands_beside_a_heavy_one(ollama, inn):
+def test_a_light_one_stands_beside_a_heavy_one(ollama, daemon):
     with PsSampler(ollama.port) as shown:
-        inn.ask("big")
-        inn.ask("mid")
-        inn.ask("big")
+        daemon.ask("big")
+        daemon.ask("mid")
+        daemon.ask("big")
     assert [models for models in shown.history() if models] == [("big",), ("big", "mid")]
-    assert inn.status().counters.unloads == 0
+    assert daemon.status().counters.unloads == 0
 
 
 HEAVY_TINY = """
@@ -56,8 +56,8 @@ weight = "heavy"
 
 
 @pytest.mark.anyio
-async def test_fifty_clients_at_once_on_three_models_get_each_his_own_answer(ollama, open_inn):
-    inn = open_inn(more=HEAVY_TINY)
+async def test_fifty_clients_at_once_on_three_models_get_each_his_own_answer(ollama, start_daemon):
+    daemon = start_daemon(more=HEAVY_TINY)
     models = [("mid", "tiny", "tools")[number % 3] for number in range(50)]
     # Not "x": with that one of these answers holds bytes that are no UTF-8, and Ollama 0.33 drops it without an error.
     prompts = [f"{number:02}" + "y" * number if number % 3 else f"{number:02}" for number in range(50)]
@@ -69,7 +69,7 @@ async def test_fifty_clients_at_once_on_three_models_get_each_his_own_answer(oll
         said[number] = (await answer.read(), answer.done)
 
     with PsSampler(ollama.port) as shown, RunnerSampler(ollama) as runners:
-        async with inn.async_client() as client:
+        async with daemon.async_client() as client:
             async with anyio.create_task_group() as visits:
                 for number in range(50):
                     visits.start_soon(visit, number)

@@ -13,7 +13,7 @@ import pytest
 
 from innkeep.errors import BackendFailure
 from innkeepd.backends.ollama_wire import epoch
-from support.live import Inn, RunnerSampler, options
+from support.live import DaemonProcess, RunnerSampler, options
 from support.ollama import PsSampler
 
 HEAVY_TINY = """
@@ -57,63 +57,63 @@ LAUNCH_OPTIONS: list[dict[str, object]] = [
 
 
 @pytest.mark.parametrize("door", ["socket", *CHATS])
-def test_each_swap_is_one_load_at_every_door(ollama, open_inn, door):
-    inn = open_inn(more=HEAVY_TINY, http=True)
+def test_each_swap_is_one_load_at_every_door(ollama, start_daemon, door):
+    daemon = start_daemon(more=HEAVY_TINY, http=True)
     with RunnerSampler(ollama) as runners, PsSampler(ollama.port) as shown:
         for model in ("tiny", "tools", "tiny", "tiny", "tools"):
-            _ask(inn, door, model)
-    assert ollama.loads() == inn.status().counters.loads == 4
+            _ask(daemon, door, model)
+    assert ollama.loads() == daemon.status().counters.loads == 4
     assert runners.most == 1
     assert len(runners.pids) == 4
     assert shown.seen_together("tiny", "tools") == []
 
 
-def test_no_sequence_of_requests_reloads_a_model(ollama, llama_server, open_inn):
-    inn = open_inn(more=HEAVY_TINY, http=True, budget="2GB")
+def test_no_sequence_of_requests_reloads_a_model(ollama, llama_server, start_daemon):
+    daemon = start_daemon(more=HEAVY_TINY, http=True, budget="2GB")
     draw = random.Random(9)
     tour = _tour(draw)
     with RunnerSampler(ollama) as runners:
         for step in tour:
-            step(inn)
+            step(daemon)
             assert ollama.loads() <= 3, f"{step.__name__} reloaded a model"
         if llama_server:  # a renewal takes up to a minute to come; before 0.30 it could differ in num_ctx only
-            _renewed(ollama, inn)
+            _renewed(ollama, daemon)
     assert len(tour) >= 200
-    assert ollama.loads() == inn.status().counters.loads == 3  # tiny, mid, embedder: each once
+    assert ollama.loads() == daemon.status().counters.loads == 3  # tiny, mid, embedder: each once
     assert len(runners.pids) == 3
     assert ollama.loaded() == {"tiny", "mid", "embedder"}
 
 
-def _tour(draw: random.Random) -> list[Callable[[Inn], object]]:
+def _tour(draw: random.Random) -> list[Callable[[DaemonProcess], object]]:
     """Requests of all kinds in a random order, the same each time."""
 
-    def chat(door: str, model: str, fields: dict[str, object]) -> Callable[[Inn], object]:
-        def step(inn: Inn) -> None:
-            _ask(inn, door, model, fields)
+    def chat(door: str, model: str, fields: dict[str, object]) -> Callable[[DaemonProcess], object]:
+        def step(daemon: DaemonProcess) -> None:
+            _ask(daemon, door, model, fields)
 
         step.__name__ = f"{door} {model} {fields}"
         return step
 
-    def embed(door: str) -> Callable[[Inn], object]:
-        def step(inn: Inn) -> None:
+    def embed(door: str) -> Callable[[DaemonProcess], object]:
+        def step(daemon: DaemonProcess) -> None:
             if door == "socket":
-                with inn.client() as client:
+                with daemon.client() as client:
                     client.embed(["one"], model="embedder")
             else:
-                _post(inn, door, {"model": "embedder", **EMBEDDINGS[door]})
+                _post(daemon, door, {"model": "embedder", **EMBEDDINGS[door]})
 
         step.__name__ = f"{door} embedder"
         return step
 
-    def verb(name: str, model: str) -> Callable[[Inn], object]:
-        def step(inn: Inn) -> None:
-            with inn.client() as client:
+    def verb(name: str, model: str) -> Callable[[DaemonProcess], object]:
+        def step(daemon: DaemonProcess) -> None:
+            with daemon.client() as client:
                 getattr(client, name)(model)
 
         step.__name__ = f"{name} {model}"
         return step
 
-    steps: list[Callable[[Inn], object]] = []
+    steps: list[Callable[[DaemonProcess], object]] = []
     while len(steps) < REQUESTS:
         kind = draw.random()
         model = draw.choice(["tiny", "tiny", "mid"])
@@ -132,9 +132,9 @@ def _tour(draw: random.Random) -> list[Callable[[Inn], object]]:
     return steps
 
 
-def _renewed(ollama, inn):
+def _renewed(ollama, daemon):
     """Another program shortens a pinned model's stay: the daemon moves its end again, which must not reload it."""
-    with inn.client() as client:
+    with daemon.client() as client:
         client.pin("tiny")
         ollama.load("tiny", keep_alive=60, options={"num_ctx": 4096})
         # It looks for the first time a minute after its start.
@@ -150,18 +150,18 @@ def _stays_for(ollama, model):
     return epoch(ends[0]) - time.time() if ends else 0.0
 
 
-def test_what_a_client_says_about_the_runner_never_reaches_it(ollama, open_inn):
-    inn = open_inn(http=True)
-    inn.ask("tiny")
+def test_what_a_client_says_about_the_runner_never_reaches_it(ollama, start_daemon):
+    daemon = start_daemon(http=True)
+    daemon.ask("tiny")
     before = [each.cmdline() for each in ollama.runners()]
     for launch in LAUNCH_OPTIONS:
         for door in ("socket", "/api/chat", "/api/generate"):
-            _ask(inn, door, "tiny", {"options": launch})
+            _ask(daemon, door, "tiny", {"options": launch})
     for shift in (True, False, None):
         for door in ("/api/chat", "/api/generate"):
-            _ask(inn, door, "tiny", {"shift": shift})
-        _ask(inn, "/v1/chat/completions", "tiny", {"shift": shift, "options": {"num_ctx": 512}})
-    assert ollama.loads() == inn.status().counters.loads == 1
+            _ask(daemon, door, "tiny", {"shift": shift})
+        _ask(daemon, "/v1/chat/completions", "tiny", {"shift": shift, "options": {"num_ctx": 512}})
+    assert ollama.loads() == daemon.status().counters.loads == 1
     assert [each.cmdline() for each in ollama.runners()] == before
 
 
@@ -180,22 +180,25 @@ def test_the_log_tells_a_reload_that_ps_hides(ollama):
     assert again.body["load_duration"] < 1e8
 
 
-def _ask(inn: Inn, door: str, model: str, fields: dict[str, object] | None = None) -> None:
+def _ask(daemon: DaemonProcess, door: str, model: str, fields: dict[str, object] | None = None) -> None:
     """One answer of a model at a door; it fails loudly."""
     fields = dict(fields or {})
     if door == "socket":
         launch = fields.get("options") or {}
         assert isinstance(launch, dict)
-        with inn.client() as client, suppress(BackendFailure):  # bytes that are no UTF-8: told, and no load of theirs
+        with (
+            daemon.client() as client,
+            suppress(BackendFailure),
+        ):  # bytes that are no UTF-8: told, and no load of theirs
             client.chat(PROMPT, model=model, options=options(2) | launch).read()
         return
     body = {"model": model, **CHATS[door]} | fields
     if door.startswith("/api"):
         body["options"] = options(2) | (fields.get("options") or {})  # type: ignore[operator] - a dict of JSON
-    _post(inn, door, body)
+    _post(daemon, door, body)
 
 
-def _post(inn: Inn, door: str, body: dict[str, object]) -> None:
-    answer = inn.post(door, body)
+def _post(daemon: DaemonProcess, door: str, body: dict[str, object]) -> None:
+    answer = daemon.post(door, body)
     # Random weights write bytes that are no UTF-8 now and then: since 0.30 such an answer breaks, and that is told.
     assert answer.status == 200 or b"the answer broke off" in answer.data, (door, body, answer)

@@ -32,57 +32,57 @@ def stays_for(line):
     return at - time.time()
 
 
-def test_context_and_stay_are_ours_whatever_the_client_says(ollama, inn):
-    with inn.client() as client:
+def test_context_and_stay_are_ours_whatever_the_client_says(ollama, daemon):
+    with daemon.client() as client:
         theirs = {"num_ctx": 512, "num_thread": 2, "num_predict": 2}
         for _ in range(2):
             client.chat("hello", model="mid", options=theirs).read()
             client.chat("hello", model="mid", options={"num_predict": 2}).read()
     line = shown(ollama, "mid")
-    assert line["context_length"] == inn.resident()["mid"].context == 4096
+    assert line["context_length"] == daemon.resident()["mid"].context == 4096
     assert 1700 < stays_for(line) <= 1800
-    assert inn.status().counters.loads == 1
+    assert daemon.status().counters.loads == 1
     assert len(ollama.runners()) == 1
 
 
 @pytest.mark.since_0_30("so small a budget holds no process of the older runner, which is weighed too")
-def test_a_prompt_over_the_context_grows_it_by_one_reload(ollama, llama_server, open_inn):
+def test_a_prompt_over_the_context_grows_it_by_one_reload(ollama, llama_server, start_daemon):
     small, light = GROWS[llama_server], GROWS[llama_server]["light"]
-    inn = open_inn(more=HEAVY_TINY, **small)
-    inn.ask(light, "short")
-    assert shown(ollama, light)["context_length"] == inn.resident()[light].context == 4096
-    said = inn.ask(light, "x" * 4200)
+    daemon = start_daemon(more=HEAVY_TINY, **small)
+    daemon.ask(light, "short")
+    assert shown(ollama, light)["context_length"] == daemon.resident()[light].context == 4096
+    said = daemon.ask(light, "x" * 4200)
     assert [each.code for each in said.done.attempts] == ["context_overflow", None]
     assert said.done.usage.prompt_tokens == 4201  # nothing was cut
-    assert shown(ollama, light)["context_length"] == inn.resident()[light].context == 8192
+    assert shown(ollama, light)["context_length"] == daemon.resident()[light].context == 8192
     # It does not shrink while it is in memory.
     runners = {runner.pid for runner in ollama.runners()}
-    inn.ask(light, "short again")
+    daemon.ask(light, "short again")
     assert {runner.pid for runner in ollama.runners()} == runners
-    assert ollama.loads() == inn.status().counters.loads == 2
+    assert ollama.loads() == daemon.status().counters.loads == 2
 
 
-def test_a_prompt_that_no_context_holds_is_told_and_never_cut(ollama, inn):
+def test_a_prompt_that_no_context_holds_is_told_and_never_cut(ollama, daemon):
     with pytest.raises(ContextOverflow) as overflow:
-        inn.ask("tiny", "x" * 5000)
+        daemon.ask("tiny", "x" * 5000)
     assert overflow.value.code == "context_overflow"
-    assert inn.ask("tiny").done.model == "tiny:latest"
+    assert daemon.ask("tiny").done.model == "tiny:latest"
 
 
-def test_names_of_the_same_weights_share_a_runner_and_leave_together(ollama, inn):
-    inn.ask("big")
+def test_names_of_the_same_weights_share_a_runner_and_leave_together(ollama, daemon):
+    daemon.ask("big")
     runners = {runner.pid for runner in ollama.runners()}
-    assert inn.ask("bigalias").done.model == "bigalias:latest"
+    assert daemon.ask("bigalias").done.model == "bigalias:latest"
     assert {runner.pid for runner in ollama.runners()} == runners
-    assert inn.status().counters.loads == 1
-    with inn.client() as client:
+    assert daemon.status().counters.loads == 1
+    with daemon.client() as client:
         assert client.unload("bigalias").model == "bigalias:latest"
     assert ollama.loaded() == set()
     assert ollama.runners() == []
 
 
-def test_unload_returns_when_ollama_shows_it_gone(ollama, inn):
-    with inn.client() as client:
+def test_unload_returns_when_ollama_shows_it_gone(ollama, daemon):
+    with daemon.client() as client:
         client.load("mid")
         client.load("tiny")
         assert ollama.loaded() == {"mid", "tiny"}
@@ -91,15 +91,15 @@ def test_unload_returns_when_ollama_shows_it_gone(ollama, inn):
         client.load("mid")
         client.unload(all=True)
     assert ollama.loaded() == set()
-    assert inn.status().resident == []
+    assert daemon.status().resident == []
 
 
-def test_who_is_idle_leaves_and_that_is_proved(ollama, open_inn):
-    inn = open_inn(idle_unload="1s")
-    with inn.client() as client:
+def test_who_is_idle_leaves_and_that_is_proved(ollama, start_daemon):
+    daemon = start_daemon(idle_unload="1s")
+    with daemon.client() as client:
         watch = client.watch(["residency"])
         assert isinstance(next(watch), wire.Status)
-        inn.ask("mid")
+        daemon.ask("mid")
         heard = []
         while "unloaded" not in [event.what for event in heard]:
             heard.append(next(watch))
@@ -109,23 +109,23 @@ def test_who_is_idle_leaves_and_that_is_proved(ollama, open_inn):
     assert ollama.loaded() == set()
 
 
-def test_a_hold_gives_the_memory_back_pins_too_until_it_is_resumed(ollama, inn):
-    inn.ask("mid")
-    with inn.client() as client:
+def test_a_hold_gives_the_memory_back_pins_too_until_it_is_resumed(ollama, daemon):
+    daemon.ask("mid")
+    with daemon.client() as client:
         client.pin("mid")
         assert client.hold(600).until > time.time() + 500
         assert ollama.loaded() == set()
         with pytest.raises(OnHold):
-            inn.ask("mid", patience=0.2)
+            daemon.ask("mid", patience=0.2)
         assert ollama.loaded() == set()
         assert client.status().held_until is not None
         client.resume()
-    assert inn.ask("mid").done.model == "mid:latest"
-    assert inn.status().held_until is None
+    assert daemon.ask("mid").done.model == "mid:latest"
+    assert daemon.status().held_until is None
 
 
-def test_embeddings_come_by_the_same_way(ollama, inn):
-    with inn.client() as client:
+def test_embeddings_come_by_the_same_way(ollama, daemon):
+    with daemon.client() as client:
         told = client.embed(["one", "two"], model="embedder")
     assert told.model == "embedder:latest"
     assert [len(vector) for vector in told.embeddings] == [64, 64]
@@ -134,17 +134,17 @@ def test_embeddings_come_by_the_same_way(ollama, inn):
 
 
 @pytest.mark.before_0_30("llama-server embeds with embedding models only: see the next test")
-def test_a_chat_model_embeds_too(ollama, inn):
-    with inn.client() as client:
+def test_a_chat_model_embeds_too(ollama, daemon):
+    with daemon.client() as client:
         told = client.embed(["one", "two"], model="mid")
     assert [len(vector) for vector in told.embeddings] == [512, 512]
 
 
 @pytest.mark.since_0_30("every model embedded before")
-def test_an_embedding_asked_of_a_chat_model_is_refused_before_anything_moves(ollama, open_inn):
-    inn = open_inn(http=True)
-    inn.ask("big")
-    with inn.client() as client, pytest.raises(Unsupported) as refused:
+def test_an_embedding_asked_of_a_chat_model_is_refused_before_anything_moves(ollama, start_daemon):
+    daemon = start_daemon(http=True)
+    daemon.ask("big")
+    with daemon.client() as client, pytest.raises(Unsupported) as refused:
         client.embed("one", model="big2")
     assert "embed" in refused.value.message
     for path, body in (
@@ -152,24 +152,24 @@ def test_an_embedding_asked_of_a_chat_model_is_refused_before_anything_moves(oll
         ("/api/embeddings", {"prompt": "a"}),
         ("/v1/embeddings", {"input": "a"}),
     ):
-        answer = inn.post(path, {"model": "big2", **body})
+        answer = daemon.post(path, {"model": "big2", **body})
         assert (answer.status, b"embed" in answer.data) == (400, True), (path, answer)
     assert (ollama.loads(), ollama.loaded()) == (1, {"big"})
-    assert inn.status().counters.loads == 1
+    assert daemon.status().counters.loads == 1
 
 
-def test_what_a_model_cannot_do_is_told_in_ollamas_words(ollama, inn):
+def test_what_a_model_cannot_do_is_told_in_ollamas_words(ollama, daemon):
     with pytest.raises(Unsupported, match="does not support thinking"):
-        inn.ask("mid", think=True)
+        daemon.ask("mid", think=True)
     tool = {"type": "function", "function": {"name": "f", "description": "d", "parameters": {"type": "object"}}}
     with pytest.raises(Unsupported, match="does not support tools"):
-        inn.ask("mid", tools=[tool])
-    assert inn.ask("tools", tools=[tool]).done.model == "tools:latest"
-    assert inn.ask("mid", tools=[tool], fallbacks=["tools"]).done.model == "tools:latest"
+        daemon.ask("mid", tools=[tool])
+    assert daemon.ask("tools", tools=[tool]).done.model == "tools:latest"
+    assert daemon.ask("mid", tools=[tool], fallbacks=["tools"]).done.model == "tools:latest"
 
 
-def test_thinking_comes_apart_from_the_answer(ollama, inn):
-    with inn.client() as client:
+def test_thinking_comes_apart_from_the_answer(ollama, daemon):
+    with daemon.client() as client:
         replies = list(client.chat("hello", model="think", think=True, options={"num_predict": 5}).replies())
     deltas = [reply for reply in replies if isinstance(reply, wire.Delta)]
     assert any(delta.thinking for delta in deltas)

@@ -3,7 +3,7 @@
 import re
 
 from support.gguf_models import TOOLS
-from support.live import Inn
+from support.live import DaemonProcess
 
 TURNS = 30
 SYSTEM = [{"type": "text", "text": "You are an agent. "}, {"type": "text", "text": "Rules follow. " * 200}]
@@ -52,15 +52,15 @@ def test_thirty_turns_of_an_agent_read_each_token_once(start_ollama):
             {"role": "user", "content": [{"type": "text", "text": "<reminder>"}, {"type": "text", "text": "fix it"}]}
         ],
     }
-    with Inn(ollama, http=True, light="agent") as inn:
-        answer = inn.post("/v1/messages", body)
+    with DaemonProcess(ollama, http=True, light="agent") as daemon:
+        answer = daemon.post("/v1/messages", body)
         assert answer.status == 200, answer
         started = answer.json()["usage"]["input_tokens"]
         first = ollama.log.stat().st_size
         prompts = []
         for number in range(TURNS):
             body["messages"] += turn(number)
-            answer = inn.post("/v1/messages", body)
+            answer = daemon.post("/v1/messages", body)
             assert answer.status == 200, answer
             prompts.append(answer.json()["usage"]["input_tokens"])
     with ollama.log.open("rb") as log:

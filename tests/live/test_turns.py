@@ -59,29 +59,29 @@ def hot(ask_a: Callable[[], object]):
     """Several guests who ask for A again and again, until the context is left."""
     stream = Stream()
 
-    def guest() -> None:
+    def client() -> None:
         while not stream.over.is_set():
             began = time.monotonic()
             ask_a()
             stream.note(began)
 
     with ThreadPoolExecutor(GUESTS) as pool:
-        guests = [pool.submit(guest) for _ in range(GUESTS)]
+        clients = [pool.submit(client) for _ in range(GUESTS)]
         try:
             yield stream
         finally:
             stream.over.set()
-    for each in guests:
+    for each in clients:
         each.result()
 
 
-def test_a_hot_stream_does_not_starve_another_model(ollama, open_inn, start_ollama, capsys):
-    inn = open_inn(more=SHORT_TURNS, journal=True)
-    inn.ask("tools")
-    with PsSampler(ollama.port) as shown, hot(lambda: inn.ask("tiny", tokens=LONG)) as stream:
+def test_a_hot_stream_does_not_starve_another_model(ollama, start_daemon, start_ollama, capsys):
+    daemon = start_daemon(more=SHORT_TURNS, journal=True)
+    daemon.ask("tools")
+    with PsSampler(ollama.port) as shown, hot(lambda: daemon.ask("tiny", tokens=LONG)) as stream:
         stream.wait_for(2 * GUESTS)
         asked = time.monotonic()
-        said = inn.ask("tools")
+        said = daemon.ask("tools")
         served = time.monotonic()
         count = len(stream.spans)
         stream.wait_for(count + 2 * GUESTS)  # the stream goes on after B as it did before
@@ -89,7 +89,7 @@ def test_a_hot_stream_does_not_starve_another_model(ollama, open_inn, start_olla
     assert stream.after(served) >= GUESTS
     assert shown.seen_together("tiny", "tools") == []
 
-    steps = read_journal(inn.journal)
+    steps = read_journal(daemon.journal)
     waited, bound = served - asked, _bound(steps)
     assert waited <= bound
     assert waited >= TURN / 2  # it was the turn that ended, not the stream that had a gap
@@ -138,17 +138,17 @@ def _ollama_alone(server, *, as_long_as):
     return (waited if still_waits else 0.0), meanwhile
 
 
-def test_two_clients_in_turn_swap_no_oftener_than_the_policy_says(ollama, open_inn, capsys):
-    inn = open_inn(more=SHORT_TURNS, journal=True)
+def test_two_clients_in_turn_swap_no_oftener_than_the_policy_says(ollama, start_daemon, capsys):
+    daemon = start_daemon(more=SHORT_TURNS, journal=True)
     asked: list[str] = []
 
     def client(model: str) -> None:
         while not all(asked.count(each) >= QUESTIONS for each in ("tiny", "tools")) or len(unloads(steps())) < 2:
             asked.append(model)
-            inn.ask(model, session=f"of {model}", tokens=LONG)
+            daemon.ask(model, session=f"of {model}", tokens=LONG)
 
     def steps():
-        return read_journal(inn.journal)
+        return read_journal(daemon.journal)
 
     with PsSampler(ollama.port) as shown, ThreadPoolExecutor(2) as pool:
         began = time.monotonic()
@@ -159,7 +159,7 @@ def test_two_clients_in_turn_swap_no_oftener_than_the_policy_says(ollama, open_i
     swaps = len(unloads(steps()))
     # One after the other would be a swap a question. A session keeps its model until the other is due.
     assert 2 <= swaps <= 1 + took / TURN
-    assert swaps == inn.status().counters.swaps
+    assert swaps == daemon.status().counters.swaps
     assert played_again(steps(), RULES) == [step.actions for step in steps()]
     with capsys.disabled():
         print(f"\n  ABAB, {len(asked)} questions of two sessions: {swaps} swaps in {took:.1f} s")

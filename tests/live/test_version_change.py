@@ -17,15 +17,15 @@ def ollama_version():
 
 @pytest.mark.since_0_30("starts both versions by itself: once is enough")
 @pytest.mark.parametrize("versions", DIRECTIONS, ids=["updated", "downgraded"])
-def test_another_version_of_ollama_is_noticed_and_served_without_a_restart(ollama, open_inn, versions):
+def test_another_version_of_ollama_is_noticed_and_served_without_a_restart(ollama, start_daemon, versions):
     binaries = ollama_binaries()
     ollama.restart(binary=binaries[versions[0]])
-    inn = open_inn(http=True)
-    pid = inn.status().pid
+    daemon = start_daemon(http=True)
+    pid = daemon.status().pid
     for version in (*versions, versions[0]):
         ollama.restart(binary=binaries[version])
         ollama.count_loads_from_here()
-        inn.ask("mid")
+        daemon.ask("mid")
         for _ in range(2):
             # The native and the foreign API one after the other: in the wrong dialect each would be a reload.
             for path, body in (
@@ -33,8 +33,8 @@ def test_another_version_of_ollama_is_noticed_and_served_without_a_restart(ollam
                 ("/v1/chat/completions", {"max_tokens": 2}),
             ):
                 hello = [{"role": "user", "content": "hello"}]
-                assert inn.post(path, {"model": "mid", "messages": hello, **body}).status == 200
-        inn.ask("mid")
-        status = inn.until(lambda status, version=version: status.backend.version == version)
+                assert daemon.post(path, {"model": "mid", "messages": hello, **body}).status == 200
+        daemon.ask("mid")
+        status = daemon.until(lambda status, version=version: status.backend.version == version)
         assert ollama.loads() == 1, f"{version}: {ollama.loads()} loads"
         assert (status.pid, status.counters.foreign_loads) == (pid, 0)

@@ -19,7 +19,7 @@ from innkeepd.config.schema import (
     default_roles,
 )
 from innkeepd.machine.power import Awake, NoPower
-from support.house import House
+from support.daemon import Daemon
 
 NEAR = "tiny:latest"
 
@@ -37,16 +37,16 @@ def chain(ollama: str, url: str, model: str, *, token: str = "", **timeouts: flo
 
 
 @asynccontextmanager
-async def open_far_house(said: Config, home: Path) -> AsyncIterator[House]:
+async def open_far_house(said: Config, home: Path) -> AsyncIterator[Daemon]:
     """A daemon at work, its control socket in memory."""
     async with (
         anyio.create_task_group() as tasks,
-        open_app(said, tasks, simulator=None, journal=None, home=home) as rooms,
+        open_app(said, tasks, simulator=None, journal=None, home=home) as app,
     ):
-        rooms.keeper.awake = Awake(NoPower())
+        app.control.awake = Awake(NoPower())
         nobody: Any = None
-        house = House(nobody, rooms, tasks)
-        tasks.start_soon(rooms.keeper.run)
-        tasks.start_soon(rooms.elsewhere.run)
-        yield house
+        daemon = Daemon(nobody, app, tasks)
+        tasks.start_soon(app.control.run)
+        tasks.start_soon(app.elsewhere.run)
+        yield daemon
         tasks.cancel_scope.cancel()

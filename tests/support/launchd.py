@@ -106,7 +106,7 @@ class Job:
             elif select.select([self.listener], [], [], 0.02)[0]:
                 self.spawn()
 
-    def told(self, target: str) -> str:
+    def described(self, target: str) -> str:
         number = -(self.ended or 0) if self.pid is None else 0
         return _told(
             target,
@@ -193,7 +193,7 @@ class FakeLaunchd:
             if target not in self.sessions:
                 raise Refusal(125)
             return f"{target} = {{\n}}"
-        return self._job(target, 113).told(target)
+        return self._job(target, 113).described(target)
 
     def _job(self, target: str, absent: int) -> Job:
         if target not in self.jobs:

@@ -78,7 +78,7 @@ class Posted(NamedTuple):
         return json.loads(self.data)
 
 
-class Inn:
+class DaemonProcess:
     """``innkeepd run`` before ``ollama``, as a context manager that may be killed and started again in the same home.
 
     ``said`` are the gaps of ``SMALL`` and ``more`` is TOML behind it; ``journal``: it writes events and actions;

@@ -49,9 +49,9 @@ class FakeMac:
         home.mkdir()
         self.environ = {"PATH": f"{self.bin}:/usr/bin:/bin", "HOME": str(home)}
         self.environ |= {"FAKE_LAUNCHCTL_STATE": str(self.world), "FAKE_SYSTEMCTL_STATE": str(self.world)}
-        house = home / ".innkeep"
-        logs = home / "Library" / "Logs" / "innkeep" if platform == "darwin" else house / "logs"
-        self.paths = Paths(501, home, house, house / "innkeepd.sock", logs, program, {}, platform)
+        daemon = home / ".innkeep"
+        logs = home / "Library" / "Logs" / "innkeep" if platform == "darwin" else daemon / "logs"
+        self.paths = Paths(501, home, daemon, daemon / "innkeepd.sock", logs, program, {}, platform)
         self.clock = CountingClock()
         self.said: list[str] = []
         self.answer = Answer("welcome", version="0.1.0", pid=4001)

@@ -48,11 +48,11 @@ def add_chat_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--format", metavar="json|SCHEMA", type=answer_format, help="answer in JSON, or in the JSON schema of a file"
     )
-    told = parser.add_mutually_exclusive_group()
-    told.add_argument(
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument(
         "-v", "--verbose", action="store_true", help="keep a line on standard error for the route and each step"
     )
-    told.add_argument("-q", "--quiet", action="store_true", help="print the answer and errors alone")
+    output.add_argument("-q", "--quiet", action="store_true", help="print the answer and errors alone")
 
 
 def model_option(text: str) -> tuple[str, Any]:

@@ -58,8 +58,8 @@ def explain_text(record: DecisionRecord, paint: Paint = plain) -> str:
         ("feedback", f"should have been {record.feedback}" if record.feedback else ""),
     ]
     lines = [f"{paint('dim', f'{head:<12}')}  {text}" for head, text in facts if text]
-    told = [story(record)] if record.timings.total else []
-    return "\n".join([paint("bold", f"request {record.id or '-'}"), *told, *lines])
+    parts = [story(record)] if record.timings.total else []
+    return "\n".join([paint("bold", f"request {record.id or '-'}"), *parts, *lines])
 
 
 def _printable(record: DecisionRecord) -> DecisionRecord:

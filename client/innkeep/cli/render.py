@@ -52,8 +52,8 @@ def _counters_line(counters: wire.Counters) -> str:
         (counters.foreign_loads, "foreign load"),
         (counters.reloads, "reload"),  # by Ollama itself, in the midst of requests
     ]
-    told = [counted(counters.requests, "request"), *(counted(number, noun) for number, noun in named if number)]
-    return "since start: " + ", ".join(told)
+    parts = [counted(counters.requests, "request"), *(counted(number, noun) for number, noun in named if number)]
+    return "since start: " + ", ".join(parts)
 
 
 def _house_lines(status: wire.Status, now: float, paint: Paint) -> list[str]:

@@ -13,9 +13,9 @@ _UNPRINTABLE = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)))
 
 def terminal_width(stream: TextIO, environ: Mapping[str, str]) -> int:
     """Cells of one line: ``$COLUMNS``, else what the terminal says, else 80."""
-    told = environ.get("COLUMNS", "")
-    if told.isdigit() and int(told) > 0:
-        return int(told)
+    raw = environ.get("COLUMNS", "")
+    if raw.isdigit() and int(raw) > 0:
+        return int(raw)
     try:
         return os.get_terminal_size(stream.fileno()).columns or 80
     except (OSError, ValueError):

@@ -116,10 +116,10 @@ class HttpClient:
         try:
             return await client.send(request, stream=True)
         except Exception as error:
-            told = words(error)
-            if told is None:
+            text = words(error)
+            if text is None:
                 raise
-            raise Unreachable(f"{self.url}: {told}") from None
+            raise Unreachable(f"{self.url}: {text}") from None
 
     def _request(
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str] | None
@@ -205,10 +205,10 @@ class HttpAnswer:
         except StopAsyncIteration:
             raise
         except Exception as error:
-            told = words(error, begun=True)
-            if told is None:
+            text = words(error, begun=True)
+            if text is None:
                 raise
-            raise BackendFault("backend_unreachable", f"{self._url}: {told}") from None
+            raise BackendFault("backend_unreachable", f"{self._url}: {text}") from None
 
 
 def words(error: Exception, *, begun: bool = False) -> str | None:

@@ -92,9 +92,9 @@ class OllamaBackend:
     async def version(self) -> str:
         """Its version, any text; ``0.0.0`` for a build from source. Sets ``dialect`` where it tells one."""
         version = (await self._ask("GET", "/api/version", None, Version)).version
-        told = dialect_of(version)
-        self._has_number = told is not None
-        self.dialect = told or self.dialect
+        result = dialect_of(version)
+        self._has_number = result is not None
+        self.dialect = result or self.dialect
         return version
 
     async def pulled(self) -> list[Model]:
@@ -108,7 +108,7 @@ class OllamaBackend:
 
     async def running(self) -> list[Running]:
         """What it says is in memory; derived names too."""
-        told = await self._ask("GET", "/api/ps", None, Processes, within=LISTED_WITHIN)
+        result = await self._ask("GET", "/api/ps", None, Processes, within=LISTED_WITHIN)
         return [
             Running(
                 canonical(each.name),
@@ -118,7 +118,7 @@ class OllamaBackend:
                 each.digest,
                 None if each.size_vram is None else count(each.size_vram),
             )
-            for each in told.models or ()
+            for each in result.models or ()
         ]
 
     async def load(self, name: str, *, context: int, keep_alive: float) -> None:
@@ -207,13 +207,13 @@ class OllamaBackend:
             text = f"{self.url} did not answer {path} within {within:g} s"
             raise BackendFault("backend_unreachable", text) from None
         try:
-            told = decode(data, msgspec.json.Decoder(kind))
+            result = decode(data, msgspec.json.Decoder(kind))
         except Undecodable as error:
             raise BackendFault("backend_error", f"{path} did not answer as Ollama does: {error}") from None
-        if isinstance(told, Generated) and told.error is not None:
-            text = error_words(told.error)
+        if isinstance(result, Generated) and result.error is not None:
+            text = error_words(result.error)
             raise BackendFault(classify(None, text), text)
-        return told
+        return result
 
     async def _learn(self, tags: Iterable[Tag]) -> None:
         """Ask for the shapes not known yet and forget those of models that are gone."""

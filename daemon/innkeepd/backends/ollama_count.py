@@ -49,12 +49,12 @@ async def count_prompt(
         path, {**kept, "stream": False, "options": options}, context=context, keep_alive=keep_alive
     )
     async with backend.forward("POST", path, _ENCODE(owned), _JSON) as answer:
-        told = await answer.read()
+        data = await answer.read()
     if answer.status != 200:
-        text = error_text(told)
+        text = error_text(data)
         raise BackendFault(classify(answer.status, text), text, status=answer.status)
     try:
-        counted = decode(told, _TOLD)
+        counted = decode(data, _TOLD)
     except Undecodable as error:
         raise BackendFault("backend_error", f"{path} did not answer as Ollama does: {error}") from None
     if not counted.done and path != "/api/embed":

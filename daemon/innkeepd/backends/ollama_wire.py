@@ -243,12 +243,12 @@ def error_words(error: Any) -> str:
 def error_text(body: bytes) -> str:
     """The words of an error answer's body, be it Ollama's JSON or somebody else's page."""
     try:
-        told = decode(body, _ANYTHING)
+        parsed = decode(body, _ANYTHING)
     except Undecodable:
-        told = body.decode("utf-8", "replace")
-    if isinstance(told, dict) and told.get("error"):
-        return error_words(told["error"])
-    return error_words(told or "no words")
+        parsed = body.decode("utf-8", "replace")
+    if isinstance(parsed, dict) and parsed.get("error"):
+        return error_words(parsed["error"])
+    return error_words(parsed or "no words")
 
 
 def epoch(text: str) -> float | None:
@@ -283,7 +283,7 @@ def _own_limit(parameters: str) -> int:
 def model_of(tag: Tag, shown: Shown | None) -> Model:
     """A model as the policy knows it; without ``shown`` what ``tags`` alone tells."""
     details = tag.details or Details()
-    told = Model(
+    parsed = Model(
         name=canonical(tag.name),
         weights=tag.digest or canonical(tag.name),
         size=0 if tag.remote_host else count(tag.size),
@@ -293,22 +293,22 @@ def model_of(tag: Tag, shown: Shown | None) -> Model:
         host=tag.remote_host or "",
         format=details.format,
     )
-    told = msgspec.structs.replace(told, capabilities=frozenset(tag.capabilities or ()))
+    parsed = msgspec.structs.replace(parsed, capabilities=frozenset(tag.capabilities or ()))
     if shown is None:
-        return told
+        return parsed
     info = shown.model_info or {}
     arch = info.get("general.architecture", "")
     heads = mean_count(info.get(f"{arch}.attention.head_count"))
     width = mean_count(info.get(f"{arch}.embedding_length")) // heads if heads else 0
     return msgspec.structs.replace(
-        told,
-        weights=weights_of(shown, told.weights),
-        parameters=mean_count(info.get("general.parameter_count")) or told.parameters,
+        parsed,
+        weights=weights_of(shown, parsed.weights),
+        parameters=mean_count(info.get("general.parameter_count")) or parsed.parameters,
         layers=mean_count(info.get(f"{arch}.block_count")),
         kv_heads=mean_count(info.get(f"{arch}.attention.head_count_kv")) or heads,
         key_length=mean_count(info.get(f"{arch}.attention.key_length")) or width,
         value_length=mean_count(info.get(f"{arch}.attention.value_length")) or width,
         max_context=mean_count(info.get(f"{arch}.context_length")),
         answer_limit=_own_limit(shown.parameters),
-        capabilities=frozenset(shown.capabilities or ()) or told.capabilities,
+        capabilities=frozenset(shown.capabilities or ()) or parsed.capabilities,
     )

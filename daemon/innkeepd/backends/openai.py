@@ -58,8 +58,8 @@ class OpenAIBackend:
 
     async def pulled(self) -> list[Model]:
         """What it says it serves; sizes and shapes are its own affair. Answers fast, so it shows whether it is well."""
-        told = await self._ask("GET", "/models", None, Listed)
-        return [Model(name=each.id, weights=each.id, size=0) for each in told.data]
+        listed = await self._ask("GET", "/models", None, Listed)
+        return [Model(name=each.id, weights=each.id, size=0) for each in listed.data]
 
     async def running(self) -> list[Running]:
         """Nothing of this machine's memory."""

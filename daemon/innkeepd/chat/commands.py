@@ -17,7 +17,7 @@ class ModelCommands:
 
     @property
     def _control(self) -> ResidencyControl:
-        return self._dispatcher.keeper
+        return self._dispatcher.control
 
     async def find(self, name: str) -> Candidate:
         """The model of this name, pulled or elsewhere; asks Ollama once more before it refuses."""

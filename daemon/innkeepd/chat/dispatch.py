@@ -54,16 +54,16 @@ class Dispatcher:
 
     def __init__(
         self,
-        keeper: ResidencyControl,
+        control: ResidencyControl,
         config: Config,
         backends: Mapping[str, Backend],
         history: Records,
         *,
         log: Callable[[wire.DecisionRecord], None] = lambda _record: None,
     ) -> None:
-        self.keeper = keeper
+        self.control = control
         self.lessons = Lessons(history)
-        self.signpost = TargetSelector(keeper, config, self.lessons)
+        self.selector = TargetSelector(control, config, self.lessons)
         self._backends = backends
         self._history = history
         self._log = log
@@ -75,26 +75,28 @@ class Dispatcher:
     def configure(self, config: Config) -> None:
         """Take a new configuration."""
         self.config = config
-        self.signpost.configure(config)
+        self.selector.configure(config)
 
     # ---- the journey ----
 
     @asynccontextmanager
-    async def begin(self, wish: ChatSpec) -> AsyncIterator[Request]:
+    async def begin(self, spec: ChatSpec) -> AsyncIterator[Request]:
         """A request from its route to its record, whatever happens in between."""
-        request = Request(wish, self.signpost.route(wish))
-        self.lessons.note(request.id, request.direction.seen, chosen=wish.role is not None)
-        self.keeper.counts.requests += 1
+        request = Request(spec, self.selector.route(spec))
+        self.lessons.note(request.id, request.target.seen, chosen=spec.role is not None)
+        self.control.counts.requests += 1
         outcome, code, message = "answered", None, None
         try:
-            if wish.deadline is None:
+            if spec.deadline is None:
                 yield request
             else:
-                with anyio.move_on_after(wish.deadline) as scope:
+                with anyio.move_on_after(spec.deadline) as scope:
                     yield request
                 if scope.cancelled_caught:
-                    text = f"no answer within {wish.deadline:g} s"
-                    raise RequestFailed("deadline_exceeded", text, {"partial": True} if request.told else {})
+                    text = f"no answer within {spec.deadline:g} s"
+                    raise RequestFailed(
+                        "deadline_exceeded", text, {"partial": True} if request.first_token_sent else {}
+                    )
         except RequestFailed as failure:
             outcome = "cancelled" if failure.code == "cancelled" else "failed"
             code, message = failure.code, failure.message
@@ -109,7 +111,7 @@ class Dispatcher:
 
     async def serve(self, request: Request, work: Work, tell: OnProgress) -> Completion:
         """Get a lease, do the work, fall back as the table says. Raises ``RequestFailed``."""
-        attempts, wish = request.attempts, request.wish
+        attempts, spec = request.attempts, request.spec
         chain = await self._candidates(request)
         need, turn = 0, 0
         while chain:
@@ -117,24 +119,24 @@ class Dispatcher:
             ticket = ev.Ticket(
                 f"{request.id}.{turn}",
                 tuple(candidate.weights for candidate in chain),
-                wish.priority,
-                wish.session,
-                wish.last or wish.session is None,
-                self._patience(wish),
+                spec.priority,
+                spec.session,
+                spec.last or spec.session is None,
+                self._patience(spec),
                 need,
-                wish.insist,
+                spec.insist,
             )
-            async with self.keeper.lease(ticket, wish.client) as place:
-                grant = await self._wait(request, place, chain, tell)
+            async with self.control.lease(ticket, spec.client) as handle:
+                grant = await self._wait(request, handle, chain, tell)
                 candidate = self._chosen(request, chain, grant)
-                step = await self._attempt(request, place, candidate, grant, work)
+                step = await self._attempt(request, handle, candidate, grant, work)
             if step is None and request.result is not None:
                 return request.result
             match step:
                 case Stop(code, partial):
                     raise self._failure(request, code, partial=partial)
                 case GrowContext(tokens):
-                    larger = self._larger(candidate, grant, wish, tokens)
+                    larger = self._larger(candidate, grant, spec, tokens)
                     if larger is not None:
                         need, chain = larger, [candidate, *(c for c in chain if c is not candidate)]
                         continue
@@ -142,30 +144,30 @@ class Dispatcher:
             above = step.above if isinstance(step, NextCandidate) else 0
             need = above + 1 if above else 0
             chain = _rest(chain, candidate, grant)
-            self.keeper.counts.fallbacks += bool(chain)
+            self.control.counts.fallbacks += bool(chain)
         raise self._failure(request, None)
 
     async def _candidates(self, request: Request) -> list[Candidate]:
         """Names that exist. A name that is new to us may just have been pulled: look once more before it is refused."""
-        catalog, wish = self.keeper.catalog, request.wish
-        chain = request.direction.candidates
-        is_news = wish.model or not catalog.models or self.keeper.pulled.age() > PULLED_EVERY
+        catalog, spec = self.control.catalog, request.spec
+        chain = request.target.candidates
+        is_news = spec.model or not catalog.models or self.control.pulled.age() > PULLED_EVERY
         if is_news and any(not catalog.is_known(candidate) for candidate in chain):
-            await self.keeper.monitor.ready.wait()
-            reachable = await self.keeper.pulled.refresh()
+            await self.control.monitor.ready.wait()
+            reachable = await self.control.pulled.refresh()
             chain = tuple(dict.fromkeys(catalog.candidate(candidate.name) for candidate in chain))
             if not reachable and not any(catalog.is_known(candidate) for candidate in chain):
-                fault = self.keeper.monitor.observation.fault if self.keeper.monitor.observation else None
-                text = f"Ollama at {self.keeper.backend.url} does not tell what is pulled"
+                fault = self.control.monitor.observation.fault if self.control.monitor.observation else None
+                text = f"Ollama at {self.control.backend.url} does not tell what is pulled"
                 raise RequestFailed("backend_unreachable", fault or text)
         for candidate in chain:
             if not catalog.is_known(candidate):
-                code = "unknown_model" if wish.model else "model_missing"
+                code = "unknown_model" if spec.model else "model_missing"
                 text = catalog.how_to_get(candidate)
                 request.attempts.passed_over(candidate.name, code, text)
         known = [candidate for candidate in chain if catalog.is_known(candidate)]
         able = self._able(request, known)
-        self.keeper.learn_of(able)
+        self.control.learn_of(able)
         return able
 
     def _able(self, request: Request, known: list[Candidate]) -> list[Candidate]:
@@ -174,10 +176,10 @@ class Dispatcher:
         An engine elsewhere is believed to have them. Where the model is ours to choose, thinking is a wish, not a need:
         it is left out for a candidate that cannot (``Assignment.thinks``), so that no role skips its primary for it.
         """
-        find, needs = self.keeper.catalog.find, set(request.wish.demand.needs)
-        if request.wish.model is None:
+        find, needs = self.control.catalog.find, set(request.spec.demand.needs)
+        if request.spec.model is None:
             needs.discard("thinking")
-        if request.wish.kind == "embed" and not self.keeper.backend.dialect.embeds_any:
+        if request.spec.kind == "embed" and not self.control.backend.dialect.embeds_any:
             needs.add("embedding")
         able = []
         for candidate in known:
@@ -192,63 +194,65 @@ class Dispatcher:
 
     def _thinks(self, request: Request, candidate: Candidate) -> bool:
         """Whether a wish to think goes on to this candidate; where it does not, the record says so."""
-        model = self.keeper.catalog.find(candidate.name)
-        if request.wish.model is not None or candidate.engine is not None or model is None or model.can({"thinking"}):
+        model = self.control.catalog.find(candidate.name)
+        if request.spec.model is not None or candidate.engine is not None or model is None or model.can({"thinking"}):
             return True
         text = f"{candidate.name} cannot think: the wish for it was left out"
-        if "thinking" in request.wish.demand.needs and text not in request.warnings:
+        if "thinking" in request.spec.demand.needs and text not in request.warnings:
             request.warnings.append(text)
         return False
 
     def _who_can(self, needs: set[str]) -> str:
         """Names of pulled models that have these capabilities, as the end of a sentence."""
-        names = sorted(n for n, model in self.keeper.catalog.models.items() if model.capabilities and model.can(needs))
+        names = sorted(n for n, model in self.control.catalog.models.items() if model.capabilities and model.can(needs))
         return f"; models that do: {', '.join(names[:NAMED])}" if names else ", and no pulled model does"
 
-    async def _wait(self, request: Request, place: LeaseHandle, chain: list[Candidate], tell: OnProgress) -> ev.Grant:
+    async def _wait(self, request: Request, handle: LeaseHandle, chain: list[Candidate], tell: OnProgress) -> ev.Grant:
         """Stand in line and tell about it. Raises ``RequestFailed`` where the scheduler refuses."""
-        told: Progress | None = None
+        first_token_sent: Progress | None = None
         began = looked = anyio.current_time()
-        while place.settled is None:
+        while handle.settled is None:
             # In a crowd everybody's news are looked at now and then: each change is one for hundreds of them.
-            is_crowded = len(self.keeper.scheduler.queue) > CROWD
+            is_crowded = len(self.control.scheduler.queue) > CROWD
             news = None
-            if told is None or not is_crowded or anyio.current_time() - looked >= TOLD_EVERY * 0.9:
-                looked, news = anyio.current_time(), self.outlook(place)
+            if first_token_sent is None or not is_crowded or anyio.current_time() - looked >= TOLD_EVERY * 0.9:
+                looked, news = anyio.current_time(), self.outlook(handle)
             if news is not None:
                 if news.kind == "loading":
                     request.evicted += [name for name in news.unloading if name not in request.evicted]
-                if told is None or _is_news(told, news):
+                if first_token_sent is None or _is_news(first_token_sent, news):
                     await tell(news)
-                    told = news
+                    first_token_sent = news
                     request.waited_for(news.reason)
             before = anyio.current_time()
-            await place.change(within=TOLD_EVERY)
-            if told is not None and told.kind == "loading":  # of the line only the swap itself counts as one
+            await handle.change(within=TOLD_EVERY)
+            if (
+                first_token_sent is not None and first_token_sent.kind == "loading"
+            ):  # of the line only the swap itself counts as one
                 request.swap += anyio.current_time() - before
         now = anyio.current_time()
         request.queued += now - began
-        passed = place.settled.passed
+        passed = handle.settled.passed
         for entry in passed:
             name = next((c.name for c in chain if c.weights == entry.weights), entry.weights)
             request.attempts.passed_over(name, entry.code, entry.message)
-        if isinstance(place.settled, ev.Refuse):
-            raise self._failure(request, place.settled.code, message=place.settled.message)
-        return place.settled
+        if isinstance(handle.settled, ev.Refuse):
+            raise self._failure(request, handle.settled.code, message=handle.settled.message)
+        return handle.settled
 
     def _chosen(self, request: Request, chain: list[Candidate], grant: ev.Grant) -> Candidate:
         candidate = next(each for each in chain if each.weights == grant.weights)
         if candidate is not chain[0] or grant.passed:
-            self.keeper.counts.fallbacks += 1
+            self.control.counts.fallbacks += 1
         request.model = candidate.name
         return candidate
 
     async def _attempt(
-        self, request: Request, place: LeaseHandle, candidate: Candidate, grant: ev.Grant, work: Work
+        self, request: Request, handle: LeaseHandle, candidate: Candidate, grant: ev.Grant, work: Work
     ) -> NextCandidate | GrowContext | Stop | None:
         """One candidate's turn, with its quick retries; None where it answered."""
         remote = candidate.engine is not None
-        here = self.keeper.backend.cloud() if candidate.host else self.keeper.backend
+        here = self.control.backend.cloud() if candidate.host else self.control.backend
         number = 0
         while True:
             number += 1
@@ -256,28 +260,36 @@ class Dispatcher:
                 candidate,
                 self._backends[candidate.backend] if candidate.backend else here,
                 None if remote else grant.context,
-                self.keeper.keep_alive(),
+                self.control.keep_alive(),
                 sum(each.outcome == "failed" for each in request.attempts.tried) + 1,
-                self._pace(request, candidate),
+                self._response_deadline(request, candidate),
                 _after(request.attempts),
                 own_limit=self._own_limit(candidate),
                 thinks=self._thinks(request, candidate),
             )
             began = anyio.current_time()
-            is_first = not remote and self.keeper.catalog.estimates.is_first_prompt(candidate.weights)
+            is_first = not remote and self.control.catalog.estimates.is_first_prompt(candidate.weights)
             try:
-                request.result = await self._worked(request, place, lease, work)
+                request.result = await self._worked(request, handle, lease, work)
             except Revoked as revoked:
-                request.attempts.failed(candidate.name, "cancelled", revoked.message, told=request.told)
-                raise RequestFailed(revoked.code, revoked.message, {"partial": True} if request.told else {}) from None
+                request.attempts.failed(
+                    candidate.name, "cancelled", revoked.message, first_token_sent=request.first_token_sent
+                )
+                raise RequestFailed(
+                    revoked.code, revoked.message, {"partial": True} if request.first_token_sent else {}
+                ) from None
             except RequestFailed as failure:  # the client's own doing: it has stopped reading
                 seconds = anyio.current_time() - began
-                told = request.told
-                request.attempts.failed(candidate.name, failure.code, failure.message, told=told, seconds=seconds)
+                first_token_sent = request.first_token_sent
+                request.attempts.failed(
+                    candidate.name, failure.code, failure.message, first_token_sent=first_token_sent, seconds=seconds
+                )
                 raise
             except anyio.get_cancelled_exc_class():
                 seconds = anyio.current_time() - began
-                request.attempts.failed(candidate.name, "cancelled", LEFT, told=request.told, seconds=seconds)
+                request.attempts.failed(
+                    candidate.name, "cancelled", LEFT, first_token_sent=request.first_token_sent, seconds=seconds
+                )
                 raise
             except BackendFault as fault:
                 step = self._failed(request, candidate, grant, fault, anyio.current_time() - began)
@@ -290,22 +302,22 @@ class Dispatcher:
 
     def _own_limit(self, candidate: Candidate) -> int | None:
         """Tokens that a local model's own parameters give an answer."""
-        model = None if candidate.engine is not None else self.keeper.catalog.find(candidate.name)
+        model = None if candidate.engine is not None else self.control.catalog.find(candidate.name)
         return (model.answer_limit or None) if model is not None else None
 
-    async def _worked(self, request: Request, place: LeaseHandle, lease: Assignment, work: Work) -> Completion:
+    async def _worked(self, request: Request, handle: LeaseHandle, lease: Assignment, work: Work) -> Completion:
         """The work under the lease. Raises ``BackendFault``, where it is late too; ``Revoked`` where taken back."""
-        pace = lease.pace
-        place.works_in(pace.scope)
+        response_deadline = lease.response_deadline
+        handle.works_in(response_deadline.scope)
         try:
-            with pace.scope:
+            with response_deadline.scope:
                 return await work(lease)
         finally:
-            request.first_token = pace.first_token
-            request.told = request.told or pace.first_token is not None
-        if place.revoked is not None:
-            raise place.revoked
-        raise pace.fault(lease.candidate.name)
+            request.first_token = response_deadline.first_token
+            request.first_token_sent = request.first_token_sent or response_deadline.first_token is not None
+        if handle.revoked is not None:
+            raise handle.revoked
+        raise response_deadline.fault(lease.candidate.name)
 
     def _failed(
         self, request: Request, candidate: Candidate, grant: ev.Grant, fault: BackendFault, seconds: float
@@ -316,25 +328,30 @@ class Dispatcher:
             candidate.name,
             code,
             fault.message,
-            told=request.told,
+            first_token_sent=request.first_token_sent,
             seconds=seconds,
             context=grant.context,
             again=again,
         )
         if candidate.backend is None:
-            self.keeper.monitor.watch.hurry()
+            self.control.monitor.watch.hurry()
             if code == "out_of_memory":
-                self.keeper.distrust(candidate.weights)
+                self.control.distrust(candidate.weights)
         is_away = candidate.host and code == "backend_unreachable"  # this machine's Ollama, not the host beyond
-        if candidate.engine is not None and not is_away and not request.told and not isinstance(step, RetrySame):
+        if (
+            candidate.engine is not None
+            and not is_away
+            and not request.first_token_sent
+            and not isinstance(step, RetrySame)
+        ):
             # In mid-answer one replica may have died: if the others did too, the next request finds out in time.
             # Other requests are told why this model rests: nothing that was quoted from this one.
-            self.keeper.judge(candidate, code, without_quotations(fault.message, candidate.name))
+            self.control.judge(candidate, code, without_quotations(fault.message, candidate.name))
         return step
 
     def _code(self, candidate: Candidate, fault: BackendFault) -> str:
         """The fault's code, corrected by what the catalogue knows; a text that the table lacks is reported once."""
-        model = self.keeper.catalog.find(candidate.name)
+        model = self.control.catalog.find(candidate.name)
         chats = model is not None and "completion" in model.capabilities
         if candidate.engine is None and chats and is_damaged(fault.message):
             return "load_failed"
@@ -345,32 +362,32 @@ class Dispatcher:
     def _report(self, words: str) -> None:
         if words not in self._reported and len(self._reported) < REPORTED:
             self._reported.add(words)
-            data = {"text": words, "ollama": seen.version if (seen := self.keeper.monitor.observation) else None}
-            self.keeper.tell("log", "unknown error text of Ollama, please report it", data)
+            data = {"text": words, "ollama": seen.version if (seen := self.control.monitor.observation) else None}
+            self.control.tell("log", "unknown error text of Ollama, please report it", data)
 
     def _answered(
         self, request: Request, candidate: Candidate, grant: ev.Grant, seconds: float, *, is_first: bool
     ) -> None:
         request.attempts.answered(candidate.name, seconds)
-        if candidate.engine is not None and request.wish.kind != "load":
-            self.keeper.judge(candidate)
+        if candidate.engine is not None and request.spec.kind != "load":
+            self.control.judge(candidate)
         result = request.result
-        if result is None or request.wish.kind != "chat":
+        if result is None or request.spec.kind != "chat":
             return
         if candidate.engine is None:
             self._check(request, candidate, grant, result)
-            self.keeper.catalog.estimates.learned_prefill(
+            self.control.catalog.estimates.learned_prefill(
                 candidate.weights, result.prompt_tokens, result.prefill_seconds, is_first=is_first
             )
         figures = {"service": seconds}
         if result.decode_seconds > 0 and result.completion_tokens > 1:
             figures["decode"] = result.completion_tokens / result.decode_seconds
-        self.keeper.learned_answer(candidate.weights, **figures)
+        self.control.learned_answer(candidate.weights, **figures)
 
     def _check(self, request: Request, candidate: Candidate, grant: ev.Grant, result: Completion) -> None:
         """Notice what Ollama does not tell: a reload, a shifted context. Each is named once a model and door."""
         if result.load_seconds > RELOADED:
-            self.keeper.counts.reloads += 1
+            self.control.counts.reloads += 1
             self._warn(request, candidate, f"Ollama reloaded the model for this request ({result.load_seconds:.1f} s)")
         if is_shifted(grant.context, result.prompt_tokens, result.completion_tokens):
             both = result.prompt_tokens + result.completion_tokens
@@ -379,45 +396,45 @@ class Dispatcher:
 
     def _warn(self, request: Request, candidate: Candidate, text: str) -> None:
         request.warnings.append(text)
-        door = request.wish.door
+        door = request.spec.door
         kind = f"{candidate.name} {door} {text[:20]}"
         if kind not in self._reported and len(self._reported) < REPORTED:
             self._reported.add(kind)
             data = {"model": candidate.name, "door": door, "request": request.id, "text": text}
-            self.keeper.tell("log", "Ollama did what was not asked for", data)
+            self.control.tell("log", "Ollama did what was not asked for", data)
 
     # ---- looks ----
 
     def _look(self, ticket: str) -> Outlook | None:
         """A ticket's place; in a crowd all are looked at together once a second, and who has just come waits for it."""
-        scheduler, now = self.keeper.scheduler, self.keeper.now()
+        scheduler, now = self.control.scheduler, self.control.now()
         if len(scheduler.queue) <= CROWD:
             return scheduler.outlook(ticket, now)
         if now - self._looked_at >= TOLD_EVERY:
             self._looked_at, self._looks = now, scheduler.outlooks(now)
         return self._looks.get(ticket)
 
-    def outlook(self, place: LeaseHandle) -> Progress | None:
+    def outlook(self, handle: LeaseHandle) -> Progress | None:
         """What a waiting request waits for, now; None where that is not looked at yet."""
-        keeper, house = self.keeper, self.keeper.scheduler.ledger
-        look = self._look(place.ticket.id)
+        control, ledger = self.control, self.control.scheduler.ledger
+        look = self._look(handle.ticket.id)
         if look is None:
             return None
-        model = keeper.name_of(look.weights)
-        moving = house.residents.get(look.weights)
+        model = control.name_of(look.weights)
+        moving = ledger.residents.get(look.weights)
         leaving = tuple(
-            keeper.name_of(r.weights)
-            for r in house.residents.values()
+            control.name_of(r.weights)
+            for r in ledger.residents.values()
             if (r.wanted_by == look.weights and not r.is_resident) or (r is moving and r.state == UNLOADING)
         )
         if leaving or (moving is not None and not moving.is_resident):
-            since = keeper.scheduler.state.swapping_since(look.weights)
-            elapsed = keeper.now() - since if since is not None else 0.0
+            since = control.scheduler.state.swapping_since(look.weights)
+            elapsed = control.now() - since if since is not None else 0.0
             whole = self._swap_seconds(look.weights, leaving)
             return Progress("loading", model, unloading=leaving, elapsed=elapsed, expected=whole)
-        until = None if look.until is None else keeper.wall(look.until)
-        refused_at = None if look.refused_at is None else keeper.wall(look.refused_at)
-        resident = tuple(keeper.name_of(weights) for weights in look.resident)
+        until = None if look.until is None else control.wall(look.until)
+        refused_at = None if look.refused_at is None else control.wall(look.refused_at)
+        resident = tuple(control.name_of(weights) for weights in look.resident)
         return Progress(
             "waiting",
             model,
@@ -427,30 +444,30 @@ class Dispatcher:
             look.expected,
             look.reason,
             until,
-            answering=tuple(keeper.name_of(weights) for weights in look.answering),
+            answering=tuple(control.name_of(weights) for weights in look.answering),
             why=look.why,
             refused_at=refused_at,
         )
 
     def _swap_seconds(self, weights: str, leaving: tuple[str, ...]) -> float | None:
         """Seconds that the whole swap is expected to take, from its beginning; None until its load is learned."""
-        specs, keeper = self.keeper.scheduler.ledger.specs, self.keeper
-        spec = specs.get(weights)
-        if spec is None or spec.load_s is None:
+        specs, control = self.control.scheduler.ledger.specs, self.control
+        weighed = specs.get(weights)
+        if weighed is None or weighed.load_s is None:
             return None
-        gone = [specs.get(keeper.weights_of(name)) for name in leaving]
-        return spec.load_s + sum(one.unload_s or 0.0 for one in gone if one is not None)
+        gone = [specs.get(control.weights_of(name)) for name in leaving]
+        return weighed.load_s + sum(one.unload_s or 0.0 for one in gone if one is not None)
 
-    def _patience(self, wish: ChatSpec) -> float | None:
-        return wish.patience if wish.patience is not None else getattr(self.config.schedule.patience, wish.priority)
+    def _patience(self, spec: ChatSpec) -> float | None:
+        return spec.patience if spec.patience is not None else getattr(self.config.schedule.patience, spec.priority)
 
-    def _pace(self, request: Request, candidate: Candidate) -> ResponseDeadline:
+    def _response_deadline(self, request: Request, candidate: Candidate) -> ResponseDeadline:
         timeouts = self.config.timeouts
         if candidate.backend is not None:
             said = next(b for b in self.config.backends if b.name == candidate.backend)
             return ResponseDeadline(said.timeouts.first_token, said.timeouts.stall)
-        speed = self.keeper.catalog.estimates.prefill(candidate.weights)
-        tokens = request.wish.demand.tokens
+        speed = self.control.catalog.estimates.prefill(candidate.weights)
+        tokens = request.spec.demand.tokens
         first = (
             first_token_limit(timeouts.first_token, tokens, speed)
             if speed
@@ -458,12 +475,12 @@ class Dispatcher:
         )
         return ResponseDeadline(first, timeouts.stall)
 
-    def _larger(self, candidate: Candidate, grant: ev.Grant, wish: ChatSpec, counted: int) -> int | None:
+    def _larger(self, candidate: Candidate, grant: ev.Grant, spec: ChatSpec, counted: int) -> int | None:
         """The context to reload at; ``counted``: exact tokens of the prompt, 0 where only their estimate is known."""
         if candidate.engine is not None:
             return None
-        wanted = counted + ROOM_TO_ANSWER if counted else wish.demand.tokens
-        larger = self.keeper.catalog.larger_context(candidate.weights, grant.context, wanted)
+        wanted = counted + ROOM_TO_ANSWER if counted else spec.demand.tokens
+        larger = self.control.catalog.larger_context(candidate.weights, grant.context, wanted)
         return larger if larger is not None and larger > counted else None
 
     def _failure(
@@ -481,7 +498,7 @@ class Dispatcher:
         record = decision_record(request, outcome, code, message)
         self._history.record(record)
         self._log(record)
-        self.keeper.tell("request", outcome, to_builtins(record))
+        self.control.tell("request", outcome, to_builtins(record))
 
 
 def _after(attempts: Attempts) -> tuple[str, str, str] | None:
@@ -496,17 +513,24 @@ def _rest(chain: list[Candidate], failed: Candidate, grant: ev.Grant) -> list[Ca
     return [candidate for candidate in chain if candidate in behind or candidate.weights in waited_for]
 
 
-def _is_news(told: Progress, news: Progress) -> bool:
+def _is_news(first_token_sent: Progress, news: Progress) -> bool:
     """A load is told about once a second, waiting on every change; a countdown alone is no change."""
     if news.kind == "loading":
         return (
-            told.kind != "loading"
-            or told.unloading != news.unloading
-            or news.elapsed - told.elapsed >= TOLD_EVERY * 0.9
+            first_token_sent.kind != "loading"
+            or first_token_sent.unloading != news.unloading
+            or news.elapsed - first_token_sent.elapsed >= TOLD_EVERY * 0.9
         )
-    if abs((told.until or 0.0) - (news.until or 0.0)) >= SAME_INSTANT:
+    if abs((first_token_sent.until or 0.0) - (news.until or 0.0)) >= SAME_INSTANT:
         return True
-    return (told.kind, told.model, told.position, told.ahead, told.resident, told.reason) != (
+    return (
+        first_token_sent.kind,
+        first_token_sent.model,
+        first_token_sent.position,
+        first_token_sent.ahead,
+        first_token_sent.resident,
+        first_token_sent.reason,
+    ) != (
         news.kind,
         news.model,
         news.position,

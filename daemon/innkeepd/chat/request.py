@@ -21,10 +21,10 @@ LEFT_OUT = "the engine's words are left out: they may quote the request"
 class Request:
     """One request on its way; ``id`` names its decision record."""
 
-    def __init__(self, wish: ChatSpec, direction: Target) -> None:
+    def __init__(self, spec: ChatSpec, target: Target) -> None:
         self.id = token_hex(4)
-        self.wish = wish
-        self.direction = direction
+        self.spec = spec
+        self.target = target
         self.attempts = Attempts()
         self.asked = anyio.current_time()
         self.asked_at = epoch()
@@ -33,7 +33,7 @@ class Request:
         self.first_token: float | None = None
         self.model: str | None = None
         self.result: Completion | None = None
-        self.told = False
+        self.first_token_sent = False
         self.evicted: list[str] = []
         self.waits: list[str] = []
         self.warnings: list[str] = []
@@ -62,7 +62,7 @@ def decision_record(request: Request, outcome: str, code: str | None, message: s
     Holds none of the request's text: of what an engine said only the words before its first quotation are kept, since
     engines quote prompts and answers in their errors. The client has been told all of it.
     """
-    spec, target, result = request.wish, request.direction, request.result or Completion()
+    spec, target, result = request.spec, request.target, request.result or Completion()
     tried = request.attempts.tried
     if message is not None and any(each.outcome == "failed" and each.message == message for each in tried):
         message = without_quotations(message, request.model)

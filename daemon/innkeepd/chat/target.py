@@ -26,12 +26,12 @@ READS = 2.5e9
 class TargetSelector:
     """Points wishes to candidates. ``selected`` and ``selected_roles`` are the user's word, kept over restarts."""
 
-    def __init__(self, keeper: ResidencyControl, config: Config, lessons: Lessons) -> None:
+    def __init__(self, control: ResidencyControl, config: Config, lessons: Lessons) -> None:
         self._lessons = lessons
         self.selected: str | None = None
         self.selected_roles: dict[str, str] = {}
         self.shadow = Shadow()
-        self._keeper = keeper
+        self._control = control
         self._sessions: OrderedDict[str, str] = OrderedDict()
         self.configure(config)
 
@@ -43,21 +43,21 @@ class TargetSelector:
         self._config = config
         self._router: Router | None = None
 
-    def route(self, wish: ChatSpec, *, remember: bool = True) -> Target:
+    def route(self, spec: ChatSpec, *, remember: bool = True) -> Target:
         """Where a wish goes; names are looked up later. ``remember`` its role for the next turn of its session."""
-        if wish.model is not None:
-            if self._config.routing.shadow and remember and wish.demand.turns:
-                self._count(wish, wish.model)
-            names = (wish.model, *wish.fallbacks)
-            return self._direct(wish.role or self._role_of(wish.model), 1.0, "the request names the model", names)
-        if wish.role is not None:
-            way = self._direct(wish.role, 1.0, "the request names the role", self.chain(wish.role))
-            return structs.replace(way, seen=self._shown(wish)) if remember else way
-        judged = found = self._judge(wish)
+        if spec.model is not None:
+            if self._config.routing.shadow and remember and spec.demand.turns:
+                self._count(spec, spec.model)
+            names = (spec.model, *spec.fallbacks)
+            return self._direct(spec.role or self._role_of(spec.model), 1.0, "the request names the model", names)
+        if spec.role is not None:
+            way = self._direct(spec.role, 1.0, "the request names the role", self.chain(spec.role))
+            return structs.replace(way, seen=self._shown(spec)) if remember else way
+        judged = found = self._judge(spec)
         if self.selected is None:
             found = self._without_swap(found)
-        if wish.session and remember and not found.is_errand:
-            self._remember(wish.session, found.role)
+        if spec.session and remember and not found.is_errand:
+            self._remember(spec.session, found.role)
         if self.selected is not None:
             reason = f"{self.selected} is selected; {found.role} otherwise ({found.reason})"
             way = self._direct(found.role, 1.0, reason, (self.selected, *self.chain(found.role)))
@@ -76,11 +76,11 @@ class TargetSelector:
 
     def would_take(self, way: Target) -> str:
         """The candidate that a request would get now: the first that is pulled and can fit."""
-        house = self._keeper.scheduler.ledger
+        ledger = self._control.scheduler.ledger
         for candidate in way.candidates:
-            cooling = self._keeper.scheduler.cooling.get(candidate.weights)
-            known = self._keeper.catalog.is_known(candidate)
-            if known and obstacle(house, candidate.weights, 0, cooling, self._keeper.now()) is None:
+            cooling = self._control.scheduler.cooling.get(candidate.weights)
+            known = self._control.catalog.is_known(candidate)
+            if known and obstacle(ledger, candidate.weights, 0, cooling, self._control.now()) is None:
                 return candidate.name
         return way.candidates[0].name
 
@@ -95,20 +95,20 @@ class TargetSelector:
         return (*self._stand_ins(), *chain) if self._lacks(role, chain) else chain
 
     def _lacks(self, role: str, chain: tuple[str, ...]) -> bool:
-        catalog, default = self._keeper.catalog, default_roles().get(role)
+        catalog, default = self._control.catalog, default_roles().get(role)
         is_default = default is not None and self._config.roles[role].chain == default.chain
         return is_default and not any(catalog.is_known(catalog.candidate(name)) for name in chain)
 
     def _stand_ins(self) -> tuple[str, ...]:
         """Pulled models that chat, the largest that fits first; none of the cloud, where prompts leave the machine."""
-        house, catalog, now = self._keeper.scheduler.ledger, self._keeper.catalog, self._keeper.now()
+        ledger, catalog, now = self._control.scheduler.ledger, self._control.catalog, self._control.now()
         able = [
             (model.parameters, name)
             for name, model in catalog.models.items()
             if not model.host
             and not name.startswith(DERIVED_PREFIX)
             and model.can({"completion"})
-            and obstacle(house, catalog.candidate(name).weights, 0, None, now) is None
+            and obstacle(ledger, catalog.candidate(name).weights, 0, None, now) is None
         ]
         return tuple(name for _, name in sorted(able, reverse=True))
 
@@ -127,21 +127,21 @@ class TargetSelector:
 
     def swap_of(self, way: Target) -> tuple[list[str], float]:
         """Which models would have to leave for what ``way`` would get now, and the seconds until it is in memory."""
-        house, catalog = self._keeper.scheduler.ledger, self._keeper.catalog
+        ledger, catalog = self._control.scheduler.ledger, self._control.catalog
         weights = catalog.candidate(self.would_take(way)).weights
-        spec = house.specs.get(weights)
-        if spec is None or house.has(weights, 0):
+        weighed = ledger.specs.get(weights)
+        if weighed is None or ledger.has(weights, 0):
             return [], 0.0
-        size = house.bytes_for(weights, house.context_for(weights, 0))
+        size = ledger.bytes_for(weights, ledger.context_for(weights, 0))
         leaves = []
-        over = house.used() + size - house.budget
-        for other in sorted(house.evictable(), key=lambda each: each.used):
-            if over > 0 or (spec.heavy and other.heavy):
+        over = ledger.used() + size - ledger.budget
+        for other in sorted(ledger.evictable(), key=lambda each: each.used):
+            if over > 0 or (weighed.heavy and other.heavy):
                 leaves.append(other)
                 over -= other.settled
-        load = spec.load_s if spec.load_s is not None else size / READS
-        gone = sum((house.specs[each.weights].unload_s or 1.0) for each in leaves if each.weights in house.specs)
-        return [self._keeper.name_of(each.weights) for each in leaves], load + gone
+        load = weighed.load_s if weighed.load_s is not None else size / READS
+        gone = sum((ledger.specs[each.weights].unload_s or 1.0) for each in leaves if each.weights in ledger.specs)
+        return [self._control.name_of(each.weights) for each in leaves], load + gone
 
     @property
     def _reader(self) -> Router:
@@ -150,32 +150,32 @@ class TargetSelector:
         self._router.correction = self._lessons.correction
         return self._router
 
-    def _shown(self, wish: ChatSpec) -> Example | None:
+    def _shown(self, spec: ChatSpec) -> Example | None:
         """What a person's choice of a role teaches; an agent's or a program's says little about the words."""
-        if wish.door != "socket" or wish.demand.called or not wish.demand.turns:
+        if spec.door != "socket" or spec.demand.called or not spec.demand.turns:
             return None
-        seen = _example(self._reader.route(wish.demand.turns[-1:]))
-        return None if seen is None or wish.role is None else structs.replace(seen, role=wish.role)
+        seen = _example(self._reader.route(spec.demand.turns[-1:]))
+        return None if seen is None or spec.role is None else structs.replace(seen, role=spec.role)
 
-    def _judge(self, wish: ChatSpec) -> Route:
-        previous = self._sessions.get(wish.session) if wish.session else None
-        return self._reader.route(wish.demand.turns, previous=previous, tools=wish.demand.called)
+    def _judge(self, spec: ChatSpec) -> Route:
+        previous = self._sessions.get(spec.session) if spec.session else None
+        return self._reader.route(spec.demand.turns, previous=previous, tools=spec.demand.called)
 
     def _without_swap(self, found: Route) -> Route:
         """The same, or a role whose model is in memory where the prompt is doubtful and a swap dear."""
-        house, catalog = self._keeper.scheduler.ledger, self._keeper.catalog
+        ledger, catalog = self._control.scheduler.ledger, self._control.catalog
         ways = {role: self._direct(role, 0.0, "", self.chain(role)) for role in ROLES if role in self._config.roles}
         takes = {role: self.would_take(way) for role, way in ways.items()}
-        resident = {role: name for role, name in takes.items() if house.has(catalog.candidate(name).weights, 0)}
+        resident = {role: name for role, name in takes.items() if ledger.has(catalog.candidate(name).weights, 0)}
         if found.role not in ways or found.role in resident or not resident:
             return found
         return without_swap(found, resident, self.swap_of(ways[found.role])[1])
 
-    def _count(self, wish: ChatSpec, model: str) -> None:
+    def _count(self, spec: ChatSpec, model: str) -> None:
         """Count where a chat that names its model would have gone."""
-        found = self._judge(wish)
+        found = self._judge(spec)
         way = self._direct(found.role, found.confidence, found.reason, self.chain(found.role))
-        self.shadow.count(Seen(self._keeper.catalog.candidate(model).name, found.role, self.would_take(way)))
+        self.shadow.count(Seen(self._control.catalog.candidate(model).name, found.role, self.would_take(way)))
 
     def _remember(self, session: str, role: str) -> None:
         self._sessions[session] = role
@@ -184,11 +184,11 @@ class TargetSelector:
             self._sessions.popitem(last=False)
 
     def _role_of(self, model: str) -> str:
-        name = self._keeper.catalog.candidate(model).name
+        name = self._control.catalog.candidate(model).name
         return next((role for role, said in self._config.roles.items() if said.primary == name), "general")
 
     def _direct(self, role: str, confidence: float, reason: str, names: tuple[str, ...]) -> Target:
-        candidates = dict.fromkeys(self._keeper.catalog.candidate(name) for name in names)
+        candidates = dict.fromkeys(self._control.catalog.candidate(name) for name in names)
         return Target(role, confidence, reason, tuple(candidates))
 
 

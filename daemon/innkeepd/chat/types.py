@@ -76,7 +76,7 @@ class Assignment(Struct):
     context: int | None
     keep_alive: float
     attempt: int
-    pace: ResponseDeadline
+    response_deadline: ResponseDeadline
     after: tuple[str, str, str] | None = None
     counted: Counted | None = None
     own_limit: int | None = None

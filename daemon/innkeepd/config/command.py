@@ -20,19 +20,19 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("what", choices=["check", "path", "show"])
     parser.add_argument("--config", type=Path, help="the file, instead of $INNKEEP_CONFIG or ~/.innkeep/config.toml")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
-    told = parser.parse_args(argv)
+    args = parser.parse_args(argv)
     try:
-        if told.what == "path":
-            name = str(find(told.config, os.environ)[0])
-            _print({"path": name} if told.json else name)
-        elif told.what == "show":
-            text = show(load(told.config, os.environ))
-            _print({"config": tomllib.loads(text)} if told.json else text)
+        if args.what == "path":
+            name = str(find(args.config, os.environ)[0])
+            _print({"path": name} if args.json else name)
+        elif args.what == "show":
+            text = show(load(args.config, os.environ))
+            _print({"config": tomllib.loads(text)} if args.json else text)
         else:
-            text = check(told.config, os.environ)
-            _print({"ok": True, "message": text} if told.json else text)
+            text = check(args.config, os.environ)
+            _print({"ok": True, "message": text} if args.json else text)
     except ConfigError as error:
-        if told.json:
+        if args.json:
             _print({"type": "error", "code": "bad_config", "message": str(error), "retryable": False})
         print(f"innkeepd: {error}", file=sys.stderr)  # noqa: T201
         return EX_CONFIG

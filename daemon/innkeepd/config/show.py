@@ -21,8 +21,8 @@ def show(config: Config) -> str:
             for role, chain in value.items():
                 lines += _table(f"roles.{role}", f"[roles.{role}]", chain, config.sources)
         elif name == "models":
-            for model, told in value.items():
-                lines += _table(f'models."{model}"', f'[models."{model}"]', told, config.sources)
+            for model, shown in value.items():
+                lines += _table(f'models."{model}"', f'[models."{model}"]', shown, config.sources)
         elif name == "backends":
             for index, backend in enumerate(value):
                 lines += _table(f"backends[{index}]", "[[backends]]", backend, config.sources)

@@ -59,7 +59,7 @@ class Kernel:
 
     def __init__(self, libsystem: Any = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._told: tuple[float, dict[str, int]] | None = None
+        self._last: tuple[float, dict[str, int]] | None = None
         try:
             lib = libsystem if libsystem is not None else ctypes.CDLL(LIBSYSTEM, use_errno=True)
             self._statistics = lib.host_statistics64
@@ -100,19 +100,19 @@ class Kernel:
         ``host_statistics64``.
         """
         now = self._clock()
-        if self._told is None or now - self._told[0] >= STATISTICS_EVERY:
-            self._told = now, self._statistics_now()
-        told = self._told[1]
-        size = told["page_size"]
+        if self._last is None or now - self._last[0] >= STATISTICS_EVERY:
+            self._last = now, self._statistics_now()
+        last = self._last[1]
+        size = last["page_size"]
         fresh: dict[str, int] = {}
         for quantity, name in PAGE_COUNTS.items():
             count = self.number(name)
             if count is None:
-                return told if now == self._told[0] else self._statistics_now()
+                return last if now == self._last[0] else self._statistics_now()
             fresh[quantity] = count * size
         pageable = fresh["anonymous"] + fresh["file_backed"] - fresh["speculative"]
-        active = min(told["active"], max(pageable, 0))
-        return told | fresh | {"active": active, "inactive": max(pageable - active, 0)}
+        active = min(last["active"], max(pageable, 0))
+        return last | fresh | {"active": active, "inactive": max(pageable - active, 0)}
 
     def _statistics_now(self) -> dict[str, int]:
         """The same by ``host_statistics64`` alone, which XNU limits. Raises KernelError.

@@ -88,16 +88,16 @@ class SimulatedMemory:
 
     def read(self) -> Reading:
         """What the machine pretends."""
-        told = self._machine.numbers()
-        fields = {name: getattr(told, name) for name in _SIMULATED}
+        values = self._machine.numbers()
+        fields = {name: getattr(values, name) for name in _SIMULATED}
         return mac_reading(
             fields
             | {
                 "source": "simulated",
-                "hw_memsize": told.total,
-                "compressor_stored": told.stored,
-                "compressor_occupied": told.occupied,
-                "pressure_level": told.pressure,
+                "hw_memsize": values.total,
+                "compressor_stored": values.stored,
+                "compressor_occupied": values.occupied,
+                "pressure_level": values.pressure,
                 "gpu_limit": self._machine.metal,
                 "gpu_limit_source": "simulated",
             }

@@ -46,14 +46,14 @@ def take(content: Mapping[str, Any], backends: frozenset[str] = frozenset()) -> 
     names = _Names(content, backends)
     roles: dict[str, Chain] = {}
     notes: list[str] = []
-    for at, agent, told in _agents(agents):
+    for at, agent, report in _agents(agents):
         role = "general" if at == "agents.defaults" else ROLE_OF.get(agent.lower())
-        if told is None:
+        if report is None:
             continue
         if role is None:
             notes.append(f"{at}: not taken: no role of innkeep is called {agent!r} (coding, reasoning, general)")
             continue
-        chain = names.chain(told, f"{at}.model", notes)
+        chain = names.chain(report, f"{at}.model", notes)
         if chain is None:
             continue
         if role in roles:
@@ -67,22 +67,22 @@ class _Names:
 
     def __init__(self, content: Mapping[str, Any], backends: frozenset[str]) -> None:
         providers = _table(_table(content.get("models")).get("providers"))
-        ours = {name for name, told in providers.items() if _table(told).get("api") == "ollama"}
+        ours = {name for name, report in providers.items() if _table(report).get("api") == "ollama"}
         self._ollama = {"ollama", "innkeep", *ours}
         self._backends = backends
         known = _table(_table(_table(content.get("agents")).get("defaults")).get("models"))
         self._alias = {
-            str(_table(told)["alias"]).lower(): name for name, told in known.items() if _table(told).get("alias")
+            str(_table(report)["alias"]).lower(): name for name, report in known.items() if _table(report).get("alias")
         }
 
-    def chain(self, told: object, at: str, notes: list[str]) -> Chain | None:
+    def chain(self, report: object, at: str, notes: list[str]) -> Chain | None:
         """The chain at one place, or None with a note."""
-        if isinstance(told, str):
-            wanted, fallbacks = [told], None
-        elif isinstance(told, dict) and isinstance(told.get("fallbacks", []), list):
-            fallbacks = told.get("fallbacks")
-            wanted = [one for one in (told.get("primary"), *(fallbacks or ())) if one is not None]
-            notes += [f"{at}.{key}: not taken: innkeep has nothing like it" for key in told if key not in _CHAIN]
+        if isinstance(report, str):
+            wanted, fallbacks = [report], None
+        elif isinstance(report, dict) and isinstance(report.get("fallbacks", []), list):
+            fallbacks = report.get("fallbacks")
+            wanted = [one for one in (report.get("primary"), *(fallbacks or ())) if one is not None]
+            notes += [f"{at}.{key}: not taken: innkeep has nothing like it" for key in report if key not in _CHAIN]
         else:
             notes.append(f'{at}: not taken: expected a name or {{"primary": ..., "fallbacks": [...]}}')
             return None
@@ -126,8 +126,8 @@ def _agents(agents: Mapping[str, Any]) -> Iterator[tuple[str, str, object]]:
     for index, one in enumerate(listed if isinstance(listed, list) else ()):
         yield f"agents.list[{index}]", str(_table(one).get("id", "")), _table(one).get("model")
     for shape in ("profiles", "entries"):
-        for name, told in _table(agents.get(shape)).items():
-            yield f"agents.{shape}.{name}", name, _table(told).get("model")
+        for name, report in _table(agents.get(shape)).items():
+            yield f"agents.{shape}.{name}", name, _table(report).get("model")
 
 
 def _left(content: Mapping[str, Any]) -> Iterator[str]:
@@ -135,13 +135,13 @@ def _left(content: Mapping[str, Any]) -> Iterator[str]:
     agents = _table(content.get("agents"))
     alone = [f"agents.{key}" for key in agents if key not in _AGENTS]
     alone += [f"agents.defaults.{key}" for key in _table(agents.get("defaults")) if key not in ("model", "models")]
-    for at, told in _each(agents):
-        alone += [f"{at}.{key}" for key in told if key not in ("model", "id")]
+    for at, report in _each(agents):
+        alone += [f"{at}.{key}" for key in report if key not in ("model", "id")]
     if "agents" in content and not isinstance(content["agents"], dict):
         alone.append("agents")
     providers = _table(_table(content.get("models")).get("providers"))
-    for name, told in providers.items():
-        url = _table(told).get("baseUrl")
+    for name, report in providers.items():
+        url = _table(report).get("baseUrl")
         if name == "ollama" and isinstance(url, str):
             yield f"models.providers.ollama.baseUrl: not taken ({url}); where innkeep finds Ollama is [ollama] url"
         else:
@@ -157,8 +157,8 @@ def _each(agents: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for index, one in enumerate(listed if isinstance(listed, list) else ()):
         yield f"agents.list[{index}]", _table(one)
     for shape in ("profiles", "entries"):
-        for name, told in _table(agents.get(shape)).items():
-            yield f"agents.{shape}.{name}", _table(told)
+        for name, report in _table(agents.get(shape)).items():
+            yield f"agents.{shape}.{name}", _table(report)
 
 
 def _table(value: object) -> Mapping[str, Any]:

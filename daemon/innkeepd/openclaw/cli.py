@@ -149,8 +149,8 @@ def _export(wanted: argparse.Namespace, env: Mapping[str, str]) -> int:
 
 def _print_json(file: Path, backup: Path | None, *, changed: bool) -> None:
     """What was written, and where the file is kept as it was."""
-    told = {"file": str(file), "changed": changed, "backup": None if backup is None else str(backup)}
-    sys.stdout.write(json.dumps(told, ensure_ascii=False) + "\n")
+    report = {"file": str(file), "changed": changed, "backup": None if backup is None else str(backup)}
+    sys.stdout.write(json.dumps(report, ensure_ascii=False) + "\n")
 
 
 def _tokens(text: str) -> int:

@@ -113,11 +113,11 @@ def _profiles_to_entries(after: Json) -> Iterator[str]:
         return
     entries = _inner(after, "agents", "entries")
     profiles = agents.pop("profiles")
-    for name, told in profiles.items():
+    for name, report in profiles.items():
         if not _ENTRY_ID.fullmatch(name) or name in entries:
             yield f"agents.profiles.{name}: dropped: OpenClaw 2026.9 refuses profiles, and no entry can have that name"
             continue
-        entries[name] = told
+        entries[name] = report
         yield f"agents.profiles.{name} is now agents.entries.{name}: OpenClaw 2026.9 refuses profiles"
     if entries:
         owner = _inner(after, "agents", "defaults", "systemAgent")

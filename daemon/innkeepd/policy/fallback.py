@@ -139,7 +139,7 @@ class Attempts:
         code: str,
         message: str,
         *,
-        told: bool,
+        first_token_sent: bool,
         seconds: float = 0.0,
         context: int | None = None,
         again: bool = True,
@@ -152,7 +152,7 @@ class Attempts:
         """
         outcome = "cancelled" if code == "cancelled" else "failed"
         self._tried.append(Attempt(model, outcome, code, seconds, message))
-        if told:
+        if first_token_sent:
             self._partial = True
             return Stop(code, partial=True)
         if code == "backend_unreachable" and again and self._retries < len(RETRY_DELAYS):

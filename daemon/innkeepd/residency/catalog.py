@@ -142,8 +142,8 @@ class Catalog:
 
     def name_of(self, weights: str) -> str:
         """The name that a person would use for these weights: a role's, else one of the configuration, else any."""
-        chained, told = {name for role in self.config.roles.values() for name in role.chain}, self.config.models
-        return min(self._names(weights), key=lambda n: (n not in chained, n not in told, n), default=weights)
+        chained, configured = {name for role in self.config.roles.values() for name in role.chain}, self.config.models
+        return min(self._names(weights), key=lambda n: (n not in chained, n not in configured, n), default=weights)
 
     def _names(self, weights: str) -> set[str]:
         pulled = {name for name, model in self._models.items() if model.weights == weights}

@@ -22,9 +22,9 @@ class HealthChecks:
     """Looks after the engines' health. ``warn`` is told, once, of names that an engine does not serve."""
 
     def __init__(
-        self, keeper: ResidencyControl, backends: Mapping[str, Backend], *, warn: Callable[[str], None]
+        self, control: ResidencyControl, backends: Mapping[str, Backend], *, warn: Callable[[str], None]
     ) -> None:
-        self._keeper = keeper
+        self._control = control
         self._backends = backends
         self._warn = warn
 
@@ -32,7 +32,7 @@ class HealthChecks:
         """Keep asking until cancelled; nothing to do where there are none."""
         if not self._backends:
             return
-        await self._keeper.monitor.ready.wait()
+        await self._control.monitor.ready.wait()
         asked = list(self._backends)
         while True:
             async with anyio.create_task_group() as group:
@@ -42,7 +42,7 @@ class HealthChecks:
             asked = [name for name in self._backends if self._is_away(name)]
 
     def _is_away(self, name: str) -> bool:
-        cooling = self._keeper.scheduler.cooling
+        cooling = self._control.scheduler.cooling
         return any(
             cooling[each.weights].code == "backend_unreachable"
             for each in self._models(name)
@@ -54,7 +54,7 @@ class HealthChecks:
         try:
             await self._ask(name)
         except Exception as error:  # noqa: BLE001
-            self._keeper.report(f"the look after {name}", error)
+            self._control.report(f"the look after {name}", error)
 
     async def _ask(self, name: str) -> None:
         models = self._models(name)
@@ -64,10 +64,10 @@ class HealthChecks:
         except (BackendFault, TimeoutError) as error:
             # Any other fault is no proof: many engines have no list, or show it to nobody.
             if models and (isinstance(error, TimeoutError) or error.code == "backend_unreachable"):
-                self._keeper.judge(models[0], "backend_unreachable", str(error) or f"no answer in {ANSWER_WITHIN:g} s")
+                self._control.judge(models[0], "backend_unreachable", str(error) or f"no answer in {ANSWER_WITHIN:g} s")
             return
         if self._is_away(name):
-            self._keeper.judge(models[0])
+            self._control.judge(models[0])
         missing = [
             each.name for each in models if served and not served & spellings(each.name.removeprefix(f"{name}/"))
         ]
@@ -76,7 +76,7 @@ class HealthChecks:
             self._warn(f"{self._backends[name].url} does not list {', '.join(missing)}; it has {some}")
 
     def _models(self, name: str) -> list[Candidate]:
-        specs = self._keeper.scheduler.ledger.specs.values()
+        specs = self._control.scheduler.ledger.specs.values()
         return [Candidate(spec.weights, spec.weights, name) for spec in specs if spec.engine == name]
 
 

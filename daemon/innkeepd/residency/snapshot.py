@@ -21,44 +21,50 @@ MLX = "; MLX: Ollama does not obey num_ctx, and it grows with its conversations 
 
 
 def status(
-    keeper: ResidencyControl, *, request: int, simulated: bool, selected: str | None, uptime: float, warnings: list[str]
+    control: ResidencyControl,
+    *,
+    request: int,
+    simulated: bool,
+    selected: str | None,
+    uptime: float,
+    warnings: list[str],
 ) -> wire.Status:
     """Everything at this instant, as the answer to ``request``."""
-    ledger, now = keeper.scheduler.ledger, keeper.now()
-    places = [place for place in keeper.handles() if place.settled is None]
-    looks = keeper.scheduler.outlooks(now) if places else {}
-    waiting = [_waiter(keeper, place, now, looks.get(place.ticket.id)) for place in places]
-    held = keeper.scheduler.held_until
+    ledger, now = control.scheduler.ledger, control.now()
+    places = [handle for handle in control.handles() if handle.settled is None]
+    looks = control.scheduler.outlooks(now) if places else {}
+    waiting = [_waiter(control, handle, now, looks.get(handle.ticket.id)) for handle in places]
+    held = control.scheduler.held_until
     return wire.Status(
         id=request,
         protocol=wire.PROTOCOL,
         daemon=__version__,
         pid=os.getpid(),
         uptime=uptime,
-        backend=_backend(keeper, simulated=simulated),
-        memory=_memory(keeper),
-        resident=[_resident(keeper, r) for r in ledger.residents.values() if r.is_resident],
-        changing=[_changing(keeper, r, now) for r in ledger.residents.values() if not r.is_resident],
+        backend=_backend(control, simulated=simulated),
+        memory=_memory(control),
+        resident=[_resident(control, r) for r in ledger.residents.values() if r.is_resident],
+        changing=[_changing(control, r, now) for r in ledger.residents.values() if not r.is_resident],
         waiting=waiting,
         oldest_wait=max((each.waited for each in waiting), default=None),
         selected=selected,
-        held_until=None if held is None else keeper.wall(held),
-        held_why="" if held is None else keeper.scheduler.state.held_why,
-        pins=sorted(keeper.catalog.pins),
-        counters=wire.Counters(**structs.asdict(keeper.counts)),
-        awake=keeper.awake.reason,
+        held_until=None if held is None else control.wall(held),
+        held_why="" if held is None else control.scheduler.state.held_why,
+        pins=sorted(control.catalog.pins),
+        counters=wire.Counters(**structs.asdict(control.counts)),
+        awake=control.awake.reason,
         warnings=warnings,
     )
 
 
-def _backend(keeper: ResidencyControl, *, simulated: bool) -> wire.BackendState:
-    seen = keeper.monitor.observation
+def _backend(control: ResidencyControl, *, simulated: bool) -> wire.BackendState:
+    seen = control.monitor.observation
     reachable, version = (seen.reachable, seen.version) if seen else (False, None)
-    return wire.BackendState(keeper.backend.url, reachable, version, simulated)
+    return wire.BackendState(control.backend.url, reachable, version, simulated)
 
 
-def _memory(keeper: ResidencyControl) -> wire.MemoryState:
-    ledger, reading = keeper.scheduler.ledger, keeper.monitor.reading
+def _memory(control: ResidencyControl) -> wire.MemoryState:
+    ledger, reading = control.scheduler.ledger, control.monitor.reading
     left = max(0, ledger.budget - ledger.used())
     return wire.MemoryState(
         total=(reading.total if reading else None) or 0,
@@ -69,73 +75,75 @@ def _memory(keeper: ResidencyControl) -> wire.MemoryState:
     )
 
 
-def _waiter(keeper: ResidencyControl, place: LeaseHandle, now: float, look: Outlook | None) -> wire.Waiter:
-    ticket = place.ticket
-    wanted = next((waiter.wants for waiter in keeper.scheduler.queue if waiter.ticket.id == ticket.id), ticket.chain[0])
+def _waiter(control: ResidencyControl, handle: LeaseHandle, now: float, look: Outlook | None) -> wire.Waiter:
+    ticket = handle.ticket
+    wanted = next(
+        (waiter.wants for waiter in control.scheduler.queue if waiter.ticket.id == ticket.id), ticket.chain[0]
+    )
     return wire.Waiter(
         id=ticket.id.partition(".")[0],
-        model=keeper.name_of(wanted),
+        model=control.name_of(wanted),
         priority=ticket.priority,
-        waited=now - place.asked,
+        waited=now - handle.asked,
         expected=None if look is None else look.expected,
         position=None if look is None else look.position,
-        client=place.client,
+        client=handle.client,
     )
 
 
-def _resident(keeper: ResidencyControl, resident: Residency) -> wire.Resident:
+def _resident(control: ResidencyControl, resident: Residency) -> wire.Resident:
     return wire.Resident(
-        name=keeper.name_of(resident.weights),
+        name=control.name_of(resident.weights),
         weight="heavy" if resident.heavy else "light",
         footprint=resident.footprint,
         process=resident.process,
         grown=resident.grown,
         on_cpu=resident.on_cpu,
         context=resident.context or None,
-        leases=keeper.scheduler.leases.count(resident.weights),
-        pinned=resident.weights in keeper.scheduler.ledger.pins,
+        leases=control.scheduler.leases.count(resident.weights),
+        pinned=resident.weights in control.scheduler.ledger.pins,
         owned=resident.owned,
-        since=keeper.wall(resident.since),
-        expires=_leaves(keeper, resident),
+        since=control.wall(resident.since),
+        expires=_leaves(control, resident),
     )
 
 
-def _leaves(keeper: ResidencyControl, resident: Residency) -> float | None:
+def _leaves(control: ResidencyControl, resident: Residency) -> float | None:
     """When it leaves if nobody asks for it, by our idle time or by Ollama's, epoch seconds; None while it works."""
-    if keeper.scheduler.state.is_busy(resident.weights):
+    if control.scheduler.state.is_busy(resident.weights):
         return None
-    idle = keeper.scheduler.state.idle_at(resident)
-    ends = [resident.expires, None if idle is None else keeper.wall(idle)]
+    idle = control.scheduler.state.idle_at(resident)
+    ends = [resident.expires, None if idle is None else control.wall(idle)]
     return min((end for end in ends if end is not None), default=None)
 
 
-def _changing(keeper: ResidencyControl, resident: Residency, now: float) -> wire.Changing:
+def _changing(control: ResidencyControl, resident: Residency, now: float) -> wire.Changing:
     loading = resident.state == LOADING
-    spec = keeper.scheduler.ledger.specs.get(resident.weights)
+    spec = control.scheduler.ledger.specs.get(resident.weights)
     return wire.Changing(
-        model=keeper.name_of(resident.weights),
+        model=control.name_of(resident.weights),
         what="loading" if loading else "unloading",
         elapsed=now - resident.since,
         expected=None if spec is None else spec.load_s if loading else spec.unload_s,
     )
 
 
-def models(keeper: ResidencyControl, config: Config) -> list[wire.ModelState]:
+def models(control: ResidencyControl, config: Config) -> list[wire.ModelState]:
     """Every model that is pulled or that a role names, with its verdict now."""
-    pulled = keeper.catalog.models
+    pulled = control.catalog.models
     named = dict.fromkeys(name for role in config.roles.values() for name in role.chain)
     named |= dict.fromkeys(f"{backend.name}/{model}" for backend in config.backends for model in backend.models)
     names = [*named, *(name for name in pulled if name not in named)]
-    return [_model(keeper, config, name, pulled.get(name)) for name in names]
+    return [_model(control, config, name, pulled.get(name)) for name in names]
 
 
-def warnings(keeper: ResidencyControl) -> list[str]:
+def warnings(control: ResidencyControl) -> list[str]:
     """What a person should know of Ollama, its runners and the engines elsewhere, a sentence each."""
-    seen = keeper.monitor.observation
-    told = [unproved(seen.version if seen else None), keeper.monitor.blocked_by()]
-    split = [_split(keeper, r) for r in keeper.scheduler.ledger.residents.values()]
-    orphans = [left_behind(runner) for runner in keeper.monitor.weights.runners.orphans]
-    return [*(text for text in (*told, *split) if text), *orphans, *engines_away(keeper)]
+    seen = control.monitor.observation
+    texts = [unproved(seen.version if seen else None), control.monitor.blocked_by()]
+    split = [_split(control, r) for r in control.scheduler.ledger.residents.values()]
+    orphans = [left_behind(runner) for runner in control.monitor.weights.runners.orphans]
+    return [*(text for text in (*texts, *split) if text), *orphans, *engines_away(control)]
 
 
 def left_behind(runner: Runner) -> str:
@@ -144,41 +152,43 @@ def left_behind(runner: Runner) -> str:
     return f"{runner.name} (pid {runner.pid}) was left behind by an Ollama that was killed{size}: kill {runner.pid}"
 
 
-def _split(keeper: ResidencyControl, resident: Residency) -> str | None:
+def _split(control: ResidencyControl, resident: Residency) -> str | None:
     """A sentence about one of which a part runs on the CPU of a machine that has a GPU."""
     if (resident.on_cpu or 0) < LEAST_GROWTH:
         return None
-    name, size = keeper.name_of(resident.weights), gib(resident.on_cpu or 0)
+    name, size = control.name_of(resident.weights), gib(resident.on_cpu or 0)
     return f"{name} runs partly on the CPU ({size} of it did not fit the GPU): it answers slowly"
 
 
-def engines_away(keeper: ResidencyControl) -> list[str]:
+def engines_away(control: ResidencyControl) -> list[str]:
     """What a person should know of models elsewhere that failed and are left alone for now."""
-    found = [_elsewhere(keeper, name) for name in keeper.scheduler.cooling]
+    found = [_elsewhere(control, name) for name in control.scheduler.cooling]
     return [reason for fit, reason in found if fit == "missing"]
 
 
-def _elsewhere(keeper: ResidencyControl, name: str) -> tuple[wire.Fit, str]:
+def _elsewhere(control: ResidencyControl, name: str) -> tuple[wire.Fit, str]:
     """Whether a model elsewhere is used now, and why."""
-    cooling, now = keeper.scheduler.cooling.get(name), keeper.now()
-    if cooling is None or cooling.until <= now or not keeper.scheduler.ledger.is_remote(name):
+    cooling, now = control.scheduler.cooling.get(name), control.now()
+    if cooling is None or cooling.until <= now or not control.scheduler.ledger.is_remote(name):
         return "fits", "runs elsewhere: takes no memory of this machine"
-    return "missing", f"{keeper.name_of(name)} is not used for {cooling.until - now:.0f} s: {cooling.message}"
+    return "missing", f"{control.name_of(name)} is not used for {cooling.until - now:.0f} s: {cooling.message}"
 
 
 def _roles(config: Config, name: str) -> list[str]:
     return [role for role, said in config.roles.items() if name in said.chain]
 
 
-def _model(keeper: ResidencyControl, config: Config, name: str, model: Model | None) -> wire.ModelState:
+def _model(control: ResidencyControl, config: Config, name: str, model: Model | None) -> wire.ModelState:
     roles = _roles(config, name)
     if config.backend_of(name) is not None:
-        return _without_memory(name, roles, *_elsewhere(keeper, name))
-    budget, ledger = keeper.catalog.budget, keeper.scheduler.ledger
+        return _without_memory(name, roles, *_elsewhere(control, name))
+    budget, ledger = control.catalog.budget, control.scheduler.ledger
     if model is not None and model.host:
-        return _without_memory(name, roles, *_cloud(keeper, model), parameters=model.parameters)
+        return _without_memory(name, roles, *_cloud(control, model), parameters=model.parameters)
     if model is None or budget is None:
-        fault = keeper.monitor.observation.fault if keeper.monitor.observation and not keeper.catalog.models else None
+        fault = (
+            control.monitor.observation.fault if control.monitor.observation and not control.catalog.models else None
+        )
         reason = f"can't be told: {fault}" if fault else missing(name).reason
         return _without_memory(name, roles, "missing", reason)
     spec = ledger.specs.get(model.weights)
@@ -194,10 +204,10 @@ def _model(keeper: ResidencyControl, config: Config, name: str, model: Model | N
         weight="heavy" if spec.heavy else "light",
         footprint=ledger.bytes_for(model.weights, spec.context),
         fit=verdict.fit,
-        leaves=[keeper.name_of(weights) for weights in verdict.evict],
+        leaves=[control.name_of(weights) for weights in verdict.evict],
         reason=verdict.reason + (MLX if model.is_mlx else ""),
         context=spec.context,
-        estimates=convert(keeper.catalog.estimates.view(model.weights), wire.Estimates | None),
+        estimates=convert(control.catalog.estimates.view(model.weights), wire.Estimates | None),
     )
 
 
@@ -216,8 +226,8 @@ def _without_memory(name: str, roles: list[str], fit: wire.Fit, reason: str, *, 
     )
 
 
-def _cloud(keeper: ResidencyControl, model: Model) -> tuple[wire.Fit, str]:
-    fit, reason = _elsewhere(keeper, model.weights)
+def _cloud(control: ResidencyControl, model: Model) -> tuple[wire.Fit, str]:
+    fit, reason = _elsewhere(control, model.weights)
     if fit == "missing":
         return fit, reason
     text = f"a cloud model: prompts go to {model.host}; it takes no memory of this machine and is never loaded here"

@@ -63,16 +63,16 @@ def recordings(run: Runner, target: str | None = None) -> dict[str, str]:
 
     ``launchctl print`` shows the session's variables, which may be secrets: they are left out.
     """
-    told = {}
+    entry = {}
     for command in (*RECORDED, *([("launchctl", "print", target)] if target else [])):
         try:
             done = run(command)
         except ServiceFault as fault:
-            told[" ".join(command)] = f"# {fault}"
+            entry[" ".join(command)] = f"# {fault}"
             continue
         text = _ENVIRONMENT.sub("", done.stdout)
-        told[" ".join(command)] = text if done.returncode == 0 else f"{text}# exit status {done.returncode}"
-    return told
+        entry[" ".join(command)] = text if done.returncode == 0 else f"{text}# exit status {done.returncode}"
+    return entry
 
 
 def report(
@@ -105,11 +105,11 @@ def log_lines(path: Path) -> list[str]:
     kept = []
     for line in tail(path, LOG_LINES):
         try:
-            told: Any = json.loads(line)
+            entry: Any = json.loads(line)
         except ValueError:
-            told = None
-        if isinstance(told, dict):
-            kept.append(json.dumps({key: told[key] for key in LOG_FIELDS if key in told}, ensure_ascii=False))
+            entry = None
+        if isinstance(entry, dict):
+            kept.append(json.dumps({key: entry[key] for key in LOG_FIELDS if key in entry}, ensure_ascii=False))
         elif found := re.match(
             r"\s*File \".*\", line \d+, in \S+|[A-Za-z_.]+(?:Error|Exception|Fault|Interrupt)\b", line
         ):
@@ -135,9 +135,9 @@ def scrub(text: str, user_home: Path, known: Iterable[str]) -> str:
 def _view(facts: Facts) -> dict[str, Any]:
     if facts.view is None:
         return {"fault": facts.view_fault}
-    told: dict[str, Any] = msgspec.to_builtins(facts.view)
-    told.pop("last_words")  # crash.log comes below, without its messages
-    return told
+    entry: dict[str, Any] = msgspec.to_builtins(facts.view)
+    entry.pop("last_words")  # crash.log comes below, without its messages
+    return entry
 
 
 def _ollama(facts: Facts) -> dict[str, Any]:
@@ -157,8 +157,8 @@ def _ollama(facts: Facts) -> dict[str, Any]:
 def _memory(facts: Facts) -> dict[str, Any]:
     reading = facts.reading
     names = (*QUANTITIES, "pressure", "source", "wired_limit_mb") if reading else ()
-    told = {name: getattr(reading, name) for name in names}
-    return told | {"budget": msgspec.to_builtins(facts.budget), "system": sys.platform}
+    entry = {name: getattr(reading, name) for name in names}
+    return entry | {"budget": msgspec.to_builtins(facts.budget), "system": sys.platform}
 
 
 def _json(what: Any) -> str:

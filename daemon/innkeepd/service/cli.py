@@ -177,8 +177,8 @@ def _status(service: Service, world: World, *, as_json: bool) -> int:
     view = look(service, world.ask)
     standing = judge(view)
     if as_json:
-        told = {"state": standing.state, "why": standing.why, "mend": standing.mend} | msgspec.to_builtins(view)
-        world.say(json.dumps(told, ensure_ascii=False, indent=2))
+        view_of = {"state": standing.state, "why": standing.why, "mend": standing.mend} | msgspec.to_builtins(view)
+        world.say(json.dumps(view_of, ensure_ascii=False, indent=2))
     else:
         world.say(render(view, standing))
     return standing.exit_status

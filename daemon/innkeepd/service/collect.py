@@ -99,7 +99,9 @@ def collect(
         settings(seen, paths.user_home, getenv=_session(world), names=SETTINGS) if local else ("unknown", None)
     )
     disk = _models_folder(paths, environment) if local else None
-    told = Seen(_sized(ollama.pulled), [(one.name, one.size) for one in ollama.running]) if ollama.reachable else None
+    seen_models = (
+        Seen(_sized(ollama.pulled), [(one.name, one.size) for one in ollama.running]) if ollama.reachable else None
+    )
     candidates = [name for role in config.roles.values() for name in role.chain if config.backend_of(name) is None]
     return Facts(
         platform=world.platform,
@@ -117,7 +119,7 @@ def collect(
         ),
         reading=reading,
         budget=budget,
-        verdicts=verdicts(reading.free_now, budget, policy, candidates, seen=told) if budget else [],
+        verdicts=verdicts(reading.free_now, budget, policy, candidates, seen=seen_models) if budget else [],
         disk_free=shutil.disk_usage(disk).free if disk else None,
         disk_path=disk,
         direct=strangers(seen, config.ollama.url, answer.pid) if local else None,
@@ -139,14 +141,18 @@ def _sized(pulled: list[Model]) -> list[Model]:
     return [*pulled, *(model for model in KNOWN_MODELS if canonical(model.name) not in names)]
 
 
-def _pretended(told: MemoryState, policy: MemoryPolicy) -> tuple[Reading, Budget]:
+def _pretended(seen_models: MemoryState, policy: MemoryPolicy) -> tuple[Reading, Budget]:
     """The memory of the machine that the daemon simulates: this one's says nothing about it."""
-    level = {"normal": 1, "warning": 2, "critical": 4}[told.pressure]
+    level = {"normal": 1, "warning": 2, "critical": 4}[seen_models.pressure]
     reading = Reading(
-        platform="simulated", source=told.source, total=told.total, available=told.available, pressure_level=level
+        platform="simulated",
+        source=seen_models.source,
+        total=seen_models.total,
+        available=seen_models.available,
+        pressure_level=level,
     )
-    sum_ = f"budget: {gib(told.budget)}, as the daemon tells it of the machine that it simulates"
-    return reading, Budget(told.budget, told.budget, policy.reserve, told.total, None, "", (sum_,))
+    sum_ = f"budget: {gib(seen_models.budget)}, as the daemon tells it of the machine that it simulates"
+    return reading, Budget(seen_models.budget, seen_models.budget, policy.reserve, seen_models.total, None, "", (sum_,))
 
 
 def _config(world: World, running: Kept | None) -> tuple[Config, str]:

@@ -22,13 +22,13 @@ FIRST = ("timestamp", "level", "event")
 def readable(line: str) -> str:
     """A JSON line as ``time level event key=value ...``; anything else as it is."""
     try:
-        told: Any = json.loads(line)
+        written: Any = json.loads(line)
     except ValueError:
         return line
-    if not isinstance(told, dict):
+    if not isinstance(written, dict):
         return line
-    head = [str(told[key]) for key in FIRST if key in told]
-    rest = [f"{key}={_plain(value)}" for key, value in told.items() if key not in FIRST]
+    head = [str(written[key]) for key in FIRST if key in written]
+    rest = [f"{key}={_plain(value)}" for key, value in written.items() if key not in FIRST]
     return " ".join(head + rest)
 
 

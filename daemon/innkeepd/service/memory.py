@@ -34,16 +34,16 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--config", type=Path, help="the configuration, instead of $INNKEEP_CONFIG or ~/.innkeep/config.toml"
     )
-    told = parser.parse_args(argv)
+    args = parser.parse_args(argv)
     try:
-        config = load(told.config, os.environ)
+        config = load(args.config, os.environ)
     except ConfigError as error:
         print(f"innkeepd: {error}", file=sys.stderr)  # noqa: T201
         return EX_CONFIG
-    seen = None if told.recording else anyio.run(_ask, config.ollama.url)
+    seen = None if args.recording else anyio.run(_ask, config.ollama.url)
     names = tuple(dict.fromkeys(name for role in config.roles.values() for name in role.chain))
     return memory_report(
-        as_json=told.json, recording=told.recording, policy=memory_policy(config), candidates=names, seen=seen
+        as_json=args.json, recording=args.recording, policy=memory_policy(config), candidates=names, seen=seen
     )
 
 

@@ -103,11 +103,11 @@ def settings(
     launcher: Launcher = "homebrew" if brew is not None else "unknown"
     if seen.server is not None:
         try:
-            told = dict((environ_of or _environ_of)(seen.server))
+            values = dict((environ_of or _environ_of)(seen.server))
         except (psutil.Error, OSError):
-            told = {}
-        if told:
-            return _launcher(told, seen.server), {name: told[name] for name in names if name in told}
+            values = {}
+        if values:
+            return _launcher(values, seen.server), {name: values[name] for name in names if name in values}
     if brew is not None:
         return launcher, {name: brew[name] for name in names if name in brew}
     session = {name: value for name in names if (value := getenv(name)) is not None}
@@ -129,10 +129,10 @@ def app_settings(user_home: Path) -> dict[str, str]:
             row = database.execute("SELECT * FROM settings LIMIT 1").fetchone()
     except sqlite3.Error:
         return {}
-    told = {key: row[key] for key in row.keys()} if row is not None else {}  # noqa: SIM118 - sqlite3.Row has no items
-    found = {"OLLAMA_HOST": "0.0.0.0"} if told.get("expose") else {}  # noqa: S104 - what the app sets
-    found |= {"OLLAMA_MODELS": str(told["models"])} if told.get("models") else {}
-    return found | ({"OLLAMA_CONTEXT_LENGTH": str(told["context_length"])} if told.get("context_length") else {})
+    values = {key: row[key] for key in row.keys()} if row is not None else {}  # noqa: SIM118 - sqlite3.Row has no items
+    found = {"OLLAMA_HOST": "0.0.0.0"} if values.get("expose") else {}  # noqa: S104 - what the app sets
+    found |= {"OLLAMA_MODELS": str(values["models"])} if values.get("models") else {}
+    return found | ({"OLLAMA_CONTEXT_LENGTH": str(values["context_length"])} if values.get("context_length") else {})
 
 
 def _environ_of(pid: int) -> Mapping[str, str]:
@@ -141,15 +141,15 @@ def _environ_of(pid: int) -> Mapping[str, str]:
 
 def _homebrew(user_home: Path) -> dict[str, str] | None:
     try:
-        told = plistlib.loads((user_home / HOMEBREW).read_bytes())
-        return {str(key): str(value) for key, value in dict(told.get("EnvironmentVariables", {})).items()}
+        values = plistlib.loads((user_home / HOMEBREW).read_bytes())
+        return {str(key): str(value) for key, value in dict(values.get("EnvironmentVariables", {})).items()}
     except Exception:  # noqa: BLE001 - no file, no plist, no dictionary: nothing is known
         return None
 
 
-def _launcher(told: Mapping[str, str], pid: int) -> Launcher:
+def _launcher(values: Mapping[str, str], pid: int) -> Launcher:
     """By what the process shows of its origin: launchd's job name, systemd's invocation, the app's folder."""
-    job = told.get("XPC_SERVICE_NAME", "")
+    job = values.get("XPC_SERVICE_NAME", "")
     if "homebrew" in job:
         return "homebrew"
     try:
@@ -158,4 +158,4 @@ def _launcher(told: Mapping[str, str], pid: int) -> Launcher:
         program = ""
     if program.startswith(APP) or "com.electron.ollama" in job or "com.ollama" in job:
         return "app"
-    return "service" if "INVOCATION_ID" in told and "DISPLAY" not in told else "shell"
+    return "service" if "INVOCATION_ID" in values and "DISPLAY" not in values else "shell"

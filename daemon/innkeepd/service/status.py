@@ -140,9 +140,9 @@ def render(view: View, standing: Standing) -> str:
     lines.append(f"  socket: {view.socket} ({view.answer.how})")
     if view.job is not None:
         job = view.job
-        told = [f"state {job.state or 'unknown'}", f"pid {job.pid}" if job.pid else "", _end_of(job)]
-        told.append(f"started {job.runs} times" if job.runs else "")
-        lines.append(f"  job: {view.target}: {', '.join(part for part in told if part)}")
+        parts = [f"state {job.state or 'unknown'}", f"pid {job.pid}" if job.pid else "", _end_of(job)]
+        parts.append(f"started {job.runs} times" if job.runs else "")
+        lines.append(f"  job: {view.target}: {', '.join(part for part in parts if part)}")
     if view.last_words and EXIT.get(standing.state, 1):
         lines += ["  last words (crash.log):", *(f"    {line}" for line in view.last_words)]
     return "\n".join(lines)

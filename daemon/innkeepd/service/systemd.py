@@ -154,15 +154,18 @@ class UserUnit:
     def job(self) -> tuple[str, Job] | None:
         """What systemd tells of the service; None where it isn't loaded or no systemd answers."""
         done = self._run(("systemctl", "--user", "show", SERVICE))
-        told = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
-        if done.returncode or told.get("LoadState") != "loaded":
+        properties = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+        if done.returncode or properties.get("LoadState") != "loaded":
             return None
-        pid, ended, runs = (int(told.get(name) or 0) for name in ("MainPID", "ExecMainStatus", "NRestarts"))
-        failed = told.get("Result", "success") != "success"
+        pid, ended, runs = (int(properties.get(name) or 0) for name in ("MainPID", "ExecMainStatus", "NRestarts"))
+        failed = properties.get("Result", "success") != "success"
         state = {"active": "running", "activating": "spawn scheduled" if failed else "starting"}.get(
-            told.get("ActiveState", ""), "not running"
+            properties.get("ActiveState", ""), "not running"
         )
-        killed = told.get("ExecMainCode") in ("2", "3")  # CLD_KILLED, CLD_DUMPED: then the status is a signal's number
+        killed = properties.get("ExecMainCode") in (
+            "2",
+            "3",
+        )  # CLD_KILLED, CLD_DUMPED: then the status is a signal's number
         return SERVICE, Job(
             state=state,
             pid=pid or None,

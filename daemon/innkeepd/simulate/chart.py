@@ -67,9 +67,9 @@ class _Picture:
             y = self._lanes + self._models.index(span.model) * LANE
             opacity = {"loading": 0.35, "resident": 0.8, "unloading": 0.15}[span.state]
             wide = self._x(span.end) - self._x(span.start)
-            told = f"{span.model} {span.state}, {_clock(span.start)} to {_clock(span.end)}"
+            label = f"{span.model} {span.state}, {_clock(span.start)} to {_clock(span.end)}"
             yield _box(
-                self._x(span.start), y, max(wide, 0.6), LANE - 8, self._colour(span.model), opacity=opacity, told=told
+                self._x(span.start), y, max(wide, 0.6), LANE - 8, self._colour(span.model), opacity=opacity, label=label
             )
 
     def _requests(self) -> Iterator[str]:
@@ -81,17 +81,17 @@ class _Picture:
 
     def _request(self, outcome: Outcome, y: float) -> Iterator[str]:
         started = outcome.start if outcome.start is not None else outcome.end
-        told = f"{outcome.id} ({outcome.priority}) came {_clock(outcome.asked)}"
+        label = f"{outcome.id} ({outcome.priority}) came {_clock(outcome.asked)}"
         if started is None:
-            yield _box(self._x(outcome.asked) - 2, y, 4, self._row * 0.85, "#000000", told=f"{told}, refused")
+            yield _box(self._x(outcome.asked) - 2, y, 4, self._row * 0.85, "#000000", label=f"{label}, refused")
             return
-        told += f", waited {started - outcome.asked:.0f} s"
+        label += f", waited {started - outcome.asked:.0f} s"
         wait, thin = self._x(started) - self._x(outcome.asked), max(1.0, self._row * 0.3)
-        yield _box(self._x(outcome.asked), y, wait, thin, CLASSES[outcome.priority], told=told)
+        yield _box(self._x(outcome.asked), y, wait, thin, CLASSES[outcome.priority], label=label)
         if outcome.start is not None and outcome.end is not None:
             wide = max(0.6, self._x(outcome.end) - self._x(outcome.start))
             yield _box(
-                self._x(outcome.start), y, wide, self._row * 0.85, self._colour(outcome.model), opacity=0.9, told=told
+                self._x(outcome.start), y, wide, self._row * 0.85, self._colour(outcome.model), opacity=0.9, label=label
             )
 
 
@@ -100,9 +100,9 @@ def draw(report: Report, title: str) -> str:
     return "\n".join(_Picture(report, title).parts()) + "\n"
 
 
-def _box(x: float, y: float, width: float, height: float, colour: str, *, opacity: float = 1.0, told: str = "") -> str:
+def _box(x: float, y: float, width: float, height: float, colour: str, *, opacity: float = 1.0, label: str = "") -> str:
     place = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
-    tip = f"<title>{escape(told)}</title>" if told else ""
+    tip = f"<title>{escape(label)}</title>" if label else ""
     return f'<rect {place} fill="{colour}" fill-opacity="{opacity}">{tip}</rect>'
 
 

@@ -58,20 +58,20 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--config", type=Path, help="the configuration, instead of $INNKEEP_CONFIG or ~/.innkeep/config.toml"
     )
-    told = parser.parse_args(argv)
+    args = parser.parse_args(argv)
     try:
-        router = router_of(load(told.config, os.environ))
+        router = router_of(load(args.config, os.environ))
     except ConfigError as error:
         print(f"innkeepd: {error}", file=sys.stderr)  # noqa: T201
         return EX_CONFIG
     with ExitStack() as stack:
         try:
-            lines = sys.stdin.buffer if told.file == "-" else stack.enter_context(Path(told.file).open("rb"))
-            return classify(router, lines, sys.stdout.buffer, told.file)
+            lines = sys.stdin.buffer if args.file == "-" else stack.enter_context(Path(args.file).open("rb"))
+            return classify(router, lines, sys.stdout.buffer, args.file)
         except OSError as error:
             if isinstance(error, BrokenPipeError):
                 raise
-            parser.error(f"{told.file} cannot be read: {error.strerror or error}")
+            parser.error(f"{args.file} cannot be read: {error.strerror or error}")
 
 
 def classify(router: Router, lines: Iterable[bytes], out: IO[bytes], name: str) -> int:

@@ -28,16 +28,16 @@ WRONG = 2
 
 def main(argv: Sequence[str]) -> int:
     """Play, print, draw; returns the exit status: 0, or 2 for an input or a picture that won't do."""
-    told = _parser().parse_args(argv)
+    args = _parser().parse_args(argv)
     try:
-        report = _play(told)
-        if told.plot is not None:
-            _write(told.plot, draw(report, f"{told.trace.name}, policy {told.policy}"))
+        report = _play(args)
+        if args.plot is not None:
+            _write(args.plot, draw(report, f"{args.trace.name}, policy {args.policy}"))
     except (TraceError, ConfigError) as error:
         print(f"innkeepd simulate: {error}", file=sys.stderr)  # noqa: T201 - what the verb says
         return WRONG
     try:
-        print(json.dumps(as_json(report)) if told.json else as_text(report), flush=True)  # noqa: T201 - the answer
+        print(json.dumps(as_json(report)) if args.json else as_text(report), flush=True)  # noqa: T201 - the answer
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has seen enough
     return 0
@@ -58,15 +58,15 @@ def _parser() -> Parser:
     return parser
 
 
-def _play(told: argparse.Namespace) -> Report:
-    config = config_file.load(told.config, {}) if told.config is not None else Config()
-    machine = DEFAULT_MACHINE if told.models is None else read_machine(_read(told.models), str(told.models))
-    origin = str(told.trace)
-    requests = read_trace(_read(told.trace).splitlines(), origin)
+def _play(args: argparse.Namespace) -> Report:
+    config = config_file.load(args.config, {}) if args.config is not None else Config()
+    machine = DEFAULT_MACHINE if args.models is None else read_machine(_read(args.models), str(args.models))
+    origin = str(args.trace)
+    requests = read_trace(_read(args.trace).splitlines(), origin)
     check_models(requests, machine, origin)
     patience = config.schedule.patience
     requests = with_patience(requests, {name: getattr(patience, name) for name in PRIORITIES})
-    return replay(requests, machine, _rules(config, told.policy))
+    return replay(requests, machine, _rules(config, args.policy))
 
 
 def _rules(config: Config, order: Any) -> SchedulerSettings:

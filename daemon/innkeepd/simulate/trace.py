@@ -90,7 +90,7 @@ def read_trace(lines: Iterable[str], origin: str) -> list[TraceRequest]:
             raw: Any = msgspec.json.decode(line)
             if _is_head(raw):
                 continue
-            request = msgspec.convert(_told(raw), TraceRequest)
+            request = msgspec.convert(_checked(raw), TraceRequest)
         except msgspec.MsgspecError as error:
             raise TraceError(f"{origin}, line {number}: {error}") from None
         if (why := _contradiction(request, seen)) is not None:
@@ -108,7 +108,7 @@ def _is_head(raw: Any) -> bool:
     return isinstance(raw, dict) and "id" not in raw and not raw.keys().isdisjoint(HEAD)
 
 
-def _told(raw: Any) -> Any:
+def _checked(raw: Any) -> Any:
     """Without what is null: other recorders write every field, and null is what was not told."""
     return {name: value for name, value in raw.items() if value is not None} if isinstance(raw, dict) else raw
 

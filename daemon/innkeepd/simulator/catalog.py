@@ -184,24 +184,24 @@ def details(model: Pulled, *, lengths: bool = False) -> dict[str, Any]:
         size = f"{count / 1e9:.1f}B"
     else:
         size = f"{count / 1e6:.2f}M" if count >= 1_000_000 else f"{count // 1000}K"
-    told: dict[str, Any] = {
+    entry: dict[str, Any] = {
         "parent_model": model.parent, "format": model.format, "family": model.family,
         "families": [model.family] if model.family else None, "parameter_size": size if count else "",
         "quantization_level": model.quantization,
     }  # fmt: skip
     if lengths and not model.remote_host:
-        told |= {"context_length": model.max_context, "embedding_length": model.heads * model.head_dim}
-    return told
+        entry |= {"context_length": model.max_context, "embedding_length": model.heads * model.head_dim}
+    return entry
 
 
 def tag(model: Pulled, *, tells_capabilities: bool = False) -> dict[str, Any]:
     """One line of ``/api/tags``."""
-    told = {"name": model.name, "model": model.name, **remote_fields(model), "modified_at": model.modified_at,
+    entry = {"name": model.name, "model": model.name, **remote_fields(model), "modified_at": model.modified_at,
         "size": model.size, "digest": model.manifest, "details": details(model, lengths=tells_capabilities),
     }  # fmt: skip
     if tells_capabilities and not model.remote_host:
-        told["capabilities"] = list(model.capabilities)
-    return told
+        entry["capabilities"] = list(model.capabilities)
+    return entry
 
 
 def remote_fields(model: Pulled) -> dict[str, str]:

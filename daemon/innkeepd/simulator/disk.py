@@ -30,7 +30,7 @@ async def create(state: State, body: dict[str, Any]) -> SimAnswer:
         raise Refusal(500, "pull model manifest: file does not exist", V1_JSON)
     model = state.catalog.derive(name, found, body.get("parameters") or {}, state.wall.stamp())
     steps = [f"using existing layer sha256:{model.blob}", "writing manifest", "success"]
-    return _told([{"status": step} for step in steps], stream=body.get("stream") is not False)
+    return _answer([{"status": step} for step in steps], stream=body.get("stream") is not False)
 
 
 async def pull(state: State, body: dict[str, Any]) -> SimAnswer:
@@ -69,7 +69,7 @@ async def _pulling(state: State, wanted: Pulled | None) -> AsyncGenerator[bytes,
         yield encode({"status": step}) + b"\n"
 
 
-def _told(lines: list[dict[str, Any]], *, stream: bool) -> SimAnswer:
+def _answer(lines: list[dict[str, Any]], *, stream: bool) -> SimAnswer:
     async def body() -> AsyncGenerator[bytes, None]:
         for line in lines:
             yield encode(line) + b"\n"

@@ -54,11 +54,11 @@ class Simulator(State):
         if typed and path == "/v1/messages":
             kind = "overloaded_error" if end.status == 503 else V1_TYPES.get(end.status, "api_error")
             error = {"type": kind, "message": end.text}
-            told: dict[str, Any] = {"type": "error", "error": error, "request_id": f"req_{sha(end.text)[:24]}"}
+            document: dict[str, Any] = {"type": "error", "error": error, "request_id": f"req_{sha(end.text)[:24]}"}
         else:
             kind = V1_TYPES.get(end.status, "api_error") if typed else "api_error"
-            told = {"error": {"message": end.text, "type": kind, "param": None, "code": None}}
-        return json_answer(told, V1_JSON, end.status)
+            document = {"error": {"message": end.text, "type": kind, "param": None, "code": None}}
+        return json_answer(document, V1_JSON, end.status)
 
     def _at_the_door(self, path: str, body: dict[str, Any]) -> None:
         """Raises the fault that waits here. A line can only be full for a request that would stand in it."""

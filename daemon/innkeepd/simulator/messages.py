@@ -96,8 +96,8 @@ class Messages:
     def whole(self, said: Said, tally: Tally) -> bytes:
         """The object; without text its content is null, as Ollama has it."""
         self._called = bool(said.tool_calls)
-        told = {"content": _blocks(said), "stop_reason": self._reason(tally), "usage": _usage(tally)}
-        return encode(self._head() | told)
+        document = {"content": _blocks(said), "stop_reason": self._reason(tally), "usage": _usage(tally)}
+        return encode(self._head() | document)
 
     def broken(self, text: str) -> bytes:
         """An error event, after which nothing comes; nothing at all since 0.30."""

@@ -87,13 +87,13 @@ class Responses:
 
     def piece(self, said: Said) -> bytes:
         """The opening events before the first piece, then a delta, or a call of a tool in one piece."""
-        told = self._opening()
+        event = self._opening()
         if said.text:
             where = {"item_id": self._item, "output_index": 0, "content_index": 0}
-            told += self._text_opening()
+            event += self._text_opening()
             self._text += said.text
-            told += self._event("response.output_text.delta", where | {"delta": said.text, "logprobs": []})
-        return told + b"".join(map(self._call, said.tool_calls or []))
+            event += self._event("response.output_text.delta", where | {"delta": said.text, "logprobs": []})
+        return event + b"".join(map(self._call, said.tool_calls or []))
 
     def finish(self, tally: Tally) -> bytes:
         """The closing events."""
@@ -122,8 +122,8 @@ class Responses:
     def lost(self, said: Said | None) -> bytes:
         """Told as completed, with the text so far and nothing counted."""
         self._text = said.text if said else ""
-        told = self._object("completed", Tally("stop", 0, 0, 0.0, 0.0, 0.0, 0.0))
-        return encode(told if said else told | {"created_at": NEVER})
+        event = self._object("completed", Tally("stop", 0, 0, 0.0, 0.0, 0.0, 0.0))
+        return encode(event if said else event | {"created_at": NEVER})
 
     def broken(self, text: str) -> bytes:
         """A failed response; nothing since 0.30."""

@@ -58,10 +58,10 @@ async def _ps(state: State, _: dict[str, Any]) -> SimAnswer:
 
 async def _show(state: State, body: dict[str, Any]) -> SimAnswer:
     name = asking.named(body)
-    told = tagged(name) if state.release.texts.show_adds_tag else name
-    model = state.find(name, missing=f"model '{told}' not found")
+    shown = tagged(name) if state.release.texts.show_adds_tag else name
+    model = state.find(name, missing=f"model '{shown}' not found")
     if model.damage == "gone":
-        raise Refusal(404, f"model '{told}' not found")
+        raise Refusal(404, f"model '{shown}' not found")
     if model.damage in ("cut", "garbled"):
         raise Refusal(500, CUT_FILE if model.damage == "cut" else BAD_MAGIC)
     return json_answer(show(model))

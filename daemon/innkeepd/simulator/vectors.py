@@ -40,13 +40,13 @@ async def embed(state: State, body: dict[str, Any]) -> SimAnswer:
     """``/api/embed``: one text or many."""
     texts = _texts(body.get("input"))
     asked = asking.native(body, chat=False)
-    told = await _embed(state, asked, texts)
+    result = await _embed(state, asked, texts)
     if not texts and not state.release.embeds_with_chat_models:
         return json_answer({"model": asked.model, "embeddings": []})
     return json_answer(
         {
-            "model": asked.model, "embeddings": told.vectors, "total_duration": int(told.total * 1e9),
-            "load_duration": int(told.load * 1e9), "prompt_eval_count": told.tokens,
+            "model": asked.model, "embeddings": result.vectors, "total_duration": int(result.total * 1e9),
+            "load_duration": int(result.load * 1e9), "prompt_eval_count": result.tokens,
         }
     )  # fmt: skip
 
@@ -57,24 +57,24 @@ async def embeddings(state: State, body: dict[str, Any]) -> SimAnswer:
     if not state.release.embeds_with_chat_models:
         asked = structs.replace(asked, truncate=False)
     try:
-        told = await _embed(state, asked, _texts(body.get("prompt")))
+        result = await _embed(state, asked, _texts(body.get("prompt")))
     except Refusal as refused:
         if refused.text in (NO_EMBEDDINGS, TOO_LONG) and not state.release.embeds_with_chat_models:
             refused.status = 500
         raise
-    return json_answer({"embedding": told.vectors[0] if told.vectors else []})
+    return json_answer({"embedding": result.vectors[0] if result.vectors else []})
 
 
 async def v1_embeddings(state: State, body: dict[str, Any]) -> SimAnswer:
     """``/v1/embeddings``: numbers, or base64 of 32-bit floats, which OpenAI's own client asks for."""
     asked = asking.openai(body, chat=False)
-    told = await _embed(state, asked, _texts(body.get("input")))
+    result = await _embed(state, asked, _texts(body.get("input")))
     packed = body.get("encoding_format") == "base64"
     data = [
         {"object": "embedding", "embedding": _base64(one) if packed else one, "index": index}
-        for index, one in enumerate(told.vectors)
+        for index, one in enumerate(result.vectors)
     ]
-    usage = {"prompt_tokens": told.tokens, "total_tokens": told.tokens}
+    usage = {"prompt_tokens": result.tokens, "total_tokens": result.tokens}
     return json_answer({"object": "list", "data": data, "model": asked.model, "usage": usage}, V1_JSON)
 
 

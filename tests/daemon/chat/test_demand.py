@@ -31,7 +31,7 @@ MESSAGES = [
 )
 def test_the_same_chat_demands_the_same_through_either_door(more):
     said = {"model": "auto", "messages": MESSAGES, **more}
-    http = read(ENDPOINTS["/api/chat"], msgspec.json.encode(said)).wish({})
+    http = read(ENDPOINTS["/api/chat"], msgspec.json.encode(said)).spec({})
     socket = spec_of(msgspec.convert({"type": "chat", "id": 1, **said}, wire.Chat), "me")
     assert socket.demand == http.demand
 
@@ -57,5 +57,5 @@ def test_names_are_cut_at_both_doors():
     name = "m" * 10**6
     assert len(read(ENDPOINTS["/api/chat"], msgspec.json.encode({"model": name})).name) == LONGEST_NAME
     chat = wire.Chat(id=1, messages=[], model=name, fallbacks=[name], session=name)
-    wish = spec_of(chat, "me")
-    assert {len(wish.model), len(wish.fallbacks[0]), len(wish.session)} == {LONGEST_NAME}
+    spec = spec_of(chat, "me")
+    assert {len(spec.model), len(spec.fallbacks[0]), len(spec.session)} == {LONGEST_NAME}

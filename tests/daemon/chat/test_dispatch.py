@@ -7,7 +7,7 @@ from innkeepd.chat.dispatch import _is_news, _rest
 from innkeepd.chat.types import ChatSpec, Progress, RequestFailed
 from innkeepd.policy.scheduling import events as ev
 from innkeepd.residency.catalog import Candidate
-from support.house import LLAMA8, config, mock_clock, open_house
+from support.daemon import LLAMA8, config, mock_clock, open_daemon
 
 pytestmark = pytest.mark.anyio
 
@@ -39,8 +39,8 @@ def test_a_change_is_news_and_a_countdown_is_not():
 
 
 async def test_a_lease_is_given_back_once_however_the_work_ends():
-    async with open_house(config(timeouts={"first_token": 30.0})) as house:
-        journey = house.rooms.journey
+    async with open_daemon(config(timeouts={"first_token": 30.0})) as daemon:
+        dispatcher = daemon.app.dispatcher
 
         async def fails(_lease):
             raise BackendFault("bad_request", "no")
@@ -53,21 +53,21 @@ async def test_a_lease_is_given_back_once_however_the_work_ends():
 
         for work, error in ((fails, RequestFailed), (breaks, RuntimeError)):
             with pytest.raises(error):
-                async with journey.begin(ChatSpec(model=LLAMA8)) as request:
-                    await journey.serve(request, work, tell)
-            assert house.is_quiet()
-            assert not house.keeper.awake._work
-        assert [record["code"] for record in house.records] == ["bad_request", "internal"]
+                async with dispatcher.begin(ChatSpec(model=LLAMA8)) as request:
+                    await dispatcher.serve(request, work, tell)
+            assert daemon.is_quiet()
+            assert not daemon.control.awake._work
+        assert [record["code"] for record in daemon.records] == ["bad_request", "internal"]
 
 
 async def test_an_error_while_telling_who_waits_gives_the_place_back():
-    async with open_house() as house:
-        journey = house.rooms.journey
+    async with open_daemon() as daemon:
+        dispatcher = daemon.app.dispatcher
 
         async def tell(_told):
             raise RuntimeError("the client's fault")
 
         with pytest.raises(RuntimeError):
-            async with journey.begin(ChatSpec(model=LLAMA8)) as request:
-                await journey.serve(request, None, tell)
-        assert house.keeper.handles() == []
+            async with dispatcher.begin(ChatSpec(model=LLAMA8)) as request:
+                await dispatcher.serve(request, None, tell)
+        assert daemon.control.handles() == []

@@ -7,7 +7,7 @@ from innkeepd.chat.demand import Demand
 from innkeepd.chat.request import LEFT_OUT, LONGEST, Request, decision_record, without_quotations
 from innkeepd.chat.types import ChatSpec, Target
 from innkeepd.residency.catalog import Candidate
-from support.house import mock_clock
+from support.daemon import mock_clock
 
 pytestmark = pytest.mark.anyio
 WAY = Target("coding", 0.87654, "bug (keyword)", (Candidate("a:1b", "a"), Candidate("b:1b", "b")))
@@ -56,8 +56,8 @@ async def test_a_record_keeps_the_first_reasons_of_a_long_wait_once_each():
 async def test_what_an_engine_quotes_is_not_kept():
     request = Request(ChatSpec(), WAY)
     words = "error parsing tool call: raw='my secret', err=unexpected"
-    request.attempts.failed("a:1b", "backend_error", words, told=False)
-    request.attempts.failed("b:1b", "backend_error", '{"error": "my secret"}', told=False)
+    request.attempts.failed("a:1b", "backend_error", words, first_token_sent=False)
+    request.attempts.failed("b:1b", "backend_error", '{"error": "my secret"}', first_token_sent=False)
     request.attempts.passed_over("b:1b", "model_missing", "b:1b is not pulled; `ollama pull b:1b`")
     record = decision_record(request, "failed", "backend_error", words)
     assert "secret" not in str(record)

@@ -2,7 +2,7 @@ from innkeepd.config.derived import memory_policy, scheduler_settings
 from innkeepd.config.schema import Config, ModelConfig
 from innkeepd.policy.memory.budget import MemoryPolicy
 from innkeepd.policy.scheduling.settings import SchedulerSettings
-from support.house import config
+from support.daemon import config
 
 
 def test_the_defaults_of_the_configuration_are_those_of_policy():

@@ -17,8 +17,8 @@ def begun(*specs, rules=None):
     return scheduler
 
 
-def ask(scheduler, name, now=0.0, chain=("far/70b", "8b"), **wish):
-    actions = scheduler.step(ev.Asked(ev.Ticket(name, chain, **wish)), now)
+def ask(scheduler, name, now=0.0, chain=("far/70b", "8b"), **spec):
+    actions = scheduler.step(ev.Asked(ev.Ticket(name, chain, **spec)), now)
     return [action for action in actions if not isinstance(action, ev.WakeAt)]
 
 

@@ -28,28 +28,30 @@ STOPPING = [
 
 @pytest.mark.parametrize("code", sorted(NEXT))
 def test_a_candidates_own_failure_leads_to_the_next(code):
-    assert Attempts().failed("a", code, "why", told=False) == NextCandidate()
+    assert Attempts().failed("a", code, "why", first_token_sent=False) == NextCandidate()
 
 
 @pytest.mark.parametrize("code", STOPPING)
 def test_a_failure_of_the_request_itself_stops(code):
-    assert Attempts().failed("a", code, "why", told=False) == Stop(code)
+    assert Attempts().failed("a", code, "why", first_token_sent=False) == Stop(code)
 
 
 def test_an_unreachable_backend_is_asked_again_twice_for_each_candidate():
     attempts = Attempts()
-    steps = [attempts.failed("a", "backend_unreachable", "gone", told=False) for _ in range(3)]
+    steps = [attempts.failed("a", "backend_unreachable", "gone", first_token_sent=False) for _ in range(3)]
     assert steps == [*map(RetrySame, RETRY_DELAYS), NextCandidate()]
-    assert attempts.failed("b", "backend_unreachable", "gone", told=False) == RetrySame(RETRY_DELAYS[0])
+    assert attempts.failed("b", "backend_unreachable", "gone", first_token_sent=False) == RetrySame(RETRY_DELAYS[0])
 
 
 def test_a_prompt_over_the_context_grows_it_while_it_grows_and_then_only_larger_ones_are_of_use():
     attempts = Attempts()
-    assert attempts.failed("a", "context_overflow", "long", told=False, context=8192) == GrowContext()
-    assert attempts.failed("a", "context_overflow", "long", told=False, context=16384) == GrowContext()
-    assert attempts.failed("a", "context_overflow", "long", told=False, context=16384) == NextCandidate(16384)
-    assert attempts.failed("b", "load_failed", "no", told=False, context=32768) == NextCandidate(16384)
-    assert attempts.failed("c", "context_overflow", "long", told=False) == GrowContext()
+    assert attempts.failed("a", "context_overflow", "long", first_token_sent=False, context=8192) == GrowContext()
+    assert attempts.failed("a", "context_overflow", "long", first_token_sent=False, context=16384) == GrowContext()
+    assert attempts.failed("a", "context_overflow", "long", first_token_sent=False, context=16384) == NextCandidate(
+        16384
+    )
+    assert attempts.failed("b", "load_failed", "no", first_token_sent=False, context=32768) == NextCandidate(16384)
+    assert attempts.failed("c", "context_overflow", "long", first_token_sent=False) == GrowContext()
 
 
 @pytest.mark.parametrize(
@@ -63,13 +65,13 @@ def test_a_prompt_over_the_context_grows_it_while_it_grows_and_then_only_larger_
     ],
 )
 def test_the_tokens_that_a_refusal_tells_are_those_to_grow_to(text, tokens):
-    step = Attempts().failed("a", "context_overflow", text, told=False, context=512)
+    step = Attempts().failed("a", "context_overflow", text, first_token_sent=False, context=512)
     assert step == GrowContext(tokens)
 
 
 def test_a_context_that_cannot_grow_is_the_callers_to_say():
     attempts = Attempts()
-    attempts.failed("a", "context_overflow", "long", told=False, context=4096)
+    attempts.failed("a", "context_overflow", "long", first_token_sent=False, context=4096)
     assert attempts.next_candidate() == NextCandidate(4096)
 
 
@@ -80,8 +82,8 @@ def test_a_context_that_cannot_grow_is_the_callers_to_say():
 def test_after_the_first_token_every_failure_stops_as_partial(before, code):
     attempts = Attempts()
     for each in before:
-        attempts.failed("a", each, "", told=False)
-    assert attempts.failed("b", code, "broke", told=True) == Stop(code, partial=True)
+        attempts.failed("a", each, "", first_token_sent=False)
+    assert attempts.failed("b", code, "broke", first_token_sent=True) == Stop(code, partial=True)
     assert attempts.verdict().detail["partial"] is True
 
 
@@ -91,14 +93,14 @@ def test_one_candidate_is_asked_at_most_four_times(codes):
     turns = 0
     for code in codes:
         turns += 1
-        if isinstance(attempts.failed("a", code, "", told=False, context=4096), NextCandidate):
+        if isinstance(attempts.failed("a", code, "", first_token_sent=False, context=4096), NextCandidate):
             turns = 0
         assert turns < 2 + len(RETRY_DELAYS)
 
 
 def test_the_verdict_is_the_last_real_failure_and_tells_every_turn():
     attempts = Attempts()
-    attempts.failed("a", "load_failed", "no tensor", told=False, seconds=1.5)
+    attempts.failed("a", "load_failed", "no tensor", first_token_sent=False, seconds=1.5)
     attempts.passed_over("b", "never_fits", "40 GiB of 27")
     verdict = attempts.verdict()
     assert (verdict.code, verdict.message) == ("load_failed", "no tensor")
@@ -127,7 +129,7 @@ def test_without_any_candidate_the_verdict_says_so():
 
 def test_a_cancelled_turn_and_an_answered_one_are_told_as_such():
     attempts = Attempts()
-    attempts.failed("a", "cancelled", "client left", told=False, seconds=0.2)
+    attempts.failed("a", "cancelled", "client left", first_token_sent=False, seconds=0.2)
     attempts.answered("b", 3.0)
     assert [each.outcome for each in attempts.tried] == ["cancelled", "answered"]
     assert attempts.tried[1] == Attempt("b", "answered", None, 3.0)
@@ -156,6 +158,6 @@ def test_a_first_token_may_take_as_long_as_the_prompt_is_read():
 
 def test_an_engine_that_was_slow_to_be_unreachable_is_not_asked_again_at_once():
     attempts = Attempts()
-    assert attempts.failed("far/x", "backend_unreachable", "no connection in time", told=False, again=False) == (
-        NextCandidate()
-    )
+    assert attempts.failed(
+        "far/x", "backend_unreachable", "no connection in time", first_token_sent=False, again=False
+    ) == (NextCandidate())

@@ -8,7 +8,7 @@ import pytest
 from innkeepd.policy.scheduling import events as ev
 from innkeepd.policy.scheduling.eviction import DRAIN_AFTER, RECYCLE_EVERY
 from innkeepd.policy.scheduling.residency import LEAST_GROWTH, Residency
-from support.inns import Life
+from support.scheduler_run import SchedulerRun
 
 GIB = 2**30
 SPECS = (
@@ -18,11 +18,11 @@ SPECS = (
 )
 
 
-class House:
+class Daemon:
     """A life with 27 GiB for models, whose processes can be weighed."""
 
     def __init__(self, *loaded: str) -> None:
-        self.life = Life()
+        self.life = SchedulerRun()
         self.growth: dict[str, int] = {}
         self.life.step(ev.Known(SPECS))
         self.life.step(ev.Measured(27 * GIB))
@@ -30,7 +30,7 @@ class House:
             self.use(weights)
 
     @property
-    def house(self):
+    def daemon(self):
         return self.life.scheduler.ledger
 
     def use(self, weights: str, seconds: float = 1.0) -> None:
@@ -52,10 +52,10 @@ class House:
             self.weigh(load.weights, 0)
 
     def standing(self) -> list[tuple[str, Residency]]:
-        return [(weights, resident) for weights, resident in self.house.residents.items() if resident.is_resident]
+        return [(weights, resident) for weights, resident in self.daemon.residents.items() if resident.is_resident]
 
     def weigh(self, weights: str, growth: int) -> list[ev.Action]:
-        size = self.house.residents[weights].settled
+        size = self.daemon.residents[weights].settled
         return self.life.step(ev.Weighed((ev.Weight(weights, size + growth, GIB + growth),)))
 
     def unloads(self) -> list[tuple[str, str]]:
@@ -82,40 +82,40 @@ def test_a_process_is_counted_with_what_it_grew_since_its_load():
 
 
 def test_what_the_process_takes_right_after_our_own_load_is_no_growth_and_is_learned():
-    at = House("light")
+    at = Daemon("light")
     at.life.ask(chain=("big",))
     at.life.load_ended(next(iter(at.life.loads)))
     at.life.step(ev.Weighed((ev.Weight("big", 21 * GIB, 3 * GIB), ev.Weight("nobody", 1, 1))))
-    resident = at.house.residents["big"]
-    assert (resident.settled, resident.grown, at.house.bytes_for("big", 4096)) == (21 * GIB, 0, 21 * GIB)
+    resident = at.daemon.residents["big"]
+    assert (resident.settled, resident.grown, at.daemon.bytes_for("big", 4096)) == (21 * GIB, 0, 21 * GIB)
 
 
 def test_an_adopted_runner_that_takes_more_than_ps_tells_has_grown():
-    at = House()
+    at = Daemon()
     at.life.step(ev.Observed(0, (ev.Seen("big", 20 * GIB, 4096),)))
     at.life.step(ev.Weighed((ev.Weight("big", 26 * GIB, 8 * GIB),)))
-    resident = at.house.residents["big"]
-    assert (resident.settled, resident.grown, at.house.bytes_for("big", 4096)) == (20 * GIB, 6 * GIB, 20 * GIB)
+    resident = at.daemon.residents["big"]
+    assert (resident.settled, resident.grown, at.daemon.bytes_for("big", 4096)) == (20 * GIB, 6 * GIB, 20 * GIB)
 
 
 def test_growth_within_the_budget_changes_nothing_but_keeps_others_out():
-    at = House("big")
-    assert at.weigh("big", 3 * GIB) == [ev.WakeAt(at.house.residents["big"].used + 300)]
+    at = Daemon("big")
+    assert at.weigh("big", 3 * GIB) == [ev.WakeAt(at.daemon.residents["big"].used + 300)]
     at.life.ask(chain=("light",))
     assert at.unloads() == [("big", "eviction")], "23 + 5 is over 27"
 
 
 def test_a_model_over_the_budget_is_loaded_anew_at_once_where_it_is_idle():
-    at = House("big", "light")
+    at = Daemon("big", "light")
     at.weigh("big", 4 * GIB)
     assert at.unloads() == [("big", "recycle")]
     at.finish()
-    assert at.house.residents["big"].footprint == 20 * GIB
-    assert at.house.used() == 25 * GIB
+    assert at.daemon.residents["big"].footprint == 20 * GIB
+    assert at.daemon.used() == 25 * GIB
 
 
 def test_an_answer_is_never_cut_and_a_waiter_is_served_first():
-    at = House("big", "light")
+    at = Daemon("big", "light")
     ticket = at.life.ask(chain=("big",))
     at.life.ask(chain=("big",))
     at.weigh("big", 4 * GIB)
@@ -128,7 +128,7 @@ def test_an_answer_is_never_cut_and_a_waiter_is_served_first():
 
 
 def test_a_model_that_is_never_idle_starts_nothing_new_after_a_while():
-    at = House("big", "light")
+    at = Daemon("big", "light")
     first = at.life.ask(chain=("big",))
     at.weigh("big", 4 * GIB)
     second = at.life.ask(chain=("big",))
@@ -140,7 +140,7 @@ def test_a_model_that_is_never_idle_starts_nothing_new_after_a_while():
 
 
 def test_within_an_hour_another_model_leaves_or_the_grown_one_without_coming_back():
-    at = House("big", "light")
+    at = Daemon("big", "light")
     at.weigh("big", 4 * GIB)
     at.finish()
     at.weigh("big", 4 * GIB)
@@ -149,11 +149,11 @@ def test_within_an_hour_another_model_leaves_or_the_grown_one_without_coming_bac
     at.weigh("big", 8 * GIB)
     at.finish()
     assert at.unloads()[-1] == ("big", "growth")
-    assert at.house.residents == {}
+    assert at.daemon.residents == {}
 
 
 def test_a_pinned_model_waits_for_its_hour():
-    at = House("big")
+    at = Daemon("big")
     at.life.step(ev.PinSet("big"))
     at.weigh("big", 8 * GIB)
     at.finish()
@@ -165,7 +165,7 @@ def test_a_pinned_model_waits_for_its_hour():
 
 
 def test_a_pinned_model_that_may_not_be_recycled_costs_whoever_else_is_idle():
-    at = House("big", "small")
+    at = Daemon("big", "small")
     at.life.step(ev.PinSet("big"))
     at.weigh("big", 8 * GIB)
     at.finish()
@@ -174,7 +174,7 @@ def test_a_pinned_model_that_may_not_be_recycled_costs_whoever_else_is_idle():
 
 
 def test_of_several_the_most_grown_are_recycled_until_it_fits():
-    at = House("big", "light", "small")
+    at = Daemon("big", "light", "small")
     at.weigh("small", GIB // 2)
     at.weigh("light", 2 * GIB)
     assert at.unloads() == [("light", "recycle")]
@@ -182,15 +182,15 @@ def test_of_several_the_most_grown_are_recycled_until_it_fits():
 
 @pytest.mark.parametrize("why", [ev.HoldBegan(1e6), ev.UnloadAsked(("big",))])
 def test_who_wants_it_out_is_not_answered_with_a_load(why):
-    at = House("big", "light")
+    at = Daemon("big", "light")
     at.weigh("big", 4 * GIB)
     at.life.step(why)
     at.finish()
-    assert "big" not in at.house.residents
+    assert "big" not in at.daemon.residents
 
 
 def test_an_unload_that_failed_is_not_followed_by_a_load_and_rests():
-    at = House("big", "light")
+    at = Daemon("big", "light")
     at.weigh("big", 4 * GIB)
     at.life.unload_ended(next(iter(at.life.unloads)), "load_failed")
     assert at.life.scheduler.state.coming_back == {}
@@ -198,26 +198,26 @@ def test_an_unload_that_failed_is_not_followed_by_a_load_and_rests():
 
 
 def test_a_model_comes_back_only_where_nobody_took_its_room_and_it_is_still_pulled():
-    at = House("big", "light")
+    at = Daemon("big", "light")
     at.weigh("big", 4 * GIB)
     at.life.step(ev.Measured(10 * GIB))
     at.finish()
-    assert "big" not in at.house.residents
-    at = House("big", "light")
+    assert "big" not in at.daemon.residents
+    at = Daemon("big", "light")
     at.weigh("big", 4 * GIB)
     at.life.step(ev.Known(SPECS[1:]))
     at.finish()
-    assert "big" not in at.house.residents
+    assert "big" not in at.daemon.residents
 
 
 def test_a_model_that_had_a_larger_context_comes_back_with_it():
-    at = House()
+    at = Daemon()
     at.life.ask(chain=("big",), need=8192)
     at.finish()
     at.life.step(ev.Released("t1"))
     at.weigh("big", 7 * GIB)
     at.finish()
-    assert at.house.residents["big"].context == 8192
+    assert at.daemon.residents["big"].context == 8192
 
 
 def test_ten_thousand_requests_on_runners_that_grow_are_never_cut_and_rarely_over_the_budget():
@@ -227,7 +227,7 @@ def test_ten_thousand_requests_on_runners_that_grow_are_never_cut_and_rarely_ove
     less than ``LEAST_GROWTH`` of a model is not seen.
     """
     dice = random.Random(33)
-    at, over, longest = House(), 0.0, 0.0
+    at, over, longest = Daemon(), 0.0, 0.0
     for _ in range(10_000):
         weights = dice.choices(["big", "light", "small"], [5, 4, 1])[0]
         at.use(weights, dice.uniform(0.5, 4.0))

@@ -6,7 +6,7 @@ from innkeepd.policy.memory.budget import budget_of
 from innkeepd.policy.model import GIB, Model
 from innkeepd.residency.catalog import MOST_REMEMBERED, Candidate, Catalog
 from innkeepd.simulator.engine import Simulator
-from support.house import LLAMA8, QWEN, config
+from support.daemon import LLAMA8, QWEN, config
 
 
 def model(name, weights, **more):

@@ -4,7 +4,7 @@ import pytest
 from innkeepd.backends.openai import OpenAIBackend
 from innkeepd.config.schema import BackendConfig
 from innkeepd.residency.health import ASK_EVERY, HealthChecks, spellings
-from support.house import config, mock_clock, open_house
+from support.daemon import config, mock_clock, open_daemon
 from support.remote import RemoteEngine
 
 pytestmark = pytest.mark.anyio
@@ -19,11 +19,11 @@ async def warnings(engine, *models, seconds=1.0):
     """What is warned of, and which models are cooling, after so many seconds."""
     said = config(backends=(BackendConfig(name="far", url=engine.url, models=models),))
     told = []
-    async with open_house(said) as house, anyio.create_task_group() as tasks:
-        tasks.start_soon(HealthChecks(house.keeper, {"far": OpenAIBackend(engine)}, warn=told.append).run)
+    async with open_daemon(said) as daemon, anyio.create_task_group() as tasks:
+        tasks.start_soon(HealthChecks(daemon.control, {"far": OpenAIBackend(engine)}, warn=told.append).run)
         await anyio.sleep(seconds)
         tasks.cancel_scope.cancel()
-    return told, dict(house.keeper.scheduler.cooling)
+    return told, dict(daemon.control.scheduler.cooling)
 
 
 async def test_an_engine_that_works_is_asked_once_and_left_alone():
@@ -63,9 +63,9 @@ async def test_one_out_of_reach_whose_models_nobody_named_is_nobodys_worry():
 
 
 async def test_where_there_are_none_nothing_is_done():
-    async with open_house() as house:
+    async with open_daemon() as daemon:
         with anyio.fail_after(1):
-            await HealthChecks(house.keeper, {}, warn=print).run()
+            await HealthChecks(daemon.control, {}, warn=print).run()
 
 
 def test_the_tag_latest_may_be_said_or_not():

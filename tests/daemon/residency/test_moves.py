@@ -7,7 +7,7 @@ from innkeepd.policy.model import GIB
 from innkeepd.residency.moves import BACK_WITHIN, GONE_WITHIN, Moves
 from innkeepd.simulator.engine import Simulator
 from innkeepd.simulator.release import V17
-from support.house import LLAMA8, QWEN, mock_clock
+from support.daemon import LLAMA8, QWEN, mock_clock
 from support.transport import MemoryTransport
 
 

@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from innkeepd.policy.scheduling import events as ev
-from support.house import LLAMA8, mock_clock, open_house, ticket
+from support.daemon import LLAMA8, mock_clock, open_daemon, ticket
 
 pytestmark = pytest.mark.anyio
 
@@ -15,17 +15,17 @@ def anyio_backend():
 
 
 async def test_a_grant_for_somebody_who_has_left_is_released_at_once():
-    async with open_house() as house:
-        await house.keeper.monitor.ready.wait()
-        house.keeper.post(ev.Asked(ticket(house, LLAMA8)))
+    async with open_daemon() as daemon:
+        await daemon.control.monitor.ready.wait()
+        daemon.control.post(ev.Asked(ticket(daemon, LLAMA8)))
         await anyio.sleep(20)
-        assert house.is_quiet()
+        assert daemon.is_quiet()
 
 
 async def test_the_journal_hears_every_event_and_its_actions():
     written = []
-    async with open_house(journal=lambda now, event, actions: written.append((now, event, actions))) as house:
-        await house.connect().told("hi", model=LLAMA8)
+    async with open_daemon(journal=lambda now, event, actions: written.append((now, event, actions))) as daemon:
+        await daemon.connect().chat_to_end("hi", model=LLAMA8)
         kinds = [type(event) for _, event, _ in written]
         assert {ev.Known, ev.Measured, ev.Asked, ev.LoadEnded, ev.Released, ev.Observed} <= set(kinds)
         assert any(isinstance(action, ev.Load) for _, _, actions in written for action in actions)

@@ -5,7 +5,7 @@ import pytest
 
 from innkeepd.machine.runners import Runner, Runners
 from innkeepd.policy.model import GIB
-from support.house import LLAMA8, mock_clock, open_house
+from support.daemon import LLAMA8, mock_clock, open_daemon
 
 pytestmark = pytest.mark.anyio
 
@@ -32,23 +32,23 @@ class Processes:
 
 async def test_a_runner_that_was_left_behind_is_told_once_and_takes_from_the_budget():
     processes, heard = Processes(), []
-    async with open_house(runners=processes) as house:
-        house.keeper.on_event.append(lambda _kind, what, data: heard.append((what, data)))
+    async with open_daemon(runners=processes) as daemon:
+        daemon.control.on_event.append(lambda _kind, what, data: heard.append((what, data)))
         await anyio.sleep(5)
-        before = house.keeper.scheduler.ledger.budget
+        before = daemon.control.scheduler.ledger.budget
         processes.found = Runners(orphans=(Runner(7, "llama-server", total=GIB),))
         for _ in range(2):
-            house.keeper.monitor.weights.want(at_once=True)
+            daemon.control.monitor.weights.want(at_once=True)
             await anyio.sleep(5)
-        assert house.keeper.scheduler.ledger.budget == before - GIB
+        assert daemon.control.scheduler.ledger.budget == before - GIB
     assert [data for what, data in heard if what == "runner left behind"] == [{"pid": 7, "bytes": GIB}]
 
 
 async def test_wishes_to_weigh_are_gathered_and_a_process_is_known_by_its_weights_while_it_lives():
     processes = Processes()
-    async with open_house(runners=processes) as house:
+    async with open_daemon(runners=processes) as daemon:
         await anyio.sleep(5)
-        weights, name = house.keeper.monitor.weights, house.keeper.weights_of(LLAMA8)
+        weights, name = daemon.control.monitor.weights, daemon.control.weights_of(LLAMA8)
         looks = processes.looks
         processes.found = Runners((Runner(1, "a", name), Runner(2, "b", "other")))
         for _ in range(10):

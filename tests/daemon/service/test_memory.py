@@ -8,7 +8,7 @@ from anyio.from_thread import start_blocking_portal
 from innkeepd.service.memory import main
 from innkeepd.simulator.engine import Simulator
 from innkeepd.simulator.server import serve
-from support.house import QWEN
+from support.daemon import QWEN
 
 
 @pytest.fixture

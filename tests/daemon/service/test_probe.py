@@ -27,10 +27,10 @@ def daemon(path: Path, reply: bytes) -> Iterator[list[bytes]]:
         listening.listen()
 
         def serve() -> None:
-            guest, _ = listening.accept()
-            with guest:
-                heard.append(guest.recv(4096))
-                guest.sendall(reply)
+            client, _ = listening.accept()
+            with client:
+                heard.append(client.recv(4096))
+                client.sendall(reply)
 
         thread = threading.Thread(target=serve)
         thread.start()

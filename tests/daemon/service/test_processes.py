@@ -84,13 +84,13 @@ def test_a_real_process_that_is_connected_is_seen():
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         command = [sys.executable, "-c", CONNECTED, str(port)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as guest:
-            assert guest.stdout.readline() == "connected\n"
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as client:
+            assert client.stdout.readline() == "connected\n"
             line, _ = server.accept()
-            seen = walk(f"http://127.0.0.1:{port}", lambda: [psutil.Process(guest.pid), psutil.Process()])
+            seen = walk(f"http://127.0.0.1:{port}", lambda: [psutil.Process(client.pid), psutil.Process()])
             found = strangers(seen, f"http://127.0.0.1:{port}", daemon=None)
             line.close()
-    assert [one.pid for one in found] == [guest.pid]
+    assert [one.pid for one in found] == [client.pid]
     assert seen.listeners[port].pid == os.getpid()
 
 

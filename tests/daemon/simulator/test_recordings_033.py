@@ -17,7 +17,7 @@ BERT = {"layers": 2, "kv_heads": 2, "heads": 4, "head_dim": 32, "quantization": 
 PREDICT = {"num_predict": 40}
 
 
-def shelf():
+def model_list():
     """The models of the recording machine."""
     words = Pulled("words", 63_499_493, 31_736_320, options=PREDICT, **SMALL)
     mid = Pulled("mid", 63_499_493, 31_736_320, **SMALL)
@@ -57,7 +57,7 @@ def byte_tokens(monkeypatch):
 @pytest.fixture
 def simulator():
     return Simulator(
-        ollama=V33, models=shelf(), total=24 * 2**30, metal=16 * 2**30, others=2**30, offline=True
+        ollama=V33, models=model_list(), total=24 * 2**30, metal=16 * 2**30, others=2**30, offline=True
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 RECORDINGS = Path(__file__).parents[2] / "data" / "ollama"
 
 
-def shelf():
+def model_list():
     """The models of the recording machine."""
     small = {"layers": 8, "kv_heads": 4, "heads": 8, "head_dim": 64, "max_context": 4096, "quantization": "F16"}
     options = {"num_predict": 40}
@@ -31,7 +31,7 @@ def shelf():
 
 @pytest.fixture
 def simulator():
-    return Simulator(ollama=V17, models=shelf(), total=24 * 2**30, metal=16 * 2**30, others=2**30)
+    return Simulator(ollama=V17, models=model_list(), total=24 * 2**30, metal=16 * 2**30, others=2**30)
 
 
 FAULTS = {

@@ -94,9 +94,9 @@ class Estimates:
         """
         if tokens < SHORT_PROMPT or not seconds > 0:
             return
-        known, told = self.prefill(weights), tokens / seconds
-        if is_first or (known is not None and told < known):
-            self._learn(weights, "prefill", told)
+        known, measured = self.prefill(weights), tokens / seconds
+        if is_first or (known is not None and measured < known):
+            self._learn(weights, "prefill", measured)
 
     def learned_footprint(self, weights: str, context: int, size: int, *, most: bool = False) -> None:
         """It takes ``size`` bytes at this context. Newest wins: bytes change with the engine, not by chance.

@@ -173,8 +173,8 @@ def memory_pressure_percent(reading: Reading) -> int | None:
 
 def mac_reading(fields: Mapping[str, Any]) -> Reading:
     """A Mac's reading from the fields told: total is hw.memsize, available follows from psutil's formula."""
-    told: dict[str, Any] = {"total": fields.get("hw_memsize") or None} | dict(fields)
-    reading = Reading(**told)
+    last: dict[str, Any] = {"total": fields.get("hw_memsize") or None} | dict(fields)
+    reading = Reading(**last)
     return replace(reading, available=psutil_available(reading))
 
 

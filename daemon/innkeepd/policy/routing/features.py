@@ -66,13 +66,13 @@ def words(text: str) -> list[str]:
 def features(text: str) -> set[int]:
     """The numbers of all features of ``text``, each below ``BUCKETS``; each counts once however often it occurs."""
     plain = letters(excerpt(text))
-    told = _WORD.findall(plain)
+    tokens = _WORD.findall(plain)
     mask = BUCKETS - 1
-    found = {crc32(f"w {word}".encode()) & mask for word in told}
-    found.update(crc32(f"b {first} {second}".encode()) & mask for first, second in pairwise(told))
-    found.add(crc32(f"^ {' '.join(told[:1])}".encode()) & mask)
-    found.add(crc32(f"^ {' '.join(told[:2])}".encode()) & mask)
-    found.add(crc32(f"$ {' '.join(told[-1:])}".encode()) & mask)
+    found = {crc32(f"w {word}".encode()) & mask for word in tokens}
+    found.update(crc32(f"b {first} {second}".encode()) & mask for first, second in pairwise(tokens))
+    found.add(crc32(f"^ {' '.join(tokens[:1])}".encode()) & mask)
+    found.add(crc32(f"^ {' '.join(tokens[:2])}".encode()) & mask)
+    found.add(crc32(f"$ {' '.join(tokens[-1:])}".encode()) & mask)
     data = plain.translate(_Jamo()).encode("utf-32-le")
     for order in ORDERS:
         size = order * _WIDTH

@@ -120,16 +120,16 @@ class Router:
         for share, text in zip(EARLIER, reversed(texts[:-1]), strict=False):
             for role, score in self._earlier(text[:EARLIER_READ]).items():
                 before[role] += share * score
-        told = {role: score + before[role] for role, score in scores.items()}
+        scores_after = {role: score + before[role] for role, score in scores.items()}
         if self._sticky and previous in ROLES:
-            told[str(previous)] += STAY_BARE if len(last) <= BARE else STAY_SHORT if follows else STAY
+            scores_after[str(previous)] += STAY_BARE if len(last) <= BARE else STAY_SHORT if follows else STAY
         if tool is not None:
-            told[tool] += TOOL
-        role = max(ROLES, key=lambda name: (told[name], name == "general"))
+            scores_after[tool] += TOOL
+        role = max(ROLES, key=lambda name: (scores_after[name], name == "general"))
         leaned = scores[role] < max(scores.values())
         reason = f"calls {tools[-1]}" if leaned and tool == role else self._reason(role, found, leaned=leaned)
-        shares = self._shares(told)
-        return Route(role, shares[role], reason, told, shares=shares, sketch=kept, plain=_in_order(plain))
+        shares = self._shares(scores_after)
+        return Route(role, shares[role], reason, scores_after, shares=shares, sketch=kept, plain=_in_order(plain))
 
     def _corrected(self, plain: dict[str, float], kept: Sequence[int]) -> dict[str, float]:
         if self.correction is None or not kept:

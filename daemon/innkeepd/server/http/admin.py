@@ -24,8 +24,8 @@ _SENT = {"content-type": "application/json"}
 class AdminProxy:
     """Passes such requests to this machine's Ollama. ``allowed``: the verbs that the configuration lets through."""
 
-    def __init__(self, keeper: ResidencyControl, *, allowed: Collection[str]) -> None:
-        self._keeper = keeper
+    def __init__(self, control: ResidencyControl, *, allowed: Collection[str]) -> None:
+        self._control = control
         self._allowed = frozenset(allowed) | {"pull"}
 
     def __repr__(self) -> str:
@@ -42,7 +42,7 @@ class AdminProxy:
             text = f'{path} is refused: it changes the disk. Ask Ollama itself, or set [http] allow_admin = ["{verb}"]'
             raise HttpFault(403, text, "forbidden")
 
-    async def pass_through(self, method: str, path: str, body: bytes, reply: Response) -> None:
+    async def pass_through(self, method: str, path: str, body: bytes, response: Response) -> None:
         """Pass a request on as it is, its progress back, and look anew at what is pulled. Raises ``HttpFault``.
 
         Where the engine breaks off in mid-answer, the answer ends with an error record; one whose length has been told
@@ -51,22 +51,22 @@ class AdminProxy:
         headers: list[tuple[bytes, bytes]] = []
         chunk = b"\n"
         try:
-            async with self._keeper.backend.forward(method, path, body, _SENT) as answer:
+            async with self._control.backend.forward(method, path, body, _SENT) as answer:
                 if 300 <= answer.status < 400:
                     raise HttpFault(502, f"Ollama redirects {path} ({answer.status}), which is not followed")
                 headers = [(name.encode(), answer.headers[name].encode()) for name in _PASSED if name in answer.headers]
-                await reply.head(answer.status, headers)
+                await response.head(answer.status, headers)
                 async for chunk in answer.chunks():
-                    await reply.write(chunk)
-            await reply.end()
+                    await response.write(chunk)
+            await response.end()
         except BackendFault as fault:
-            told = fault_of(fault.code, fault.message)
-            if not reply.begun:
-                raise told from None
+            failure = fault_of(fault.code, fault.message)
+            if not response.begun:
+                raise failure from None
             if b"content-length" not in dict(headers):
-                await reply.end((b"" if chunk.endswith(b"\n") else b"\n") + error_record("native", told))
+                await response.end((b"" if chunk.endswith(b"\n") else b"\n") + error_record("native", failure))
         finally:
-            self._keeper.pulled.look_anew()
+            self._control.pulled.look_anew()
 
 
 def _verb(path: str) -> str | None:

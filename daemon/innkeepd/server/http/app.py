@@ -21,7 +21,7 @@ from innkeepd.server.http.count_tokens import COUNT_TOKENS, counted_tokens
 from innkeepd.server.http.errors import Api, HttpFault
 from innkeepd.server.http.metrics import Metrics
 from innkeepd.server.http.model_list import ModelList
-from innkeepd.server.http.proxy import Proxy, empty_record, told_fault
+from innkeepd.server.http.proxy import Proxy, empty_record, fault_seen_by
 from innkeepd.server.http.request import ENDPOINTS, Endpoint, ModelRequest, read
 from innkeepd.server.http.response import CUT, FULL, Message, Receive, Response, Send
 from innkeepd.server.http.ui.dashboard import Dashboard
@@ -49,29 +49,29 @@ class HttpApp:
     def __init__(
         self,
         config: HttpConfig,
-        journey: Dispatcher,
-        keeper: ResidencyControl,
+        dispatcher: Dispatcher,
+        control: ResidencyControl,
         *,
         warn: Callable[[str], object] = print,
         dashboard: Dashboard | None = None,
     ) -> None:
-        self._journey = journey
-        self._commands = ModelCommands(journey)
-        self._keeper = keeper
+        self._dispatcher = dispatcher
+        self._commands = ModelCommands(dispatcher)
+        self._control = control
         self._warn = warn
         self._max_body = config.max_body
         self._guard = AccessGuard(config, hostname=socket.gethostname())
-        self._derived = ContextAliases()
-        self.virtual = VirtualModels(journey)
-        self.shelf = ModelList(keeper, self.virtual)
-        self._disk = AdminProxy(keeper, allowed=config.allow_admin)
-        self.metrics = Metrics(keeper)
+        self._aliases = ContextAliases()
+        self.virtual = VirtualModels(dispatcher)
+        self.model_list = ModelList(control, self.virtual)
+        self._admin = AdminProxy(control, allowed=config.allow_admin)
+        self.metrics = Metrics(control)
         self._dashboard = dashboard
         self._looks: dict[str, Callable[[], Awaitable[bytes]]] = {
-            "/api/tags": self.shelf.tags,
-            "/api/ps": self.shelf.ps,
-            "/api/version": self.shelf.version,
-            "/v1/models": self.shelf.models,
+            "/api/tags": self.model_list.tags,
+            "/api/ps": self.model_list.ps,
+            "/api/version": self.model_list.version,
+            "/v1/models": self.model_list.models,
         }
 
     def __repr__(self) -> str:
@@ -89,7 +89,7 @@ class HttpApp:
         )
         extensions = scope.get("extensions") or {}
         full, cut = extensions.get(FULL, _never), extensions.get(CUT, _never)
-        reply = Response(send, extra=extra, is_full=full, cut=cut, patience=self._journey.config.timeouts.stall)
+        response = Response(send, extra=extra, is_full=full, cut=cut, patience=self._dispatcher.config.timeouts.stall)
         try:
             _refuse_doubles(scope["headers"], headers)
             is_1_1 = scope.get("http_version", "1.1") == "1.1"
@@ -97,41 +97,41 @@ class HttpApp:
             is_preflight = scope["method"] == "OPTIONS"
             self._guard.check(headers, is_preflight=is_preflight, needs_host=is_1_1, is_public=is_public)
             if self._dashboard is not None and self._dashboard.serves(path) and not is_preflight:
-                await self._dashboard.answer(scope, partial(self._body, headers, receive), receive, reply)
+                await self._dashboard.answer(scope, partial(self._body, headers, receive), receive, response)
             else:
-                await self._answer(scope["method"], path, headers, receive, reply)
+                await self._answer(scope["method"], path, headers, receive, response)
         except HttpFault as fault:
-            await reply.fault(api, fault)
+            await response.fault(api, fault)
         except ClientStuck:
             return
         except Exception as error:  # noqa: BLE001 - our own fault: told, and the daemon lives on
             self._warn(f"a fault of innkeepd itself at {path[:200]}: {described(error)}")
-            if not reply.begun:
-                await reply.fault(api, HttpFault(500, f"a fault of innkeepd itself: {described(error)}", "internal"))
+            if not response.begun:
+                await response.fault(api, HttpFault(500, f"a fault of innkeepd itself: {described(error)}", "internal"))
 
-    async def _answer(self, method: str, path: str, headers: Headers, receive: Receive, reply: Response) -> None:
+    async def _answer(self, method: str, path: str, headers: Headers, receive: Receive, response: Response) -> None:
         if method == "OPTIONS":
-            await reply.head(204, list(_PREFLIGHT))
-            await reply.end()
+            await response.head(204, list(_PREFLIGHT))
+            await response.end()
             return
         endpoint = ENDPOINTS.get(path)
         if endpoint is not None and method == "POST":
-            await self._run(endpoint, await self._json(headers, receive), headers, receive, reply)
+            await self._run(endpoint, await self._json(headers, receive), headers, receive, response)
         elif method == "POST" and path == COUNT_TOKENS:
-            await reply.whole(_ENCODE(counted_tokens(await self._json(headers, receive))))
+            await response.whole(_ENCODE(counted_tokens(await self._json(headers, receive))))
         elif method in {"GET", "HEAD"} and path == "/":
-            await reply.whole(b"Ollama is running", content_type=b"text/plain; charset=utf-8")
+            await response.whole(b"Ollama is running", content_type=b"text/plain; charset=utf-8")
         elif method in {"GET", "HEAD"} and path in self._looks:
-            await reply.whole(await self._looks[path]())
+            await response.whole(await self._looks[path]())
         elif method == "GET" and path == "/metrics":
-            await self.metrics.answer(headers, reply)
+            await self.metrics.answer(headers, response)
         elif method == "POST" and path == "/api/show":
-            await reply.whole(await self.shelf.show(await self._json(headers, receive)))
+            await response.whole(await self.model_list.show(await self._json(headers, receive)))
         elif method == "GET" and path.startswith("/v1/models/"):
-            await reply.whole(await self.shelf.model(path.removeprefix("/v1/models/")))
-        elif self._disk.serves(method, path):
-            self._disk.refuse_unless_allowed(path)
-            await self._passed_through(method, path, await self._body(headers, receive), receive, reply)
+            await response.whole(await self.model_list.model(path.removeprefix("/v1/models/")))
+        elif self._admin.serves(method, path):
+            self._admin.refuse_unless_allowed(path)
+            await self._passed_through(method, path, await self._body(headers, receive), receive, response)
         elif endpoint is not None or path in self._looks or path in ("/api/show", COUNT_TOKENS):
             raise HttpFault(405, "method not allowed")
         else:
@@ -139,7 +139,9 @@ class HttpApp:
 
     # ---- running a model ----
 
-    async def _run(self, endpoint: Endpoint, data: bytes, headers: Headers, receive: Receive, reply: Response) -> None:
+    async def _run(
+        self, endpoint: Endpoint, data: bytes, headers: Headers, receive: Receive, response: Response
+    ) -> None:
         asked = read(endpoint, data)
         known = self.virtual.find(asked.name)
         if known is not None:
@@ -148,37 +150,37 @@ class HttpApp:
             if endpoint.kind == "embed":
                 raise HttpFault(400, f'"{asked.name}" does not support embeddings; name a model', "unsupported")
         agent = headers.get(b"user-agent", b"").decode("latin-1")
-        passing = Proxy(asked, reply, self._journey, self._derived, agent=agent)
+        proxy = Proxy(asked, response, self._dispatcher, self._aliases, agent=agent)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_leave_with, receive, tasks.cancel_scope, passing)
+            tasks.start_soon(_leave_with, receive, tasks.cancel_scope, proxy)
             if asked.is_promptless:
-                await self._load_or_unload(asked, headers, reply)
+                await self._load_or_unload(asked, headers, response)
             else:
-                if passing.is_held:
-                    tasks.start_soon(_hold, passing, tasks.cancel_scope)
-                await self._pass(asked, passing, headers, reply)
+                if proxy.is_held:
+                    tasks.start_soon(_hold, proxy, tasks.cancel_scope)
+                await self._pass(asked, proxy, headers, response)
             tasks.cancel_scope.cancel()
 
-    async def _pass(self, asked: ModelRequest, passing: Proxy, headers: Headers, reply: Response) -> None:
+    async def _pass(self, asked: ModelRequest, proxy: Proxy, headers: Headers, response: Response) -> None:
         try:
-            async with self._journey.begin(asked.wish(headers)) as request:
-                reply.identity = request.id
-                passing.request = request
-                await self._journey.serve(request, passing.work, passing.tell)
-                await passing.finish()
+            async with self._dispatcher.begin(asked.spec(headers)) as request:
+                response.identity = request.id
+                proxy.request = request
+                await self._dispatcher.serve(request, proxy.work, proxy.tell)
+                await proxy.finish()
         except ClientStuck:
             return
         except RecursionError:
-            await reply.fault(asked.api, HttpFault(400, "the body is nested too deeply", "bad_request"))
+            await response.fault(asked.api, HttpFault(400, "the body is nested too deeply", "bad_request"))
         except RequestFailed as failure:
-            await passing.fail(failure)
+            await proxy.fail(failure)
         except HttpFault as fault:
-            await reply.fault(asked.api, fault)
+            await response.fault(asked.api, fault)
         except Exception as error:  # noqa: BLE001 - our own fault: told, and the daemon lives on
             self._warn(f"a fault of innkeepd itself at {asked.endpoint.path}: {described(error)}")
-            await passing.fail(RequestFailed("internal", f"a fault of innkeepd itself: {described(error)}"))
+            await proxy.fail(RequestFailed("internal", f"a fault of innkeepd itself: {described(error)}"))
 
-    async def _load_or_unload(self, asked: ModelRequest, headers: Headers, reply: Response) -> None:
+    async def _load_or_unload(self, asked: ModelRequest, headers: Headers, response: Response) -> None:
         """Answer a request without a prompt: it wants the model in memory, or out of it."""
         try:
             if asked.wants_it_out:
@@ -187,28 +189,28 @@ class HttpApp:
                     raise HttpFault(400, text, "bad_request")
                 await self._commands.unload(asked.name)
             else:
-                spec = msgspec.structs.replace(asked.wish(headers), kind="load", insist=not asked.is_virtual)
-                async with self._journey.begin(spec) as request:
-                    reply.identity = request.id
+                spec = msgspec.structs.replace(asked.spec(headers), kind="load", insist=not asked.is_virtual)
+                async with self._dispatcher.begin(spec) as request:
+                    response.identity = request.id
                     await self._commands.load(request, _nobody)
         except RequestFailed as failure:
-            await reply.fault(asked.api, told_fault(failure, asked))
+            await response.fault(asked.api, fault_seen_by(failure, asked))
             return
         except HttpFault as fault:
-            await reply.fault(asked.api, fault)
+            await response.fault(asked.api, fault)
             return
         ended = {"done": True, "done_reason": "unload" if asked.wants_it_out else "load"}
-        await reply.whole(_ENCODE(empty_record(asked, asked.name) | ended))
+        await response.whole(_ENCODE(empty_record(asked, asked.name) | ended))
 
     # ---- passing through without a lease ----
 
-    async def _passed_through(self, method: str, path: str, body: bytes, receive: Receive, reply: Response) -> None:
+    async def _passed_through(self, method: str, path: str, body: bytes, receive: Receive, response: Response) -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_leave_with, receive, tasks.cancel_scope)
             try:
-                await self._disk.pass_through(method, path, body, reply)
+                await self._admin.pass_through(method, path, body, response)
             except HttpFault as fault:
-                await reply.fault("native", fault)
+                await response.fault("native", fault)
             tasks.cancel_scope.cancel()
 
     # ---- in ----
@@ -244,10 +246,10 @@ class HttpApp:
         return b"".join(parts)
 
 
-async def _hold(passing: Proxy, scope: anyio.CancelScope) -> None:
+async def _hold(proxy: Proxy, scope: anyio.CancelScope) -> None:
     """Give signs of life; a client that reads none of them has gone."""
     try:
-        await passing.hold()
+        await proxy.hold()
     except ClientStuck:
         scope.cancel()
 
@@ -261,15 +263,15 @@ def _refuse_doubles(pairs: list[tuple[bytes, bytes]], headers: Headers) -> None:
                 raise HttpFault(400, f"two {name.decode()} headers; one is the most", "bad_request")
 
 
-async def _leave_with(receive: Receive, scope: anyio.CancelScope, passing: Proxy | None = None) -> None:
+async def _leave_with(receive: Receive, scope: anyio.CancelScope, proxy: Proxy | None = None) -> None:
     """End the work when its client has gone; what is done behind a whole answer goes on."""
     while (await receive())["type"] != "http.disconnect":
         pass
-    if passing is None or not passing.is_ended:
+    if proxy is None or not proxy.is_ended:
         scope.cancel()
 
 
-async def _nobody(_told: Progress) -> None:
+async def _nobody(_progress: Progress) -> None:
     """A load is not told about: it streams nothing."""
 
 

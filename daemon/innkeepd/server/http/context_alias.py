@@ -54,7 +54,7 @@ async def _exists(backend: Backend, name: str) -> bool:
 async def _create(backend: Backend, name: str, parent: str, context: int, limit: int) -> None:
     body = {"model": name, "from": parent, "parameters": {"num_ctx": context, "num_predict": limit}, "stream": False}
     async with backend.forward("POST", "/api/create", _ENCODE(body), _JSON) as answer:
-        told = await answer.read()
+        data = await answer.read()
         if answer.status != 200:
-            text = f"Ollama could not derive a model from {parent}: {without_derived(error_text(told), parent)}"
+            text = f"Ollama could not derive a model from {parent}: {without_derived(error_text(data), parent)}"
             raise BackendFault(classify(answer.status, text), text, status=answer.status)

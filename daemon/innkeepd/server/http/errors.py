@@ -69,6 +69,6 @@ def error_record(api: Api, fault: HttpFault) -> bytes:
     if api == "messages":
         return b"event: error\ndata: " + _ENCODE({"type": "error", "error": error}) + b"\n\n"
     if api == "responses":
-        told = {"type": "error", "sequence_number": 0, "code": fault.code, "message": fault.message, "param": None}
-        return b"event: error\ndata: " + _ENCODE(told | {"error": error}) + b"\n\n"
+        event = {"type": "error", "sequence_number": 0, "code": fault.code, "message": fault.message, "param": None}
+        return b"event: error\ndata: " + _ENCODE(event | {"error": error}) + b"\n\n"
     return b"data: " + _ENCODE({"error": error}) + b"\n\n"

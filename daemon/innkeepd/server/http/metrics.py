@@ -137,7 +137,7 @@ class Metrics:
 
     # ---- a scrape ----
 
-    async def answer(self, headers: Mapping[bytes, bytes], reply: Response) -> None:
+    async def answer(self, headers: Mapping[bytes, bytes], response: Response) -> None:
         """Answer a scrape. Raises ``HttpFault`` 501 where ``prometheus-client`` is not installed."""
         try:
             if _LIBRARY not in sys.modules:
@@ -145,7 +145,7 @@ class Metrics:
         except ImportError:
             raise HttpFault(501, "metrics need prometheus-client: pip install 'innkeep[daemon]'") from None
         body, content_type = self.exposition(headers.get(b"accept", b"").decode("latin-1"))
-        await reply.whole(body, content_type=content_type)
+        await response.whole(body, content_type=content_type)
 
     def exposition(self, accept: str) -> tuple[bytes, bytes]:
         """The body and its content type, in the format that ``accept`` asks for."""

@@ -29,8 +29,8 @@ _SENT = {"content-type": "application/json"}
 class ModelList:
     """Tags, shows and processes of this machine's Ollama."""
 
-    def __init__(self, keeper: ResidencyControl, virtual: VirtualModels) -> None:
-        self._keeper = keeper
+    def __init__(self, control: ResidencyControl, virtual: VirtualModels) -> None:
+        self._control = control
         self._virtual = virtual
         self._kept: dict[str, list[dict[str, Any]]] = {}
         self._shown: dict[tuple[str, bool], bytes] = {}
@@ -49,7 +49,7 @@ class ModelList:
         """``/api/ps``; a runner that was started under a derived name goes by its parent's."""
         lines = await self._lines("/api/ps")
         if lines is None:
-            seen = self._keeper.monitor.observation
+            seen = self._control.monitor.observation
             running = (seen.running if seen else None) or []
             lines = [{"name": r.name, "model": r.name, "size": r.size, "digest": r.digest} for r in running]
         return _ENCODE({"models": [self._by_parent(line) for line in lines]})
@@ -71,12 +71,12 @@ class ModelList:
 
     async def version(self) -> bytes:
         """``/api/version``."""
-        seen = self._keeper.monitor.observation
+        seen = self._control.monitor.observation
         if seen is not None and seen.version:
             return _ENCODE({"version": seen.version})
         with anyio.move_on_after(FIRST):
             try:
-                return _ENCODE({"version": await self._keeper.backend.version()})
+                return _ENCODE({"version": await self._control.backend.version()})
             except BackendFault as fault:
                 raise HttpFault(502, fault.message, fault.code) from None
         raise HttpFault(504, "Ollama does not answer", "backend_unreachable")
@@ -84,12 +84,12 @@ class ModelList:
     async def _pulled(self) -> list[dict[str, Any]]:
         lines = await self._lines("/api/tags")
         if lines is None:
-            lines = [_tag(model) for model in self._keeper.catalog.models.values()]
+            lines = [_tag(model) for model in self._control.catalog.models.values()]
         return [line for line in lines if not str(line.get("name", "")).startswith(DERIVED_PREFIX)]
 
     async def _lines(self, path: str) -> list[dict[str, Any]] | None:
         """A fresh list where Ollama answers at once, else the last one; None where there is none."""
-        with anyio.move_on_after(AT_ONCE if path in self._kept or self._keeper.catalog.models else FIRST):
+        with anyio.move_on_after(AT_ONCE if path in self._kept or self._control.catalog.models else FIRST):
             try:
                 self._kept[path] = await self._fetch(path)
             except BackendFault:
@@ -97,16 +97,16 @@ class ModelList:
         return self._kept.get(path)
 
     async def _fetch(self, path: str) -> list[dict[str, Any]]:
-        async with self._keeper.backend.forward("GET", path) as answer:
-            told = await answer.read()
+        async with self._control.backend.forward("GET", path) as answer:
+            raw = await answer.read()
         try:
-            return list(msgspec.json.decode(told)["models"] or ())
+            return list(msgspec.json.decode(raw)["models"] or ())
         except (msgspec.DecodeError, KeyError, TypeError):
             raise BackendFault("backend_error", f"{path} did not answer as Ollama does") from None
 
     def _by_parent(self, line: dict[str, Any]) -> dict[str, Any]:
         name = str(line.get("name", ""))
-        parent = self._keeper.catalog.find(name) if name.startswith(DERIVED_PREFIX) else None
+        parent = self._control.catalog.find(name) if name.startswith(DERIVED_PREFIX) else None
         return line if parent is None else line | {"name": parent.name, "model": parent.name, "digest": parent.digest}
 
     # ---- one model ----
@@ -121,34 +121,34 @@ class ModelList:
         known = self._virtual.find(name)
         if known is not None:
             return _ENCODE(self._virtual.show(known))
-        pulled = self._keeper.catalog.find(name)
+        pulled = self._control.catalog.find(name)
         digest = pulled.digest if pulled and not name.startswith(DERIVED_PREFIX) else ""
         key = (digest, bool(body.get("verbose")))
         is_plain = digest and body.keys() <= {"model", "verbose"}
         if is_plain and key in self._shown:
             return self._shown[key]
-        told = await self._fetch_show(name, body | {"model": name})
+        raw = await self._fetch_show(name, body | {"model": name})
         if is_plain:
-            digests = {model.digest for model in self._keeper.catalog.models.values()}
+            digests = {model.digest for model in self._control.catalog.models.values()}
             self._shown = {each: kept for each, kept in self._shown.items() if each[0] in digests}
-            self._shown[key] = told
-        return told
+            self._shown[key] = raw
+        return raw
 
     async def _fetch_show(self, name: str, body: dict[str, Any]) -> bytes:
         with anyio.move_on_after(FIRST):
             try:
-                async with self._keeper.backend.forward("POST", "/api/show", _ENCODE(body), _SENT) as answer:
-                    told = await answer.read()
+                async with self._control.backend.forward("POST", "/api/show", _ENCODE(body), _SENT) as answer:
+                    raw = await answer.read()
             except BackendFault as fault:
                 raise HttpFault(502, fault.message, fault.code) from None
             if answer.status != 200:
-                raise HttpFault(answer.status, error_text(told))
-            return told
+                raise HttpFault(answer.status, error_text(raw))
+            return raw
         raise HttpFault(504, f"Ollama does not tell about {name}", "backend_unreachable")
 
     async def warm_up(self) -> None:
         """Ask for every model before anybody waits for it."""
-        await self._keeper.monitor.ready.wait()
+        await self._control.monitor.ready.wait()
         await self._lines("/api/ps")
         for line in await self._pulled():
             try:

@@ -55,13 +55,19 @@ class Proxy:
     """A request on its way through. ``request`` is set by whoever begins its journey."""
 
     def __init__(
-        self, asked: ModelRequest, reply: Response, journey: Dispatcher, derived: ContextAliases, *, agent: str = ""
+        self,
+        asked: ModelRequest,
+        response: Response,
+        dispatcher: Dispatcher,
+        aliases: ContextAliases,
+        *,
+        agent: str = "",
     ) -> None:
         self.request: Request | None = None
         self._asked = asked
-        self._reply = reply
-        self._journey = journey
-        self._derived = derived
+        self._response = response
+        self._dispatcher = dispatcher
+        self._aliases = aliases
         self._news = ""
         self._held = anyio.CancelScope()
         self._ended = False
@@ -73,9 +79,13 @@ class Proxy:
 
     # ---- while it waits ----
 
-    async def tell(self, told: Progress) -> None:
+    async def tell(self, first_token_sent: Progress) -> None:
         """What the next heartbeat may say."""
-        self._news = f"{told.model} is loading" if told.kind == "loading" else f"waiting for {told.model}"
+        self._news = (
+            f"{first_token_sent.model} is loading"
+            if first_token_sent.kind == "loading"
+            else f"waiting for {first_token_sent.model}"
+        )
 
     @property
     def is_held(self) -> bool:
@@ -87,11 +97,11 @@ class Proxy:
         with self._held:
             while True:
                 await anyio.sleep(HEARTBEAT if self._asked.stream else SILENCE)
-                if not self._reply.begun:
+                if not self._response.begun:
                     await self._head(
                         200, [(b"content-type", self._stream_type if self._asked.stream else b"application/json")]
                     )
-                await self._reply.write(self._heartbeat() if self._asked.stream else b" ")
+                await self._response.write(self._heartbeat() if self._asked.stream else b" ")
 
     @property
     def _stream_type(self) -> bytes:
@@ -107,10 +117,10 @@ class Proxy:
         """The head, with what has been decided by now."""
         request = self.request
         if request is not None:
-            headers.append((b"x-innkeep-role", request.direction.role.encode()))
+            headers.append((b"x-innkeep-role", request.target.role.encode()))
             if request.model is not None:
                 headers.append((b"x-innkeep-model", request.model.encode("ascii", "replace")))
-        await self._reply.head(status, headers)
+        await self._response.head(status, headers)
 
     # ---- under the lease ----
 
@@ -119,16 +129,16 @@ class Proxy:
         asked = self._asked if lease.thinks else self._asked.without_thinking()
         old = asked.spelled(lease)
         self._context = max(self._context, lease.context or 0)
-        model = self._journey.keeper.catalog.find(lease.candidate.name)
+        model = self._dispatcher.control.catalog.find(lease.candidate.name)
         # The MLX engine ignores ``num_ctx`` and keeps a runner for each name: a derived one would be a second copy.
         is_ours = lease.context is not None and model is not None and not model.is_mlx
         is_fixed = not asked.endpoint.is_native and is_ours
         thinks = model is not None and "thinking" in model.capabilities
         limit = await answer_limit(asked, lease, thinks=thinks) if is_ours else None
         if is_fixed and model is not None:
-            old = await self._derived.name_for(lease, model)
+            old = await self._aliases.name_for(lease, model)
         if not asked.stream:
-            lease.pace.whole((lease.context or ELSEWHERE) / self._speed(lease))
+            lease.response_deadline.whole((lease.context or ELSEWHERE) / self._speed(lease))
         renamed = Renamed(old, asked.name) if old != asked.name else None
         body = asked.body_for(lease, old, limit)
         try:
@@ -138,7 +148,7 @@ class Proxy:
                 result = await self._pass_on(answer, lease, renamed)
         except BackendFault as fault:
             if is_fixed and fault.code == "unknown_model":
-                self._derived.forget(old)
+                self._aliases.forget(old)
             if is_fixed:
                 fault.message = without_derived(fault.message, asked.name)
                 fault.args = (fault.message,)
@@ -147,19 +157,19 @@ class Proxy:
         if is_fixed and not self._stays(lease, result):
             # Behind the answer's end and outside its deadline: nobody waits for it, and the lease still keeps others
             # from unloading the model that it would load again.
-            lease.pace.pause()
+            lease.response_deadline.pause()
             await _renew(lease)
         return result
 
     def _stays(self, lease: Assignment, result: Completion) -> bool:
         """Whether the model stays for long enough as it is: under ``/v1`` only a reload ends its keep-alive."""
-        keeper = self._journey.keeper
-        seen = keeper.monitor.observation
+        control = self._dispatcher.control
+        seen = control.monitor.observation
         if result.load_seconds > RELOADED or seen is None:
             return False
-        least = keeper.wall(keeper.now()) + min(lease.keep_alive, LONG) / 2
+        least = control.wall(control.now()) + min(lease.keep_alive, LONG) / 2
         return any(
-            keeper.weights_of(each.name) == lease.candidate.weights and (each.expires or 0.0) >= least
+            control.weights_of(each.name) == lease.candidate.weights and (each.expires or 0.0) >= least
             for each in seen.running or ()
         )
 
@@ -170,7 +180,7 @@ class Proxy:
         else:
             await self._in_one_piece(answer, lease, renamed, scanner)
         await self._begin(answer, renamed)
-        lease.pace.went_on()
+        lease.response_deadline.went_on()
         result = scanner.result()
         if lease.counted is not None:  # which has read the prompt, and loaded the model if that was needed
             load_seconds = max(result.load_seconds, lease.counted.load_seconds)
@@ -195,7 +205,7 @@ class Proxy:
             raise BackendFault("backend_error", BROKE_OFF)
         if rest:
             await self._begin(answer, renamed)
-            await self._reply.write(rest)
+            await self._response.write(rest)
 
     async def _in_one_piece(self, answer: Answer, lease: Assignment, renamed: Renamed | None, scanner: Scanner) -> None:
         """Pass on an answer that does not stream; a chat's is held back until it is known to be whole."""
@@ -214,7 +224,7 @@ class Proxy:
             raise BackendFault("backend_error", BROKE_OFF)
         if data := b"".join(held):
             await self._begin(answer, renamed)
-            await self._reply.write(data)
+            await self._response.write(data)
 
     async def _pass_part(
         self, answer: Answer, lease: Assignment, renamed: Renamed | None, scanner: Scanner, data: bytes
@@ -224,19 +234,19 @@ class Proxy:
             data = renamed.feed(data)
         if not data:
             return
-        if lease.pace.first_token is None:
+        if lease.response_deadline.first_token is None:
             await self._begin(answer, renamed)
         scanner.feed(data)
-        await deliver(data, self._reply, lease.pace)
+        await deliver(data, self._response, lease.response_deadline)
 
     async def _begin(self, answer: Answer, renamed: Renamed | None) -> None:
         """Send the head, where none has been sent yet."""
         self._held.cancel()
-        if not self._reply.begun:
+        if not self._response.begun:
             await self._head(answer.status, _passed_headers(answer, keep_length=renamed is None))
 
     def _speed(self, lease: Assignment) -> float:
-        learned = self._journey.keeper.catalog.estimates.of(lease.candidate.weights).decode
+        learned = self._dispatcher.control.catalog.estimates.of(lease.candidate.weights).decode
         return max(learned.value / 2, 0.5) if learned else SLOWEST
 
     # ---- the end ----
@@ -250,7 +260,7 @@ class Proxy:
         """The whole answer has been passed on."""
         if not self._ended:
             self._ended = True
-            await self._reply.end()
+            await self._response.end()
 
     async def fail(self, failure: RequestFailed) -> None:
         """Tell a failure: as an answer, or as the last record of one that has begun."""
@@ -259,23 +269,23 @@ class Proxy:
             return
         self._ended = True
         fault = self._told_fault(failure)
-        if not self._reply.begun:
-            await self._reply.fault(self._asked.api, fault)
+        if not self._response.begun:
+            await self._response.fault(self._asked.api, fault)
         elif self._asked.stream:
-            await self._reply.end(error_record(self._asked.api, fault))
+            await self._response.end(error_record(self._asked.api, fault))
         # An answer in one piece that has begun is left unfinished: its connection is cut, so that no half looks whole.
 
     def _told_fault(self, failure: RequestFailed) -> HttpFault:
         """The failure; an overflow under ``/v1`` in the words that clients there know, where its context is known."""
-        fault, request = told_fault(failure, self._asked), self.request
+        fault, request = fault_seen_by(failure, self._asked), self.request
         if failure.code == "context_overflow" and self._context and request and not self._asked.endpoint.is_native:
             refusals = [each.message or "" for each in request.attempts.tried]
-            estimate = request.wish.demand.tokens
+            estimate = request.spec.demand.tokens
             return HttpFault(fault.status, overflow_text(refusals, estimate=estimate, context=self._context), CODE)
         return fault
 
 
-def told_fault(failure: RequestFailed, asked: ModelRequest) -> HttpFault:
+def fault_seen_by(failure: RequestFailed, asked: ModelRequest) -> HttpFault:
     """A failure as HTTP has it; an unknown model in Ollama's own words, which clients look for."""
     if failure.code == "unknown_model":
         return HttpFault(404, f"model '{asked.name}' not found", failure.code)

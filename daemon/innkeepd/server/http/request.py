@@ -82,7 +82,7 @@ class ModelRequest(Struct):
             return bool(said) and not any(digit in said for digit in "123456789")
         return isinstance(said, int | float) and said == 0
 
-    def wish(self, headers: Mapping[bytes, bytes]) -> ChatSpec:
+    def spec(self, headers: Mapping[bytes, bytes]) -> ChatSpec:
         """What the journey needs to know. Raises ``HttpFault`` for a header that makes no sense."""
         body = self.body
         given = (*_list(body.get("messages")), *_list(body.get("input")))
@@ -136,8 +136,8 @@ class ModelRequest(Struct):
 
     def without_thinking(self) -> "ModelRequest":
         """The same without its wish to think, in whichever API's shape; a wish not to think goes with it."""
-        wishes = {"think", "thinking", "reasoning", "reasoning_effort"}
-        body = {name: value for name, value in self.body.items() if name not in wishes}
+        specs = {"think", "thinking", "reasoning", "reasoning_effort"}
+        body = {name: value for name, value in self.body.items() if name not in specs}
         return msgspec.structs.replace(self, body=body)
 
     def spelled(self, lease: Assignment) -> str:

@@ -28,8 +28,8 @@ def must_stay_closed(config: HttpConfig) -> str | None:
 
 async def serve_http(
     config: HttpConfig,
-    journey: Dispatcher,
-    keeper: ResidencyControl,
+    dispatcher: Dispatcher,
+    control: ResidencyControl,
     *,
     warn: Callable[[str], object] = print,
     opened: Callable[[], object] = lambda: None,
@@ -45,11 +45,11 @@ async def serve_http(
         return forbidden
     why = ""
     try:
-        app = HttpApp(config, journey, keeper, warn=warn, dashboard=dashboard)
+        app = HttpApp(config, dispatcher, control, warn=warn, dashboard=dashboard)
         async with serving(app, config.host, config.port, loopback_only=not config.token):
             opened()
             with app.metrics.listening():
-                await app.shelf.warm_up()
+                await app.model_list.warm_up()
                 await anyio.sleep_forever()
     except OSError as error:
         # asyncio's own text names the address once more, and for some faults there is no other.

@@ -111,8 +111,8 @@ def _words(record: bytes) -> str:
     """What an error record says; that of ``responses`` lies one level deeper."""
     data = record[record.find(b"{") :].strip().partition(b"\n")[0]
     try:
-        told = msgspec.json.decode(data)
-        deeper = told["response"]["error"]
+        event = msgspec.json.decode(data)
+        deeper = event["response"]["error"]
     except (msgspec.DecodeError, KeyError, TypeError):
         return error_text(data)
     return error_words(deeper)

@@ -21,8 +21,8 @@ _SINCE = "2026-01-01T00:00:00Z"
 class VirtualModels:
     """The virtual models of one daemon."""
 
-    def __init__(self, journey: Dispatcher) -> None:
-        self._journey = journey
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
 
     def __repr__(self) -> str:
         return f"Virtual({list(self.names)})"
@@ -30,7 +30,7 @@ class VirtualModels:
     @property
     def names(self) -> tuple[str, ...]:
         """Every virtual model."""
-        return (AUTO, *self._journey.config.roles)
+        return (AUTO, *self._dispatcher.config.roles)
 
     def find(self, name: str) -> str | None:
         """The virtual model of this name, in whichever spelling."""
@@ -53,7 +53,7 @@ class VirtualModels:
         """The answer of ``/api/show``."""
         context = self.context(name)
         return {
-            "modelfile": f"# {name} is chosen by innkeep for each request: {self._told(name)}\n",
+            "modelfile": f"# {name} is chosen by innkeep for each request: {self._described(name)}\n",
             "parameters": f"{'num_ctx':<30} {context}",
             "template": "{{ .Prompt }}",
             "details": _details(),
@@ -67,8 +67,8 @@ class VirtualModels:
 
         Clients take the number literally and cut what they send to it, so that a model would never be asked to grow.
         """
-        catalog = self._journey.keeper.catalog
-        found = [catalog.find(self._journey.signpost.would_take(way)) for way in self._ways(name)]
+        catalog = self._dispatcher.control.catalog
+        found = [catalog.find(self._dispatcher.selector.would_take(way)) for way in self._ways(name)]
         return min((catalog.largest_context(model.weights) for model in found if model), default=4096)
 
     def capabilities(self, name: str) -> list[str]:
@@ -84,24 +84,24 @@ class VirtualModels:
         ]
 
     def _ways(self, name: str) -> list[Target]:
-        roles = self._journey.config.roles if name == AUTO else (name,)
-        return [self._journey.signpost.route(ChatSpec(role=role), remember=False) for role in roles]
+        roles = self._dispatcher.config.roles if name == AUTO else (name,)
+        return [self._dispatcher.selector.route(ChatSpec(role=role), remember=False) for role in roles]
 
     def _offered(self, way: Target) -> set[str]:
         offered = set().union(*(model.capabilities for model in self._models(way)))
-        taken = self._journey.keeper.catalog.find(self._journey.signpost.would_take(way))
+        taken = self._dispatcher.control.catalog.find(self._dispatcher.selector.would_take(way))
         return offered if taken is None or taken.can({"thinking"}) else offered - {"thinking"}
 
     def _models(self, way: Target) -> Iterator[Model]:
         for candidate in way.candidates:
-            model = self._journey.keeper.catalog.find(candidate.name)
+            model = self._dispatcher.control.catalog.find(candidate.name)
             if model is not None and candidate.engine is None:
                 yield model
 
-    def _told(self, name: str) -> str:
+    def _described(self, name: str) -> str:
         if name == AUTO:
-            return f"by its words, to {', '.join(self._journey.config.roles)}"
-        return ", ".join(self._journey.config.roles[name].chain)
+            return f"by its words, to {', '.join(self._dispatcher.config.roles)}"
+        return ", ".join(self._dispatcher.config.roles[name].chain)
 
 
 def digest(name: str) -> str:

@@ -21,7 +21,7 @@ from innkeepd.server.socket.chat_verbs import ChatVerbs, said, teller
 from innkeepd.server.socket.session import Session, Verb
 from innkeepd.store.settings import State
 
-MOST_UNTOLD = 4 * 2**20
+MOST_UNSENT = 4 * 2**20
 """Bytes that a connection may leave unread before its watches end."""
 WATCHERS = 64
 """Watches at a time, of all connections: every event is encoded for each."""
@@ -36,22 +36,22 @@ class AdminVerbs:
 
     def __init__(
         self,
-        keeper: ResidencyControl,
-        journey: Dispatcher,
+        control: ResidencyControl,
+        dispatcher: Dispatcher,
         state: State,
         *,
         simulated: bool,
         stop: Callable[[float], None],
     ) -> None:
-        self._keeper = keeper
-        self._journey = journey
+        self._control = control
+        self._dispatcher = dispatcher
         self._state = state
         self._simulated = simulated
         self._stop = stop
-        self._began = keeper.now()
+        self._began = control.now()
         self._watchers = 0
-        self._talk = ChatVerbs(journey)
-        self._commands = ModelCommands(journey)
+        self._talk = ChatVerbs(dispatcher)
+        self._commands = ModelCommands(dispatcher)
         self.notes: list[str] = []
         """What a person should know for as long as this daemon lives."""
         self.awaits_restart: list[str] = []
@@ -59,7 +59,7 @@ class AdminVerbs:
 
     @property
     def _config(self) -> Config:
-        return self._journey.config
+        return self._dispatcher.config
 
     # ---- looks ----
 
@@ -76,63 +76,63 @@ class AdminVerbs:
         session.send(self._status(asked.id))
 
     def _status(self, identity: int) -> wire.Status:
-        signpost = self._journey.signpost
+        selector = self._dispatcher.selector
         found = snapshot.status(
-            self._keeper,
+            self._control,
             request=identity,
             simulated=self._simulated,
-            selected=signpost.selected,
-            uptime=self._keeper.now() - self._began,
+            selected=selector.selected,
+            uptime=self._control.now() - self._began,
             warnings=self._warnings(),
         )
         file, http = self._config.file, self._config.http
         return structs.replace(
             found,
-            selected_roles=signpost.selected_roles,
+            selected_roles=selector.selected_roles,
             awaits_restart=self.awaits_restart,
             config_file=str(file) if file else "",
             http=f"{http.host}:{http.port}" if http.enabled else "",
         )
 
     def _warnings(self) -> list[str]:
-        own = [*self.notes, *self._state.warnings(), *self._journey.signpost.warnings()]
-        return [*own, *snapshot.warnings(self._keeper)]
+        own = [*self.notes, *self._state.warnings(), *self._dispatcher.selector.warnings()]
+        return [*own, *snapshot.warnings(self._control)]
 
     async def watch(self, session: Session, asked: wire.Watch) -> None:
         """A snapshot, then every event, until it is cancelled or its peer has left too much unread."""
         scope = anyio.CancelScope()
 
-        def hear(kind: str, what: str, data: dict[str, Any]) -> None:
+        def receive(kind: str, what: str, data: dict[str, Any]) -> None:
             if scope.cancel_called:
                 return
-            if session.untold > MOST_UNTOLD:
+            if session.unsent > MOST_UNSENT:
                 scope.cancel()
             elif asked.kinds is None or kind in asked.kinds:
-                at = self._keeper.wall(self._keeper.now())
+                at = self._control.wall(self._control.now())
                 session.send(wire.Event(id=asked.id, kind=cast("wire.EventKind", kind), at=at, what=what, data=data))
 
         if self._watchers >= WATCHERS:
             raise RequestFailed("queue_full", f"{WATCHERS} watchers are open; end some of them")
         session.send(self._status(asked.id))
-        self._keeper.on_event.append(hear)
+        self._control.on_event.append(receive)
         self._watchers += 1
         try:
             with scope:
                 await anyio.sleep_forever()
         finally:
             self._watchers -= 1
-            self._keeper.on_event.remove(hear)
-        raise RequestFailed("queue_full", f"more than {MOST_UNTOLD:,} bytes of events were left unread; watch again")
+            self._control.on_event.remove(receive)
+        raise RequestFailed("queue_full", f"more than {MOST_UNSENT:,} bytes of events were left unread; watch again")
 
     async def models(self, session: Session, asked: wire.ModelsAsk) -> None:
         """Every model, after a fresh look at what is pulled."""
-        await self._keeper.pulled.refresh()
-        await self._keeper.monitor.ready.wait()
-        found = snapshot.models(self._keeper, self._config)
-        signpost = self._journey.signpost
+        await self._control.pulled.refresh()
+        await self._control.monitor.ready.wait()
+        found = snapshot.models(self._control, self._config)
+        selector = self._dispatcher.selector
         session.send(
             wire.Models(
-                id=asked.id, models=found, selected=signpost.selected, selected_roles=dict(signpost.selected_roles)
+                id=asked.id, models=found, selected=selector.selected, selected_roles=dict(selector.selected_roles)
             )
         )
 
@@ -140,11 +140,11 @@ class AdminVerbs:
         """Where a prompt would go; nothing is loaded."""
         messages = map(said, asked.messages or ()) if asked.text is None else (Said("user", asked.text),)
         demand = understand(messages)
-        signpost = self._journey.signpost
-        way = signpost.route(ChatSpec(demand=demand, session=asked.session), remember=False)
+        selector = self._dispatcher.selector
+        way = selector.route(ChatSpec(demand=demand, session=asked.session), remember=False)
         names = [candidate.name for candidate in way.candidates]
-        known = {each.name: each for each in snapshot.models(self._keeper, self._config)}
-        model, (_, seconds) = signpost.would_take(way), signpost.swap_of(way)
+        known = {each.name: each for each in snapshot.models(self._control, self._config)}
+        model, (_, seconds) = selector.would_take(way), selector.swap_of(way)
         session.send(
             wire.RouteReply(
                 id=asked.id,
@@ -153,7 +153,7 @@ class AdminVerbs:
                 model=model,
                 candidates=names,
                 reason=way.reason,
-                words=signpost.explain(demand.turns[-1] if demand.turns else "", way.role),
+                words=selector.explain(demand.turns[-1] if demand.turns else "", way.role),
                 shares=way.shares,
                 options=[
                     wire.RouteOption(name, known[name].fit, known[name].reason) for name in names if name in known
@@ -165,7 +165,7 @@ class AdminVerbs:
 
     async def stats(self, session: Session, asked: wire.StatsAsk) -> None:
         """What shadow routing counted since the start."""
-        counts = self._journey.signpost.shadow.counts
+        counts = self._dispatcher.selector.shadow.counts
         rows = [wire.ShadowCount(*seen, chats) for seen, chats in counts.most_common()]
         session.send(wire.Stats(id=asked.id, shadow=self._config.routing.shadow, routing=rows))
 
@@ -187,9 +187,9 @@ class AdminVerbs:
     async def select(self, session: Session, asked: wire.Select) -> None:
         """Send chats to one model, or no longer."""
         name = None if asked.model is None else (await self._commands.find(asked.model)).name
-        signpost = self._journey.signpost
-        signpost.select(name, asked.role)
-        self._state.put_selection(signpost.selected, signpost.selected_roles)
+        selector = self._dispatcher.selector
+        selector.select(name, asked.role)
+        self._state.put_selection(selector.selected, selector.selected_roles)
         warning = await self._state.written()
         session.send(
             wire.Selected(
@@ -197,8 +197,8 @@ class AdminVerbs:
                 model=name,
                 role=asked.role,
                 warning=warning,
-                selected=signpost.selected,
-                selected_roles=dict(signpost.selected_roles),
+                selected=selector.selected,
+                selected_roles=dict(selector.selected_roles),
             )
         )
 
@@ -206,7 +206,7 @@ class AdminVerbs:
         """Bring a model into memory."""
         began = anyio.current_time()
         spec = ChatSpec(kind="load", model=bounded(asked.model), client=session.client, insist=True)
-        async with self._journey.begin(spec) as request:
+        async with self._dispatcher.begin(spec) as request:
             await self._commands.load(request, teller(session, asked.id, waiting=False))
             session.send(
                 wire.Loaded(id=asked.id, model=request.model or asked.model, took=anyio.current_time() - began)
@@ -221,34 +221,34 @@ class AdminVerbs:
     async def pin(self, session: Session, asked: wire.Pin) -> None:
         """Keep a model in memory."""
         name = (await self._commands.find(asked.model)).name
-        self._keeper.pin(name)
-        self._state.put_pins(self._keeper.catalog.pins)
+        self._control.pin(name)
+        self._state.put_pins(self._control.catalog.pins)
         warning = await self._state.written()
         session.send(wire.Pinned(id=asked.id, model=name, warning=warning))
 
     async def unpin(self, session: Session, asked: wire.Unpin) -> None:
         """No longer. A pinned model that is not pulled any more can be unpinned; a name that is neither is a slip."""
-        candidate = self._keeper.catalog.candidate(bounded(asked.model))
+        candidate = self._control.catalog.candidate(bounded(asked.model))
         name = candidate.name
-        known = name in self._keeper.catalog.pins or self._keeper.catalog.is_known(candidate)
-        if not known and await self._keeper.pulled.refresh():
+        known = name in self._control.catalog.pins or self._control.catalog.is_known(candidate)
+        if not known and await self._control.pulled.refresh():
             name = (await self._commands.find(name)).name
-        self._keeper.pin(name, pinned=False)
-        self._state.put_pins(self._keeper.catalog.pins)
+        self._control.pin(name, pinned=False)
+        self._state.put_pins(self._control.catalog.pins)
         warning = await self._state.written()
         session.send(wire.Unpinned(id=asked.id, model=name, warning=warning))
 
     async def hold(self, session: Session, asked: wire.Hold) -> None:
         """Give the memory back for a while."""
         why = " ".join(asked.why.split())[:MOST_REASON]
-        self._state.put_hold(self._keeper.wall(self._keeper.now()) + asked.seconds, why)
-        until = await self._keeper.hold(asked.seconds, drain=self._config.timeouts.drain, why=why)
+        self._state.put_hold(self._control.wall(self._control.now()) + asked.seconds, why)
+        until = await self._control.hold(asked.seconds, drain=self._config.timeouts.drain, why=why)
         warning = await self._state.written()
-        session.send(wire.Held(id=asked.id, until=self._keeper.wall(until), why=why, warning=warning))
+        session.send(wire.Held(id=asked.id, until=self._control.wall(until), why=why, warning=warning))
 
     async def resume(self, session: Session, asked: wire.Resume) -> None:
         """End a hold."""
-        was_held = self._keeper.resume()
+        was_held = self._control.resume()
         self._state.put_hold(None)
         session.send(wire.Resumed(id=asked.id, was_held=was_held))
 
@@ -258,13 +258,13 @@ class AdminVerbs:
         if not found:
             raise RequestFailed("bad_request", f"no request {asked.request} is in the history", {"field": "request"})
         self._state.put_feedback(found[0].id, asked.role)
-        teaches = self._journey.lessons.teach(found[0].id, asked.role)
+        teaches = self._dispatcher.lessons.teach(found[0].id, asked.role)
         warning = await self._state.written()
         session.send(wire.Noted(id=asked.id, request=found[0].id, warning=warning, teaches=teaches))
 
     async def routing(self, session: Session, asked: wire.RoutingAsk) -> None:
         """Show, fit or undo what feedback taught the router; the next chat is routed by it."""
-        lessons = self._journey.lessons
+        lessons = self._dispatcher.lessons
         done = Lesson(changed=False, message="")
         if asked.action == "train":
             done = await lessons.train()
@@ -294,7 +294,7 @@ class AdminVerbs:
         session.send(wire.Stopping(id=asked.id, drain=drain))
         # With nothing to drain the daemon is gone before the next turn of the event loop; a cancel comes too late.
         with anyio.move_on_after(1.0, shield=True):
-            await session.told()
+            await session.drained()
         self._stop(drain)
 
     def verbs(self) -> dict[type, Verb]:

@@ -53,27 +53,27 @@ def said(message: wire.Message) -> Said:
 class ChatVerbs:
     """Answers chats and embeddings on a session."""
 
-    def __init__(self, journey: Dispatcher) -> None:
-        self._journey = journey
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
 
     async def chat(self, session: Session, chat: wire.Chat) -> None:
         """One chat's journey, told as ``routed``, ``waiting``, ``loading``, ``started``, ``delta`` and ``done``."""
-        async with self._journey.begin(spec_of(chat, session.client)) as request:
-            way = request.direction
+        async with self._dispatcher.begin(spec_of(chat, session.client)) as request:
+            way = request.target
             session.send(
                 wire.Routed(
                     id=chat.id,
                     request=request.id,
                     role=way.role,
                     confidence=way.confidence,
-                    model=self._journey.signpost.would_take(way),
+                    model=self._dispatcher.selector.would_take(way),
                     candidates=[candidate.name for candidate in way.candidates],
                     reason=way.reason,
                 ),
                 soon=False,
             )
             answer = _Answer(session, chat, request)
-            result = await self._journey.serve(request, answer.work, teller(session, chat.id))
+            result = await self._dispatcher.serve(request, answer.work, teller(session, chat.id))
             session.send(answer.done(result))
 
     async def embed(self, session: Session, embed: wire.Embed) -> None:
@@ -81,18 +81,18 @@ class ChatVerbs:
         texts = [embed.input] if isinstance(embed.input, str) else embed.input
         tokens = sum(estimate_tokens(text) for text in texts)
         demand = Demand(tokens=tokens)
-        wish = ChatSpec(kind="embed", demand=demand, model=bounded(embed.model), client=session.client)
-        async with self._journey.begin(wish) as request:
+        spec = ChatSpec(kind="embed", demand=demand, model=bounded(embed.model), client=session.client)
+        async with self._dispatcher.begin(spec) as request:
             found: list[list[float]] = []
 
             async def work(lease: Assignment) -> Completion:
                 found[:] = await lease.backend.embed(
                     lease.model, texts, context=lease.context, keep_alive=lease.keep_alive
                 )
-                lease.pace.went_on()
+                lease.response_deadline.went_on()
                 return Completion(prompt_tokens=tokens)
 
-            await self._journey.serve(request, work, say_nothing)
+            await self._dispatcher.serve(request, work, say_nothing)
             session.send(wire.Embeddings(id=embed.id, model=request.model or embed.model, embeddings=found))
 
 
@@ -103,31 +103,31 @@ async def say_nothing(_told: Progress) -> None:
 def teller(session: Session, identity: int, *, waiting: bool = True) -> OnProgress:
     """Tells a waiting request's news on the socket; without ``waiting`` only of loads, as ``load`` wants it."""
 
-    async def tell(told: Progress) -> None:
-        if told.kind == "loading":
+    async def tell(first_token_sent: Progress) -> None:
+        if first_token_sent.kind == "loading":
             session.send(
                 wire.Loading(
                     id=identity,
-                    model=told.model,
-                    unloading=list(told.unloading),
-                    elapsed=round(told.elapsed, 3),
-                    expected=told.expected,
+                    model=first_token_sent.model,
+                    unloading=list(first_token_sent.unloading),
+                    elapsed=round(first_token_sent.elapsed, 3),
+                    expected=first_token_sent.expected,
                 )
             )
         elif waiting:
             session.send(
                 wire.Waiting(
                     id=identity,
-                    model=told.model,
-                    position=told.position,
-                    ahead=told.ahead,
-                    resident=list(told.resident),
-                    expected=told.expected,
-                    reason=told.reason,
-                    until=told.until,
-                    answering=list(told.answering),
-                    why=told.why,
-                    refused_at=told.refused_at,
+                    model=first_token_sent.model,
+                    position=first_token_sent.position,
+                    ahead=first_token_sent.ahead,
+                    resident=list(first_token_sent.resident),
+                    expected=first_token_sent.expected,
+                    reason=first_token_sent.reason,
+                    until=first_token_sent.until,
+                    answering=list(first_token_sent.answering),
+                    why=first_token_sent.why,
+                    refused_at=first_token_sent.refused_at,
                 )
             )
 
@@ -167,7 +167,7 @@ class _Answer:
             async for piece in pieces:
                 if isinstance(piece, Completion):
                     return piece
-                await deliver(piece, self, lease.pace)
+                await deliver(piece, self, lease.response_deadline)
         raise BackendFault("backend_error", "the answer ended without its end")
 
     @property
@@ -203,7 +203,7 @@ class _Answer:
         return wire.Done(
             id=chat.id,
             model=request.model or "",
-            role=request.direction.role,
+            role=request.target.role,
             finish_reason=result.finish_reason,
             usage=wire.Usage(result.prompt_tokens, result.completion_tokens),
             timings=wire.Timings(

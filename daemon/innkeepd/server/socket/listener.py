@@ -37,10 +37,10 @@ def peer_uid(connection: socket.socket, platform: str = sys.platform) -> int | N
     """Who is at the other end; None where the system does not tell, and then it is nobody who may come in."""
     try:
         if platform == "darwin":
-            told = connection.getsockopt(SOL_LOCAL, LOCAL_PEERCRED, struct.calcsize(XUCRED))
-            return int(struct.unpack_from("=I", told, 4)[0])
-        told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        return int(struct.unpack("3i", told)[1])
+            credentials = connection.getsockopt(SOL_LOCAL, LOCAL_PEERCRED, struct.calcsize(XUCRED))
+            return int(struct.unpack_from("=I", credentials, 4)[0])
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        return int(struct.unpack("3i", credentials)[1])
     except (OSError, AttributeError):
         return None
 
@@ -159,7 +159,7 @@ class Acceptor:
         self._attend = attend
         self._owner = owner
         self._warn = warn
-        self._inside = 0
+        self._connected = 0
 
     async def welcome(self, stream: ByteStream) -> None:
         """Serve one connection to its end; a fault of one never reaches another."""
@@ -167,18 +167,18 @@ class Acceptor:
         if raw is not None and peer_uid(raw) != self._owner:
             await _refuse(stream, "forbidden", "only the user who runs innkeepd may speak here")
             return
-        if self._inside >= CONNECTIONS:
+        if self._connected >= CONNECTIONS:
             await _refuse(stream, "queue_full", f"{CONNECTIONS} connections are open; close some, or try again")
             return
-        self._inside += 1
-        self._attend(self._inside)
+        self._connected += 1
+        self._attend(self._connected)
         try:
             await Session(stream, self._verbs, patience=self._patience).run()
         except Exception as error:  # noqa: BLE001
             self._warn(f"a fault of innkeepd itself on a connection: {described(error)}")
         finally:
-            self._inside -= 1
-            self._attend(self._inside)
+            self._connected -= 1
+            self._attend(self._connected)
 
 
 async def _refuse(stream: ByteStream, code: str, message: str) -> None:

@@ -32,7 +32,7 @@ class Reader:
     def __repr__(self) -> str:
         return f"<Ear {'on the socket' if self._watches else 'off'}>"
 
-    async def hear(self) -> bytes:
+    async def receive(self) -> bytes:
         """The next bytes. Raises what a stream's ``receive`` raises: ``EndOfStream``, ``BrokenResourceError``."""
         if self._loop is None:
             return await self._stream.receive(READ)

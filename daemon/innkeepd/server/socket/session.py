@@ -46,8 +46,8 @@ class Session:
         self._framer = Framer()
         self._open: dict[int, anyio.CancelScope] = {}
         self._ended = anyio.Event()
-        self._ear = Reader(stream)
-        self._outbox = Writer(stream, patience=patience)
+        self._reader = Reader(stream)
+        self._writer = Writer(stream, patience=patience)
 
     def __repr__(self) -> str:
         return f"<Session {self.client or 'unnamed'}, {len(self._open)} open>"
@@ -61,17 +61,17 @@ class Session:
         """Serve until the peer leaves; its open requests are cancelled then, but for answers to a half-closed peer."""
         try:
             async with anyio.create_task_group() as tasks:
-                self._outbox.start(tasks, tasks.cancel_scope)
+                self._writer.start(tasks, tasks.cancel_scope)
                 try:
                     await self._read(tasks)
                     await self._finish_answers()
-                    await self._outbox.drained()
+                    await self._writer.drained()
                 finally:
-                    await self._outbox.finish()
+                    await self._writer.finish()
                 tasks.cancel_scope.cancel()
         finally:
-            self._ear.close()
-            await self._outbox.aclose()
+            self._reader.close()
+            await self._writer.aclose()
 
     async def _read(self, tasks: TaskGroup) -> None:
         """Take requests until the peer asks no more; broken framing or a peer that is gone ends what is open."""
@@ -92,12 +92,12 @@ class Session:
 
     async def _receive(self) -> bytes | None:
         """The next bytes; None at the end of input. Raises ``TimeoutError`` in the middle of a frame."""
-        await self._outbox.ebb()
+        await self._writer.ebb()
         try:
             if not self._framer.mid_frame:
-                return await self._ear.hear()
+                return await self._reader.receive()
             with anyio.fail_after(MID_FRAME):
-                return await self._ear.hear()
+                return await self._reader.receive()
         except anyio.EndOfStream:
             return None
 
@@ -156,31 +156,31 @@ class Session:
     def send(self, reply: wire.Reply, *, soon: bool = True) -> None:
         """Tell, without waiting; news of no hurry may be told with what comes next."""
         try:
-            self._outbox.put(encode(reply, self.dialect), soon=soon)
+            self._writer.put(encode(reply, self.dialect), soon=soon)
         except InnkeepError as fault:
-            self._outbox.put(encode(error_reply(fault), self.dialect))
+            self._writer.put(encode(error_reply(fault), self.dialect))
 
     def flush(self) -> None:
         """Let what was told go out before anything else is done."""
-        self._outbox.flush()
+        self._writer.flush()
 
     async def room(self) -> None:
         """Wait until the peer has read enough of what it was sent. Raises ``ClientStuck`` where it was cut off."""
-        await self._outbox.room()
+        await self._writer.room()
 
-    async def told(self) -> None:
+    async def drained(self) -> None:
         """Wait until everything is on its way, or the peer is gone."""
-        await self._outbox.drained()
+        await self._writer.drained()
 
     @property
-    def untold(self) -> int:
+    def unsent(self) -> int:
         """Bytes that the peer has yet to read."""
-        return self._outbox.kept
+        return self._writer.kept
 
     @property
     def is_full(self) -> bool:
         """Whether the peer has much left to read."""
-        return self._outbox.is_full
+        return self._writer.is_full
 
     def _refuse(self, fault: InnkeepError) -> None:
         self.send(error_reply(fault))
@@ -194,7 +194,7 @@ class Session:
     async def _finish_answers(self) -> None:
         """Half-closing is no cancel: what was asked is still answered, unless the peer has left altogether."""
         while self._open:
-            if self._outbox.is_deserted():
+            if self._writer.is_deserted():
                 self._leave()
             self._ended = anyio.Event()
             with anyio.move_on_after(DESERTED_EVERY):

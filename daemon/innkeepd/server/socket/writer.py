@@ -48,7 +48,7 @@ class Writer:
         self._emptied = anyio.Event()
         self._awaited = False
         self._broken = False
-        self._pen = CancelScope(shield=True)
+        self._write_scope = CancelScope(shield=True)
         self._loop = _loop_for(self._raw)
         self._posting: asyncio.Handle | None = None
         self._posting_soon = False
@@ -131,10 +131,10 @@ class Writer:
         """Write what is kept although the connection is being ended, and stop: errors of a stop are told, too."""
         with anyio.move_on_after(LAST_WORDS, shield=True):
             await self.drained()
-        self._pen.cancel()
+        self._write_scope.cancel()
 
     async def _write(self, connection: CancelScope) -> None:
-        with self._pen, suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+        with self._write_scope, suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
             while not self._broken:
                 await self._something()
                 chunk, self._kept = bytes(self._kept), bytearray()
@@ -179,7 +179,7 @@ class Writer:
             return True
         poll = select.poll()
         poll.register(self._raw.fileno(), 0)
-        if any(told & (select.POLLHUP | select.POLLERR | select.POLLNVAL) for _, told in poll.poll(0)):
+        if any(packed & (select.POLLHUP | select.POLLERR | select.POLLNVAL) for _, packed in poll.poll(0)):
             return True
         try:
             self._raw.send(b"")

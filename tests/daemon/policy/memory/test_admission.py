@@ -10,25 +10,25 @@ from innkeepd.policy.memory.known_models import KNOWN_MODELS
 from innkeepd.policy.memory.reading import Reading
 from innkeepd.policy.scheduling import events as ev
 from innkeepd.policy.scheduling.settings import SchedulerSettings
-from support.inns import begin
+from support.scheduler_run import begin
 
 GIB = 2**30
 
 
-def house(gibibytes):
+def daemon(gibibytes):
     """Budget and the four models of the default chains (two 32B, the 70B, the 8B) on a Mac of that size."""
     budget = budget_of(Reading(total=gibibytes * GIB))
     contexts = choose_contexts(KNOWN_MODELS, budget.bytes)
-    guests = [
+    clients = [
         SizedModel(
             m.name, m.weights, takes(m, contexts[m.weights], MemoryPolicy()), is_heavy(m, budget.bytes, MemoryPolicy())
         )
         for m in KNOWN_MODELS
     ]
-    return budget, guests
+    return budget, clients
 
 
-BUDGET, (CODER, THINKER, BIG, SMALL) = house(36)
+BUDGET, (CODER, THINKER, BIG, SMALL) = daemon(36)
 OTHER = SizedModel("other:8b", "other", SMALL.footprint)
 
 TABLE = {
@@ -44,15 +44,15 @@ TABLE = {
 
 @pytest.mark.parametrize("size", TABLE)
 def test_the_table_of_the_seed_over_real_sizes(size):
-    budget, (coder, thinker, big, small) = house(size)
+    budget, (coder, thinker, big, small) = daemon(size)
     sets = [[coder], [coder, small], [coder, thinker], [big], [big, small], [small]]
-    assert TABLE[size] == tuple(together(guests, budget).fit for guests in sets)
-    alone = [judge(guests[0], [], budget).fit for guests in sets if len(guests) == 1]
+    assert TABLE[size] == tuple(together(clients, budget).fit for clients in sets)
+    alone = [judge(clients[0], [], budget).fit for clients in sets if len(clients) == 1]
     assert [TABLE[size][0], TABLE[size][3], TABLE[size][5]] == alone
 
 
 def test_two_heavy_models_may_stand_together_where_the_user_allows_it():
-    budget, (coder, thinker, *_) = house(128)
+    budget, (coder, thinker, *_) = daemon(128)
     assert together([coder, thinker], budget, heavy_limit=2).fit == "fits"
     assert judge(thinker, [coder], budget, heavy_limit=2).fit == "fits"
 
@@ -143,11 +143,11 @@ def test_where_no_context_opens_the_gate_the_two_take_turns_at_the_context_that_
 
 
 def test_no_more_models_are_loaded_than_ollama_keeps():
-    guests = [SizedModel(name, name, GIB) for name in ("a", "b", "c")]
-    verdict = judge(SizedModel("d", "d", GIB), guests, BUDGET, most_loaded=3)
+    clients = [SizedModel(name, name, GIB) for name in ("a", "b", "c")]
+    verdict = judge(SizedModel("d", "d", GIB), clients, BUDGET, most_loaded=3)
     assert (verdict.fit, verdict.evict) == ("after_eviction", ("a",))
     assert "Ollama keeps at most 3 models loaded" in verdict.reason
-    assert judge(SizedModel("d", "d", GIB), guests, BUDGET).fit == "fits"
+    assert judge(SizedModel("d", "d", GIB), clients, BUDGET).fit == "fits"
 
 
 def test_what_ollama_would_not_admit_beside_others_does_not_fit():

@@ -1,14 +1,14 @@
 from innkeepd.policy.scheduling import events as ev
 from innkeepd.policy.scheduling.candidates import smaller_for
 from innkeepd.policy.scheduling.queue import Waiter
-from support.inns import Life, begin
+from support.scheduler_run import SchedulerRun, begin
 
 
-def wants(life: Life, name: str = "t1") -> str:
+def wants(life: SchedulerRun, name: str = "t1") -> str:
     return next(waiter.wants for waiter in life.scheduler.queue if waiter.ticket.id == name)
 
 
-def refused(life: Life) -> list[tuple[str, str]]:
+def refused(life: SchedulerRun) -> list[tuple[str, str]]:
     return [(a.ticket, a.code) for a in life.log[-1][2] if isinstance(a, ev.Refuse)]
 
 
@@ -49,7 +49,7 @@ def test_nobody_waits_for_a_daemon_that_leaves():
     assert refused(life) == [("t1", "shutting_down")]
 
 
-def waiting(life: Life, *chain: str, need: int = 0) -> Waiter:
+def waiting(life: SchedulerRun, *chain: str, need: int = 0) -> Waiter:
     return Waiter(ev.Ticket("w", chain, need=need), 0.0, 1, chain[0], [])
 
 

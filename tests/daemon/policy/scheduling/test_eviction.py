@@ -1,10 +1,10 @@
 from innkeepd.policy.scheduling import events as ev
 from innkeepd.policy.scheduling import eviction
 from innkeepd.policy.scheduling.timers import next_timer
-from support.inns import Life, begin
+from support.scheduler_run import SchedulerRun, begin
 
 
-def with_seen(*weights: str, budget: int = 60) -> Life:
+def with_seen(*weights: str, budget: int = 60) -> SchedulerRun:
     life = begin(budget)
     life.step(ev.HoldBegan(10))
     for number in range(len(weights)):

@@ -5,7 +5,7 @@ from msgspec import structs
 from innkeepd.policy.scheduling import events as ev
 from innkeepd.policy.scheduling.forecast import PLAYED
 from innkeepd.policy.scheduling.scheduler import SchedulerSettings
-from support.inns import MODELS, Life, begin
+from support.scheduler_run import MODELS, SchedulerRun, begin
 
 
 def test_a_wait_is_the_load_and_the_answers_ahead():
@@ -74,7 +74,7 @@ def test_a_forecast_changes_nothing():
     assert life.replayed()
 
 
-def crowd(life: Life, *chains: str) -> None:
+def crowd(life: SchedulerRun, *chains: str) -> None:
     for number in range(PLAYED + 1):
         life.ask(chain=(chains[number % len(chains)],))
 

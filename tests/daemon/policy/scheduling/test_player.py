@@ -1,6 +1,6 @@
 from innkeepd.policy.scheduling import events as ev
 from innkeepd.policy.scheduling.player import Player
-from support.inns import begin
+from support.scheduler_run import begin
 
 
 def test_what_is_due_comes_by_instant_then_order_then_first_pushed():

@@ -1,6 +1,6 @@
 from innkeepd.policy.scheduling import events as ev
 from innkeepd.policy.scheduling.progress import _ordinal
-from support.inns import begin
+from support.scheduler_run import begin
 
 
 def test_a_waiter_hears_its_place_who_is_ahead_and_what_is_under_way():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from innkeepd.policy.scheduling import events as ev
 from innkeepd.policy.scheduling.scheduler import Scheduler, SchedulerSettings
 from innkeepd.policy.scheduling.state import RENEW_BEFORE, RENEW_EVERY
-from support.inns import MODELS, Life, begin, random_event
+from support.scheduler_run import MODELS, SchedulerRun, begin, random_event
 
 RULES = st.builds(
     SchedulerSettings,
@@ -63,7 +63,7 @@ def refusals(actions):
     return [(action.ticket, action.code) for action in actions if isinstance(action, ev.Refuse)]
 
 
-def with_resident(weights, **keywords) -> Life:
+def with_resident(weights, **keywords) -> SchedulerRun:
     """A life in which this model is in memory and idle."""
     life = begin(**keywords)
     ticket = life.ask(chain=(weights,))
@@ -314,7 +314,7 @@ def test_idle_unload_of_zero_is_at_once_but_waits_for_the_next_turn_of_a_session
     assert (life.unloads, life.wake) == ({}, 11.0), "what can't be unloaded is not asked without end"
 
 
-def shown(life: Life, weights: str, expires: float) -> list[ev.Action]:
+def shown(life: SchedulerRun, weights: str, expires: float) -> list[ev.Action]:
     """What follows from a look at Ollama that shows this end of a stay; the epoch began 1000 s before instant 0."""
     context = life.scheduler.ledger.residents[weights].context
     return life.step(ev.Observed(life.now, (ev.Seen(weights, 0, context, 1000.0 + expires),), epoch=1000.0))

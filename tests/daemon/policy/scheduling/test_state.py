@@ -1,6 +1,6 @@
 from innkeepd.policy.scheduling import events as ev
 from innkeepd.policy.scheduling.settings import SchedulerSettings
-from support.inns import begin
+from support.scheduler_run import begin
 
 
 def test_a_twin_shares_nothing_that_changes():

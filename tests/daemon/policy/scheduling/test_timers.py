@@ -1,6 +1,6 @@
 from innkeepd.policy.scheduling import events as ev
 from innkeepd.policy.scheduling.timers import next_timer, of_residents, of_waiters
-from support.inns import begin
+from support.scheduler_run import begin
 
 
 def test_a_resident_has_the_end_of_its_idleness_and_of_its_rest_unless_it_works_or_is_pinned():

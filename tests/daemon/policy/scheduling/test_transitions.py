@@ -1,8 +1,8 @@
 from innkeepd.policy.scheduling import events as ev
-from support.inns import MODELS, Life, begin
+from support.scheduler_run import MODELS, SchedulerRun, begin
 
 
-def resident_life() -> Life:
+def resident_life() -> SchedulerRun:
     """``a`` is in memory since 10, used last at 10."""
     life = begin()
     life.ask(chain=("a",))
@@ -48,15 +48,15 @@ def test_a_load_that_failed_or_is_unknown_leaves_nothing():
 def test_a_size_that_ollama_does_not_tell_is_estimated_and_never_learned():
     life = begin()
     life.step(ev.Observed(1, (ev.Seen("a", 0, 4096), ev.Seen("nobody", 0))))
-    house = life.scheduler.ledger
-    assert (house.residents["a"].footprint, house.residents["nobody"].footprint) == (20, 0)
-    assert house.residents["a"].heavy
-    assert house._learned == {}
+    daemon = life.scheduler.ledger
+    assert (daemon.residents["a"].footprint, daemon.residents["nobody"].footprint) == (20, 0)
+    assert daemon.residents["a"].heavy
+    assert daemon._learned == {}
     life.now = 5
     life.step(ev.Observed(5, ()))
     life.ask(chain=("a",))
     life.load_ended(1)
-    assert (house.residents["a"].footprint, house._learned) == (20, {})
+    assert (daemon.residents["a"].footprint, daemon._learned) == (20, {})
 
 
 def test_a_model_that_grows_while_it_is_loaded_counts_with_the_most_that_was_seen():
@@ -64,8 +64,8 @@ def test_a_model_that_grows_while_it_is_loaded_counts_with_the_most_that_was_see
     for at, size in ((11, 20), (12, 24), (13, 22)):
         life.now = at
         life.step(ev.Observed(at, (ev.Seen("a", size, 4096, 99),)))
-    house = life.scheduler.ledger
-    assert (house.residents["a"].footprint, house.bytes_for("a", 4096)) == (24, 24)
+    daemon = life.scheduler.ledger
+    assert (daemon.residents["a"].footprint, daemon.bytes_for("a", 4096)) == (24, 24)
 
 
 def test_a_load_given_up_cools_nothing():

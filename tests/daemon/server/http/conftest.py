@@ -1,6 +1,6 @@
 import pytest
 
-from support.house import mock_clock
+from support.daemon import mock_clock
 
 
 @pytest.fixture

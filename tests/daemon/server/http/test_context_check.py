@@ -81,5 +81,5 @@ ODD = st.recursive(
 def test_no_body_of_odd_types_is_a_fault_of_ours(path, body):
     asked = read(ENDPOINTS[path], json.dumps({**body, "model": "big"}).encode())
     as_native(asked)
-    assert asked.wish({}).model == "big"
+    assert asked.spec({}).model == "big"
     assert isinstance(asked.is_promptless, bool)

@@ -9,8 +9,8 @@ from innkeepd.server.http.app import HttpApp
 from innkeepd.server.http.ui.dashboard import FILES, MOST_STREAMS, Dashboard
 from innkeepd.store.timeline import Timeline
 from support.asgi import asgi_client
-from support.house import LLAMA8
-from support.inn import open_inn
+from support.daemon import LLAMA8
+from support.http_daemon import open_http_daemon
 
 pytestmark = pytest.mark.anyio
 
@@ -19,17 +19,17 @@ class opened:  # noqa: N801 - reads as a verb where it is used
     """A daemon with its dashboard."""
 
     def __init__(self, **tables):
-        self._inn = open_inn(**tables)
+        self._inn = open_http_daemon(**tables)
         self._tables = tables
 
     async def __aenter__(self):
-        inn = await self._inn.__aenter__()
-        app = inn.house.rooms
-        self.dashboard = Dashboard(app.keeper, app._control, app.state, app.timeline)
-        port = HttpApp(app.config.http, app.journey, app.keeper, dashboard=self.dashboard)
+        server = await self._inn.__aenter__()
+        app = server.daemon.app
+        self.dashboard = Dashboard(app.control, app._admin, app.state, app.timeline)
+        port = HttpApp(app.config.http, app.dispatcher, app.control, dashboard=self.dashboard)
         self._client = asgi_client(port)
         http = await self._client.__aenter__()
-        http.dashboard, http.inn = self.dashboard, inn
+        http.dashboard, http.server = self.dashboard, server
         return http
 
     async def __aexit__(self, *error):
@@ -70,11 +70,11 @@ async def test_a_button_loads_pins_and_unloads():
     async with opened() as http:
         mine = {"x-innkeep-ui": await word(http)}
         assert (await press(http, {"type": "load", "id": 0, "model": LLAMA8}, **mine)).json["type"] == "loaded"
-        assert http.inn.house.simulator.resident == [LLAMA8]
+        assert http.server.daemon.simulator.resident == [LLAMA8]
         assert (await press(http, {"type": "pin", "id": 0, "model": LLAMA8}, **mine)).json["type"] == "pinned"
         assert (await http.get("/ui/state")).json["status"]["pins"] == [LLAMA8]
         assert (await press(http, {"type": "unload", "id": 0, "model": LLAMA8}, **mine)).json["type"] == "unloaded"
-        assert http.inn.house.simulator.resident == []
+        assert http.server.daemon.simulator.resident == []
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ async def test_with_a_token_the_page_opens_and_its_figures_do_not():
 
 async def test_past_requests_come_with_what_happened_to_memory():
     async with opened() as http:
-        answer = http.inn.chat(LLAMA8)
+        answer = http.server.chat(LLAMA8)
         await answer.until(lambda it: it.is_over)
         told = (await http.get("/ui/history?since=0")).json
         assert [row[5] for row in told["requests"]] == [LLAMA8]
@@ -148,7 +148,7 @@ async def test_a_stream_tells_the_state_and_what_happened():
     async with opened() as http:
         stream = http.start("GET", "/ui/events")
         await stream.until(lambda it: b"event: state" in it.body)
-        answer = http.inn.chat(LLAMA8)
+        answer = http.server.chat(LLAMA8)
         await answer.until(lambda it: it.is_over)
         await stream.until(lambda it: b'"requests":[["' in it.body)
         assert b'"loaded"' in stream.body

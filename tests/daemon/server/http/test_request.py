@@ -113,7 +113,7 @@ def test_neighbouring_user_messages_are_one_turn():
         {"role": "user", "content": "debug this"},
         {"role": "user", "content": "context of OpenClaw's own"},
     ]
-    assert asked(messages=messages).wish({}).demand.turns == ("first", "debug this\n\ncontext of OpenClaw's own")
+    assert asked(messages=messages).spec({}).demand.turns == ("first", "debug this\n\ncontext of OpenClaw's own")
 
 
 def test_headers_say_what_the_body_cannot():
@@ -123,8 +123,8 @@ def test_headers_say_what_the_body_cannot():
         b"x-innkeep-patience": b"30",
         b"user-agent": b"OpenAI/Python 3.54.0",
     }
-    wish = asked(messages=[{"role": "user", "content": "a"}]).wish(headers)
-    assert (wish.session, wish.priority, wish.patience, wish.client) == ("s1", "agent", 30.0, "http OpenAI/Python")
+    spec = asked(messages=[{"role": "user", "content": "a"}]).spec(headers)
+    assert (spec.session, spec.priority, spec.patience, spec.client) == ("s1", "agent", 30.0, "http OpenAI/Python")
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_headers_say_what_the_body_cannot():
 )
 def test_a_header_without_sense_is_told(headers):
     with pytest.raises(HttpFault, match="x-innkeep"):
-        asked().wish(headers)
+        asked().spec(headers)
 
 
 @pytest.mark.parametrize(
@@ -152,9 +152,9 @@ def test_a_header_without_sense_is_told(headers):
     ],
 )
 def test_what_a_request_needs_of_a_model_is_seen(body, needs):
-    assert asked(**body).wish({}).demand.needs == needs
+    assert asked(**body).spec({}).demand.needs == needs
 
 
 def test_tools_count_as_prompt():
-    plain, laden = asked().wish({}), asked(tools=[{"function": {"name": "x" * 400}}]).wish({})
+    plain, laden = asked().spec({}), asked(tools=[{"function": {"name": "x" * 400}}]).spec({})
     assert laden.demand.tokens > plain.demand.tokens + 90

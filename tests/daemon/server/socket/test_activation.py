@@ -278,18 +278,18 @@ def test_a_full_queue_is_reachable(held: tuple[socket.socket, Path], monkeypatch
     listener, path = held
     monkeypatch.setattr("innkeepd.server.socket.activation.BACKLOG", 0)
     listener.listen(0)
-    guests = []
+    clients = []
     for _ in range(3):
-        guest = socket.socket(socket.AF_UNIX)
-        guest.setblocking(False)
-        guests.append(guest)
+        client = socket.socket(socket.AF_UNIX)
+        client.setblocking(False)
+        clients.append(client)
         try:
-            guest.connect(str(path))
+            client.connect(str(path))
         except BlockingIOError:
             break
     assert is_reachable(listener)
-    for guest in guests:
-        guest.close()
+    for client in clients:
+        client.close()
 
 
 def test_a_tcp_socket_is_reachable_by_its_port():

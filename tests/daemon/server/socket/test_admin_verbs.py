@@ -10,8 +10,8 @@ from innkeep.framing import encode
 from innkeepd.backends.backend import BackendFault
 from innkeepd.chat.types import RequestFailed
 from innkeepd.server.socket import admin_verbs
-from innkeepd.server.socket.admin_verbs import MOST_UNTOLD
-from support.house import LLAMA8, mock_clock, open_house
+from innkeepd.server.socket.admin_verbs import MOST_UNSENT
+from support.daemon import LLAMA8, mock_clock, open_daemon
 
 pytestmark = pytest.mark.anyio
 
@@ -22,57 +22,57 @@ def anyio_backend():
 
 
 async def test_every_request_of_the_protocol_has_its_verb():
-    async with open_house() as house:
-        assert set(house.rooms.verbs()) == set(get_args(wire.Request))
+    async with open_daemon() as daemon:
+        assert set(daemon.app.verbs()) == set(get_args(wire.Request))
 
 
 async def test_a_backends_fault_in_a_verb_is_told_with_its_code(monkeypatch):
-    async with open_house() as house:
-        guest = house.connect()
+    async with open_daemon() as daemon:
+        client = daemon.connect()
 
         async def fails(_leaving):
             raise BackendFault("load_failed", "it stays")
 
-        monkeypatch.setattr(house.keeper, "unload", fails)
-        error = await guest.answer(wire.Unload(id=0, model=LLAMA8))
+        monkeypatch.setattr(daemon.control, "unload", fails)
+        error = await client.answer(wire.Unload(id=0, model=LLAMA8))
         assert (error.code, error.message) == ("load_failed", "it stays")
 
 
 async def test_a_name_cannot_be_judged_while_ollama_is_away():
-    async with open_house() as house:
-        house.simulator.stop()
-        guest = house.connect()
+    async with open_daemon() as daemon:
+        daemon.simulator.stop()
+        client = daemon.connect()
         for request in (wire.Pin(id=0, model="x"), wire.Select(id=0, model="x"), wire.Unload(id=0, model="x")):
-            error = await guest.answer(request)
+            error = await client.answer(request)
             assert error.code == "backend_unreachable"
-        assert isinstance(await guest.answer(wire.Unpin(id=0, model="x")), wire.Unpinned)
+        assert isinstance(await client.answer(wire.Unpin(id=0, model="x")), wire.Unpinned)
 
 
 async def test_nothing_in_memory_is_loaded_or_unloaded_on_the_word_of_an_ollama_that_went_away():
-    async with open_house() as house:
-        guest = house.connect()
-        assert isinstance(await guest.answer(wire.Load(id=0, model=LLAMA8)), wire.Loaded)
+    async with open_daemon() as daemon:
+        client = daemon.connect()
+        assert isinstance(await client.answer(wire.Load(id=0, model=LLAMA8)), wire.Loaded)
         await anyio.sleep(1)
-        house.simulator.stop()
+        daemon.simulator.stop()
         began = anyio.current_time()
         for request in (wire.Load(id=0, model=LLAMA8), wire.Unload(id=0, model=LLAMA8), wire.Unload(id=0, all=True)):
-            assert (await guest.answer(request)).code == "backend_unreachable"
+            assert (await client.answer(request)).code == "backend_unreachable"
         assert anyio.current_time() - began < 10
 
 
 async def test_a_route_by_messages_looks_at_the_users_turns():
-    async with open_house() as house:
+    async with open_daemon() as daemon:
         said = [wire.Message("assistant", "debug this function"), wire.Message("user", "good morning")]
-        assert (await house.connect().answer(wire.RouteAsk(id=0, messages=said))).role == "general"
+        assert (await daemon.connect().answer(wire.RouteAsk(id=0, messages=said))).role == "general"
 
 
 async def test_unloading_everything_names_no_model():
-    async with open_house() as house:
-        guest = house.connect()
-        await guest.told("hi", model=LLAMA8)
-        unloaded = await guest.answer(wire.Unload(id=0, all=True))
+    async with open_daemon() as daemon:
+        client = daemon.connect()
+        await client.chat_to_end("hi", model=LLAMA8)
+        unloaded = await client.answer(wire.Unload(id=0, all=True))
         assert unloaded.model is None
-        assert house.simulator.resident == []
+        assert daemon.simulator.resident == []
 
 
 class _Unread:
@@ -86,7 +86,7 @@ class _Unread:
         self.told.append(reply)
 
     @property
-    def untold(self):
+    def unsent(self):
         return sum(len(encode(reply, "lines")) for reply in self.told)
 
     async def room(self):
@@ -94,36 +94,36 @@ class _Unread:
 
 
 async def test_a_watcher_that_leaves_4_mb_unread_hears_no_more():
-    async with open_house() as house, anyio.create_task_group() as tasks:
+    async with open_daemon() as daemon, anyio.create_task_group() as tasks:
         session, ended = _Unread(), []
 
         async def watch():
             with pytest.raises(RequestFailed, match="left unread") as caught:
-                await house.rooms.verbs()[wire.Watch](session, wire.Watch(id=1))
+                await daemon.app.verbs()[wire.Watch](session, wire.Watch(id=1))
             ended.append(caught.value.code)
 
         tasks.start_soon(watch)
         await anyio.sleep(1)
-        before = len(house.keeper.on_event)
+        before = len(daemon.control.on_event)
         for _ in range(200):
-            house.keeper.tell("log", "x" * 50_000, {})
-        assert MOST_UNTOLD < session.untold < MOST_UNTOLD + 100_000
+            daemon.control.tell("log", "x" * 50_000, {})
+        assert MOST_UNSENT < session.unsent < MOST_UNSENT + 100_000
         await anyio.sleep(1)
         assert ended == ["queue_full"]
-        assert len(house.keeper.on_event) == before - 1
+        assert len(daemon.control.on_event) == before - 1
 
 
 async def test_history_is_looked_up_once_there_is_room_one_at_a_time_and_bounded():
-    async with open_house() as house, anyio.create_task_group() as tasks:
+    async with open_daemon() as daemon, anyio.create_task_group() as tasks:
         session, limits = _Unread(), []
 
         async def recent(limit):
             limits.append(limit)
             return []
 
-        house.rooms.state.recent = recent
+        daemon.app.state.recent = recent
         for number in range(5):
-            tasks.start_soon(house.rooms.verbs()[wire.HistoryAsk], session, wire.HistoryAsk(id=number, limit=2**63))
+            tasks.start_soon(daemon.app.verbs()[wire.HistoryAsk], session, wire.HistoryAsk(id=number, limit=2**63))
         await anyio.sleep(1)
         assert limits == []
         session.has_room.set()
@@ -133,11 +133,11 @@ async def test_history_is_looked_up_once_there_is_room_one_at_a_time_and_bounded
 
 async def test_one_watcher_too_many_is_refused_until_another_ends(monkeypatch):
     monkeypatch.setattr(admin_verbs, "WATCHERS", 1)
-    async with open_house() as house:
-        guest = house.connect()
-        first = await guest.ask(wire.Watch(id=0))
-        await guest.until(first, wire.Status)
-        refused = await guest.answer(wire.Watch(id=0))
+    async with open_daemon() as daemon:
+        client = daemon.connect()
+        first = await client.ask(wire.Watch(id=0))
+        await client.until(first, wire.Status)
+        refused = await client.answer(wire.Watch(id=0))
         assert (refused.code, refused.retryable) == ("queue_full", True)
-        await guest.cancel(first)
-        await guest.until(await guest.ask(wire.Watch(id=0)), wire.Status)
+        await client.cancel(first)
+        await client.until(await client.ask(wire.Watch(id=0)), wire.Status)

@@ -3,7 +3,7 @@ import pytest
 from innkeep import wire
 from innkeepd.chat.types import Progress
 from innkeepd.server.socket.chat_verbs import spec_of, teller
-from support.house import LLAMA8, QWEN, mock_clock, open_house
+from support.daemon import LLAMA8, QWEN, mock_clock, open_daemon
 
 
 @pytest.fixture
@@ -16,11 +16,11 @@ def test_a_chat_becomes_a_wish_of_the_users_turns():
                 wire.Message("user", "three")]  # fmt: skip
     chat = wire.Chat(id=1, messages=messages, model="m", fallbacks=["n"], priority="batch", patience=1.0, deadline=2.0,
                      session="s", last=True)  # fmt: skip
-    wish = spec_of(chat, "me")
-    assert wish.demand.turns == ("one", "three")
-    assert (wish.model, wish.fallbacks, wish.priority, wish.session, wish.last) == ("m", ("n",), "batch", "s", True)
-    assert (wish.patience, wish.deadline, wish.client) == (1.0, 2.0, "me")
-    assert wish.demand.tokens >= 4
+    spec = spec_of(chat, "me")
+    assert spec.demand.turns == ("one", "three")
+    assert (spec.model, spec.fallbacks, spec.priority, spec.session, spec.last) == ("m", ("n",), "batch", "s", True)
+    assert (spec.patience, spec.deadline, spec.client) == (1.0, 2.0, "me")
+    assert spec.demand.tokens >= 4
 
 
 class Ear:
@@ -56,13 +56,13 @@ async def test_who_waits_is_told_and_who_wants_a_load_hears_of_loads_only():
 @pytest.mark.anyio
 async def test_tool_calls_are_told_as_pieces_or_kept_for_the_whole_answer():
     tools = [{"type": "function", "function": {"name": "weather", "parameters": {}}}]
-    async with open_house() as house:
-        guest = house.connect()
-        number = await guest.chat("ask weather now", model=LLAMA8, tools=tools)
-        await guest.end(number)
-        calls = [each for reply in guest.heard[number] for each in getattr(reply, "tool_calls", None) or []]
+    async with open_daemon() as daemon:
+        client = daemon.connect()
+        number = await client.chat("ask weather now", model=LLAMA8, tools=tools)
+        await client.end(number)
+        calls = [each for reply in client.heard[number] for each in getattr(reply, "tool_calls", None) or []]
         assert calls[0]["function"]["name"] == "weather"
-        done = await guest.told("ask weather now", model=LLAMA8, tools=tools, stream=False)
+        done = await client.chat_to_end("ask weather now", model=LLAMA8, tools=tools, stream=False)
         assert done.tool_calls[0]["function"]["name"] == "weather"
         assert done.text == ""
 
@@ -82,9 +82,9 @@ async def test_an_answer_that_ends_without_its_end_is_a_fault(monkeypatch):
         async def __anext__(self):
             raise StopAsyncIteration
 
-    async with open_house() as house:
-        guest = house.connect()
-        await guest.answer(wire.Load(id=0, model=QWEN))
-        monkeypatch.setattr(house.keeper.backend, "chat", lambda _ask: Short())
-        error = await guest.told("hi", model=QWEN)
+    async with open_daemon() as daemon:
+        client = daemon.connect()
+        await client.answer(wire.Load(id=0, model=QWEN))
+        monkeypatch.setattr(daemon.control.backend, "chat", lambda _ask: Short())
+        error = await client.chat_to_end("hi", model=QWEN)
         assert (error.code, error.message) == ("backend_error", "the answer ended without its end")

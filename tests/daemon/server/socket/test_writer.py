@@ -7,7 +7,7 @@ from anyio.abc import UNIXSocketStream
 
 from innkeepd.server.socket import writer
 from innkeepd.server.socket.writer import Writer
-from support.house import mock_clock, wires
+from support.daemon import mock_clock, wires
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ async def test_who_produces_much_waits_for_room_until_the_peer_has_read(monkeypa
         assert not desk.outbox.is_full
         await desk.outbox.drained()
         tasks.cancel_scope.cancel()
-        desk.outbox._pen.cancel()
+        desk.outbox._write_scope.cancel()
 
 
 @pytest.mark.anyio

@@ -67,9 +67,9 @@ class Replies:
         self.client = "dashboard"
         self.replies: list[Any] = []
 
-    def send(self, reply: Any) -> None:
+    def send(self, response: Any) -> None:
         """Keep one reply."""
-        self.replies.append(reply)
+        self.replies.append(response)
 
 
 class Dashboard:
@@ -93,41 +93,41 @@ class Dashboard:
         return path in FILES
 
     async def answer(
-        self, scope: Message, read: Callable[[], Awaitable[bytes]], receive: Receive, reply: Response
+        self, scope: Message, read: Callable[[], Awaitable[bytes]], receive: Receive, response: Response
     ) -> None:
         """Answer one request. Raises ``HttpFault``."""
         method, path = scope["method"], scope["path"].rstrip("/")
         if path in FILES and method in {"GET", "HEAD"}:
             if scope["path"] == "/ui":  # relative addresses in the page need the slash
-                await reply.head(308, [(b"location", b"/ui/"), (b"content-length", b"0"), *SECURITY])
-                await reply.end()
+                await response.head(308, [(b"location", b"/ui/"), (b"content-length", b"0"), *SECURITY])
+                await response.end()
                 return
             name, content_type = FILES[path]
-            await self._whole(reply, (files(__package__) / name).read_bytes(), content_type)
+            await self._whole(response, (files(__package__) / name).read_bytes(), content_type)
             return
         _refuse_other_origins(dict(scope["headers"]))
         query = {key: values[0] for key, values in parse_qs(scope.get("query_string", b"").decode("latin-1")).items()}
         match method, path:
             case "GET", "/ui/state":
-                await self._whole(reply, await self._state_with_word())
+                await self._whole(response, await self._state_with_word())
             case "GET", "/ui/history":
-                await self._whole(reply, await self._history(_number(query, "since")))
+                await self._whole(response, await self._history(_number(query, "since")))
             case "GET", "/ui/request":
                 found = await self._state.find(query.get("id", "")[:64])
                 if not found:
                     raise HttpFault(404, "no such request is in the history")
-                await self._whole(reply, _ENCODE(found[0]))
+                await self._whole(response, _ENCODE(found[0]))
             case "GET", "/ui/events":
-                await self._stream(receive, reply)
+                await self._stream(receive, response)
             case "POST", "/ui/do":
-                await self._whole(reply, await self._do(dict(scope["headers"]), await read()))
+                await self._whole(response, await self._do(dict(scope["headers"]), await read()))
             case _:
                 raise HttpFault(404, f"innkeep does not serve {path}")
 
-    async def _whole(self, reply: Response, data: bytes, content_type: bytes = JSON) -> None:
+    async def _whole(self, response: Response, data: bytes, content_type: bytes = JSON) -> None:
         length = (b"content-length", str(len(data)).encode())
-        await reply.head(200, [(b"content-type", content_type), length, *SECURITY])
-        await reply.end(data)
+        await response.head(200, [(b"content-type", content_type), length, *SECURITY])
+        await response.end(data)
 
     # ---- looks ----
 
@@ -153,7 +153,7 @@ class Dashboard:
         rows = [_row(record) for record in records if record.asked_at >= since]
         return await anyio.to_thread.run_sync(_ENCODE, {"timeline": self._timeline.since(since), "requests": rows})
 
-    async def _stream(self, receive: Receive, reply: Response) -> None:
+    async def _stream(self, receive: Receive, response: Response) -> None:
         """Server-sent events until the page leaves: ``state`` after each change, ``happened`` with what ended."""
         if self._streams >= MOST_STREAMS:
             raise HttpFault(503, f"{MOST_STREAMS} dashboards are open; close one")
@@ -169,26 +169,26 @@ class Dashboard:
         self._streams += 1
         self._control.on_event.append(hear)
         try:
-            await reply.head(200, [(b"content-type", b"text/event-stream"), *SECURITY])
+            await response.head(200, [(b"content-type", b"text/event-stream"), *SECURITY])
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_until_gone, receive, tasks.cancel_scope)
                 with suppress(ClientStuck):  # a page that reads nothing; its connection is cut
-                    await self._tell(reply, heard)
+                    await self._tell(response, heard)
                 tasks.cancel_scope.cancel()
         finally:
             self._streams -= 1
             self._control.on_event.remove(hear)
 
-    async def _tell(self, reply: Response, heard: list[tuple[str, list[Any]]]) -> None:
+    async def _tell(self, response: Response, heard: list[tuple[str, list[Any]]]) -> None:
         """Send the state and what was heard, again after each change."""
         while True:
             happened: dict[str, list[Any]] = {"requests": [], "timeline": []}
             for kind, row in heard:
                 happened[kind].append(row)
             heard.clear()
-            await reply.write(b"event: state\ndata: " + await self._state_now() + b"\n\n")
+            await response.write(b"event: state\ndata: " + await self._state_now() + b"\n\n")
             if any(happened.values()):
-                await reply.write(b"event: happened\ndata: " + _ENCODE(happened) + b"\n\n")
+                await response.write(b"event: happened\ndata: " + _ENCODE(happened) + b"\n\n")
             with anyio.move_on_after(HEARTBEAT):
                 await self._control.changed()
             await anyio.sleep(GATHER)

@@ -6,14 +6,14 @@ from typing import Any
 
 from innkeepd.server.http.app import HttpApp
 from support.asgi import AsgiClient, asgi_client
-from support.house import House, config, open_house
+from support.daemon import Daemon, config, open_daemon
 
 
-class Inn:
+class HttpDaemon:
     """A daemon (``house``), its HTTP port (``app``), a client of it (``http``) and what it warned of."""
 
-    def __init__(self, house: House, app: HttpApp, http: AsgiClient, warnings: list[str]) -> None:
-        self.house = house
+    def __init__(self, daemon: Daemon, app: HttpApp, http: AsgiClient, warnings: list[str]) -> None:
+        self.daemon = daemon
         self.app = app
         self.http = http
         self.warnings = warnings
@@ -25,14 +25,14 @@ class Inn:
 
 
 @asynccontextmanager
-async def open_inn(*, simulator: Any = None, **tables: Any) -> AsyncIterator[Inn]:
-    """Open the port; nothing of the daemon's own may fail. ``tables`` as ``support.house.config`` takes them."""
+async def open_http_daemon(*, simulator: Any = None, **tables: Any) -> AsyncIterator[HttpDaemon]:
+    """Open the port; nothing of the daemon's own may fail. ``tables`` as ``support.daemon.config`` takes them."""
     said = config(**tables)
-    async with open_house(said, simulator=simulator) as house:
-        await house.keeper.monitor.ready.wait()
+    async with open_daemon(said, simulator=simulator) as daemon:
+        await daemon.control.monitor.ready.wait()
         warnings: list[str] = []
-        app = HttpApp(said.http, house.rooms.journey, house.keeper, warn=warnings.append)
+        app = HttpApp(said.http, daemon.app.dispatcher, daemon.control, warn=warnings.append)
         with app.metrics.listening():
             async with asgi_client(app) as http:
-                yield Inn(house, app, http, warnings)
+                yield HttpDaemon(daemon, app, http, warnings)
         assert warnings == []

@@ -116,7 +116,7 @@ def wires(room: int = 65536) -> tuple[Wire, Wire]:
     return Wire(here, there), Wire(there, here)
 
 
-class Guest:
+class Client:
     """A client. Every reply is checked against the protocol's legal order and kept, with its instant."""
 
     def __init__(self, stream: Wire, tasks: TaskGroup) -> None:
@@ -186,7 +186,7 @@ class Guest:
         """Ask and await the last reply."""
         return await self.end(await self.ask(request))
 
-    async def told(self, text: str = "hello there", **more: Any) -> Any:
+    async def chat_to_end(self, text: str = "hello there", **more: Any) -> Any:
         """Ask a chat and await its last reply."""
         return await self.end(await self.chat(text, **more))
 
@@ -234,28 +234,28 @@ class SleepingMac:
         return SleepWatch(self)
 
 
-class House:
+class Daemon:
     """A running daemon. ``rooms`` are its rooms, ``simulator`` its Ollama, ``steps`` what its scheduler did."""
 
-    def __init__(self, simulator: Simulator, rooms: App, tasks: TaskGroup) -> None:
+    def __init__(self, simulator: Simulator, app: App, tasks: TaskGroup) -> None:
         self.simulator = simulator
-        self.rooms = rooms
-        self.keeper = rooms.keeper
+        self.app = app
+        self.control = app.control
         self.records: list[dict[str, Any]] = []
         self.stopped: list[float] = []
         self.door = Acceptor(
-            rooms.verbs(), patience=lambda: rooms.config.timeouts.stall, attend=rooms.keeper.attend, owner=OWNER
+            app.verbs(), patience=lambda: app.config.timeouts.stall, attend=app.control.attend, owner=OWNER
         )
         self._tasks = tasks
         self.faults: list[Exception] = []
         """Faults of our own that were stopped, or that ended the owner; a test that wants them empties the list."""
-        rooms.stop = self.stop
-        rooms.keeper.supervisor.on_fault = self.fail
-        rooms.keeper.on_event.append(self._hear)
+        app.stop = self.stop
+        app.control.supervisor.on_fault = self.fail
+        app.control.on_event.append(self._hear)
 
     def report(self, where: str, error: Exception) -> None:
         """A long-lived task failed, and begins anew."""
-        self.keeper.report(where, error)
+        self.control.report(where, error)
         self.faults[-1] = error
 
     def fail(self, fault: OwnerFault) -> None:
@@ -267,9 +267,9 @@ class House:
         if kind == "log" and what == "a fault of innkeepd itself":
             self.faults.append(RuntimeError(f"{what}: {data}"))
 
-    def connect(self, room: int = 65536) -> Guest:
+    def connect(self, room: int = 65536) -> Client:
         """A new client."""
-        return Guest(self.wire(room), self._tasks)
+        return Client(self.wire(room), self._tasks)
 
     def wire(self, room: int = 65536) -> Wire:
         """A new connection's client side, for bytes of a test's own."""
@@ -283,7 +283,7 @@ class House:
         self._tasks.start_soon(self._leave, drain)
 
     async def _leave(self, drain: float) -> None:
-        await self.keeper.close(drain, last_words=1.0)
+        await self.control.close(drain, last_words=1.0)
 
     def asked(self, path: str, model: str | None = None) -> list[Any]:
         """The requests that Ollama got on a path, about a model."""
@@ -296,9 +296,9 @@ class House:
 
     def is_quiet(self) -> bool:
         """Whether nobody waits or holds anything, and nothing is on its way."""
-        scheduler = self.keeper.scheduler
+        scheduler = self.control.scheduler
         return not (
-            self.keeper.handles() or len(scheduler.queue) or scheduler.leases.all() or scheduler.ledger.is_changing()
+            self.control.handles() or len(scheduler.queue) or scheduler.leases.all() or scheduler.ledger.is_changing()
         )
 
 
@@ -313,7 +313,7 @@ def config(**tables: Any) -> Config:
 
 
 @asynccontextmanager
-async def open_house(
+async def open_daemon(
     said: Config | None = None,
     *,
     simulator: Simulator | None = None,
@@ -324,12 +324,12 @@ async def open_house(
     memory: Any = None,
     transport: Any = None,
     runners: Any = None,
-) -> AsyncIterator[House]:
+) -> AsyncIterator[Daemon]:
     """A daemon at work. On leaving it everything is cancelled; nothing of its own may have failed."""
     simulator = simulator or Simulator()
     async with anyio.create_task_group() as tasks:
         lines: list[dict[str, Any]] = []
-        rooms = App(
+        app = App(
             said or Config(),
             tasks=tasks,
             backend=OllamaBackend(transport or MemoryTransport(simulator)),
@@ -343,15 +343,15 @@ async def open_house(
             journal=journal,
             log_request=lambda record: lines.append(to_builtins(record)),
         )
-        house = House(simulator, rooms, tasks)
-        house.records = lines
-        for name, task in rooms.long_lived().items():
-            if task != rooms.serve_http:
-                tasks.start_soon(supervise, name, task, house.report)
-        yield house
+        daemon = Daemon(simulator, app, tasks)
+        daemon.records = lines
+        for name, task in app.long_lived().items():
+            if task != app.serve_http:
+                tasks.start_soon(supervise, name, task, daemon.report)
+        yield daemon
         tasks.cancel_scope.cancel()
-    if house.faults:
-        raise house.faults[0]
+    if daemon.faults:
+        raise daemon.faults[0]
 
 
 async def lines_of(stream: Wire) -> list[wire.Reply]:
@@ -364,9 +364,9 @@ async def lines_of(stream: Wire) -> list[wire.Reply]:
         return found
 
 
-def ticket(house: House, name: str, number: int = 1) -> ev.Ticket:
+def ticket(daemon: Daemon, name: str, number: int = 1) -> ev.Ticket:
     """A wish for one model, past every client."""
-    return ev.Ticket(f"t{number}", (house.keeper.weights_of(name),))
+    return ev.Ticket(f"t{number}", (daemon.control.weights_of(name),))
 
 
 async def settled(place: LeaseHandle) -> ev.Grant | ev.Refuse:

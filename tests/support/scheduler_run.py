@@ -24,7 +24,7 @@ MODELS = {
 NAMES = ("a", "b", *MODELS, "unknown")
 
 
-class Life:
+class SchedulerRun:
     """One scheduler and the world around it, in virtual time. ``clean`` worlds hold no foreign loads and no lies."""
 
     def __init__(self, rules: SchedulerSettings | None = None) -> None:
@@ -76,9 +76,9 @@ class Life:
             case ev.Grant(ticket=ticket, weights=weights):
                 self._end(ticket, "granted")
                 self.granted[ticket] = weights
-                house = self.scheduler.ledger
-                assert house.has(weights, 0)
-                assert list(self.granted.values()).count(weights) <= house.slots(weights)
+                daemon = self.scheduler.ledger
+                assert daemon.has(weights, 0)
+                assert list(self.granted.values()).count(weights) <= daemon.slots(weights)
             case ev.Refuse(ticket=ticket):
                 self._end(ticket, "refused")
             case ev.WakeAt(at=at):
@@ -87,11 +87,11 @@ class Life:
                 self.wake = at
 
     def _check_load(self, load: ev.Load) -> None:
-        house = self.scheduler.ledger
+        daemon = self.scheduler.ledger
         assert self.scheduler.held_until is None
-        assert house.used() <= house.budget, "planned bytes never exceed the budget"
-        if house.residents[load.weights].heavy:
-            assert len(house.heavies()) <= house.heavy_limit, "never two heavy, not for an instant"
+        assert daemon.used() <= daemon.budget, "planned bytes never exceed the budget"
+        if daemon.residents[load.weights].heavy:
+            assert len(daemon.heavies()) <= daemon.heavy_limit, "never two heavy, not for an instant"
 
     def _end(self, ticket: str, how: str) -> None:
         assert ticket in self.waiting, f"{ticket} ends twice"
@@ -113,10 +113,10 @@ class Life:
 
     # ---- what may happen ----
 
-    def ask(self, **wish: object) -> str:
+    def ask(self, **spec: object) -> str:
         self.asked += 1
         name = f"t{self.asked}"
-        self.step(ev.Asked(ev.Ticket(name, **wish)))  # type: ignore[arg-type] - drawn by the test
+        self.step(ev.Asked(ev.Ticket(name, **spec)))  # type: ignore[arg-type] - drawn by the test
         return name
 
     def load_ended(self, op: int, code: str | None = None, footprint: int | None = None) -> None:
@@ -168,15 +168,15 @@ class Life:
         return self.scheduler.rules
 
 
-def begin(budget: int = 27, rules: SchedulerSettings | None = None, free: int | None = None) -> Life:
+def begin(budget: int = 27, rules: SchedulerSettings | None = None, free: int | None = None) -> SchedulerRun:
     """A life with the catalogue known and the memory measured."""
-    life = Life(rules)
+    life = SchedulerRun(rules)
     life.step(ev.Known(tuple(MODELS.values())))
     life.step(ev.Measured(budget, free))
     return life
 
 
-def random_event(life: Life, dice: random.Random, *, foreign: bool) -> None:
+def random_event(life: SchedulerRun, dice: random.Random, *, foreign: bool) -> None:
     """One thing that may happen, drawn by ``dice``."""
     life.now += dice.choice([0, 0, 0.5, 3, 30, 100])
     roll = dice.random()
@@ -228,7 +228,7 @@ def random_event(life: Life, dice: random.Random, *, foreign: bool) -> None:
         life.step(ev.Observed(life.now, life.truth(), epoch=0.0))
 
 
-def stale(life: Life, dice: random.Random) -> None:
+def stale(life: SchedulerRun, dice: random.Random) -> None:
     """Ids that nobody knows, or that are over: nothing comes of them but what time itself brings."""
     number = dice.randint(1000, 2000)
     over = dice.choice([*life.ended, "nobody"]) if life.ended else "nobody"
@@ -252,7 +252,7 @@ def stale(life: Life, dice: random.Random) -> None:
     assert life.wake == wake
 
 
-def meddle(life: Life, dice: random.Random) -> None:
+def meddle(life: SchedulerRun, dice: random.Random) -> None:
     """Another tool loads, Ollama evicts, or an answer is late, or lies."""
     shown = [seen for seen in life.truth() if dice.random() < 0.8]
     for weights in dice.sample([*NAMES, "stranger"], 1):
