@@ -94,7 +94,7 @@ def ollama(start_ollama: Callable[..., OllamaServer]) -> OllamaServer:
 
 @pytest.fixture
 def start_daemon(ollama: OllamaServer) -> Iterator[Callable[..., DaemonProcess]]:
-    """``start_daemon(budget="2GB", more="...")`` gives a running innkeepd before ``ollama``; stopped when the test ends."""
+    """``start_daemon(budget="2GB", more="...")`` gives a running innkeepd before ``ollama``; the fixture stops it."""
     with ExitStack() as stack:
 
         def start(**said: object) -> DaemonProcess:
