@@ -1,20 +1,18 @@
 """The daemon's log: JSON lines in a file that rotates by size, readable text on a terminal.
 
-launchd rotates nothing, so the daemon does. A line never holds a secret, and what people wrote or were answered only
-where ``log.prompts`` says so: both are taken out here, at the one place that every line passes. A log that can't be
-written (disk full, folder gone) is told once on stderr and never stops an answer.
+launchd rotates nothing, so the daemon does. A line never holds a secret, and prompts and answers only where
+``log.prompts`` says so: both are removed here, at the one place that every line passes. A file that can't be written
+(disk full, folder gone) is reported once on stderr and never stops an answer.
 """
 
-import logging
-import logging.handlers
 import os
 import re
 import stat
 import sys
-from collections.abc import Iterable, Mapping, MutableMapping
-from datetime import UTC, datetime
+import threading
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
@@ -23,14 +21,14 @@ from innkeepd.config.schema import LogConfig
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
-__all__ = ["FILE_NAME", "PROMPTS", "SECRETS", "configure", "get", "request_line"]
+__all__ = ["FILE_NAME", "PROMPTS", "SECRETS", "close", "configure", "get", "request_line"]
 
 FILE_NAME = "innkeepd.log"
 SECRETS = frozenset({"token", "authorization", "password", "secret", "api_key", "cookie", "bearer"})
 PROMPTS = frozenset(
     {"prompt", "messages", "content", "text", "input", "answer", "thinking", "system", "body", "images"}
 )
-"""Names of fields that hold what people wrote or were answered."""
+"""Names of fields that hold prompts or answers."""
 
 LONGEST = 2000
 """Characters of one value: an engine's error text may hold a whole page."""
@@ -38,11 +36,11 @@ LONGEST = 2000
 _REQUEST = ("id", "role", "model", "outcome", "waited", "swap", "first_token", "seconds", "tokens")
 _LOGGER = "innkeepd"
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-"""What a terminal may obey instead of showing it: C0, C1, line separators, changes of direction."""
+"""Characters that a terminal may obey instead of showing: C0, C1, line separators, changes of direction."""
 
 
 def configure(config: LogConfig, *, foreground: bool, folder: Path, terminal: IO[str] | None = None) -> Path:
-    """Send the daemon's log to its file, and in the ``foreground`` to ``terminal`` (stderr) too; gives the file's path.
+    """Send the daemon's log to its file, and in the ``foreground`` to ``terminal`` (stderr) too; return the path.
 
     ``folder`` is used where the configuration names no path. May be called again, after the configuration was re-read.
     Raises OSError where the file can't be opened.
@@ -50,23 +48,33 @@ def configure(config: LogConfig, *, foreground: bool, folder: Path, terminal: IO
     import structlog  # noqa: PLC0415
 
     path = Path(config.path).expanduser() if config.path else folder / FILE_NAME
-    outputs: list[logging.Handler] = [_file(path, config)]
-    if foreground:
-        outputs.append(_terminal(terminal or sys.stderr))
-    _replace(outputs, config.level)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not config.path:
+        path.parent.chmod(0o700)  # our own folder; one that the user named keeps its mode
+    outputs = _Outputs(_PrivateFile(path, config.size, config.keep), (terminal or sys.stderr) if foreground else None)
+    close()
     structlog.configure(
         processors=[
-            structlog.stdlib.add_log_level,
+            structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             _Redactor(prompts=config.prompts),
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+            outputs,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, config.level.upper())),
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(config.level),
         cache_logger_on_first_use=False,
     )
     return path
+
+
+def close() -> None:
+    """Close the file that ``configure`` opened, if any; later lines go where structlog sends them by default."""
+    import structlog  # noqa: PLC0415
+
+    outputs = structlog.get_config()["processors"][-1]
+    structlog.reset_defaults()
+    if isinstance(outputs, _Outputs):
+        outputs.close()
 
 
 def get() -> "FilteringBoundLogger":
@@ -79,72 +87,28 @@ def get() -> "FilteringBoundLogger":
 
 def request_line(**fields: Any) -> None:
     """The one line that every request leaves: id, role, model, outcome, waited, swap, first_token, seconds, tokens."""
-    logger = logging.getLogger(_LOGGER)
-    if logger.isEnabledFor(logging.INFO):
-        order = (*(name for name in _REQUEST if name in fields), *(name for name in fields if name not in _REQUEST))
-        logger.handle(_RequestRecord({name: _short(fields[name]) for name in order}))
+    order = (*(name for name in _REQUEST if name in fields), *(name for name in fields if name not in _REQUEST))
+    line = {name: round(fields[name], 3) if isinstance(fields[name], float) else fields[name] for name in order}
+    get().info("request", **line)
 
 
 def printable(value: Any) -> str:
-    """``value`` as one line of text that moves no cursor and colours nothing, whoever chose its words."""
+    """``value`` as one line of text that moves no cursor and sets no colour, whoever chose its words."""
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), str(value))
 
 
-def _short(value: Any) -> Any:
-    return round(value, 3) if isinstance(value, float) else value
-
-
-class _RequestRecord(logging.LogRecord):
-    """A request's line, which goes past structlog's processors: they would cost more than the rest of the request.
-
-    It is made of figures and names, and holds nothing that would have to be taken out.
-    """
-
-    def __init__(self, fields: Mapping[str, Any]) -> None:
-        super().__init__(_LOGGER, logging.INFO, "", 0, "request", None, None)
-        self.fields = fields
-        self.line: str | None = None
-
-    def stamp(self) -> str:
-        """The instant, as on every other line."""
-        return datetime.fromtimestamp(self.created, UTC).isoformat().replace("+00:00", "Z")
-
-
-class _Lines(logging.Formatter):
-    """Formats requests at once, and everything else as structlog wants it."""
-
-    def __init__(self, others: logging.Formatter, *, as_json: bool) -> None:
-        super().__init__()
-        self._others = others
-        self._as_json = as_json
-
-    def format(self, record: logging.LogRecord) -> str:
-        if not isinstance(record, _RequestRecord):
-            return self._others.format(record)
-        if self._as_json:
-            if record.line is None:  # asked for twice: will it fit, and what is it
-                line = {"event": "request", **record.fields, "level": "info", "timestamp": record.stamp()}
-                record.line = msgspec.json.encode(line, enc_hook=str).decode()
-            return record.line
-        shown = " ".join(f"{name}={printable(value)}" for name, value in record.fields.items())
-        return f"{record.stamp()} [info     ] request {shown}"
-
-
 class _Redactor:
-    """Takes secrets out of every line, what people wrote unless it is wanted, and cuts what is too long."""
+    """Replaces secrets in a line, prompts and answers unless they are wanted, and cuts long values."""
 
     def __init__(self, *, prompts: bool) -> None:
         self._hidden = SECRETS if prompts else SECRETS | PROMPTS
 
     def __call__(self, _logger: Any, _method: str, line: MutableMapping[str, Any]) -> Mapping[str, Any]:
-        return {key: "***" if self._hides(key) else self._clean(value) for key, value in line.items()}
-
-    def _hides(self, key: str) -> bool:
-        return key.lower() in self._hidden
+        return {key: "***" if str(key).lower() in self._hidden else self._clean(value) for key, value in line.items()}
 
     def _clean(self, value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {key: "***" if self._hides(str(key)) else self._clean(inner) for key, inner in value.items()}
+        if isinstance(value, MutableMapping):
+            return self(None, "", value)
         if isinstance(value, list | tuple):
             return [self._clean(inner) for inner in value]
         if isinstance(value, str) and len(value) > LONGEST:
@@ -152,89 +116,77 @@ class _Redactor:
         return value
 
 
-class _PrivateFile(logging.handlers.RotatingFileHandler):
-    """A rotated file that only its owner reads, and that complains once where it can't be written."""
+class _PrivateFile:
+    """A file of mode 600, renamed to ``.1``, ``.2``, ... before a line would make it larger than ``limit`` bytes.
 
-    _told = False
-    _size = _length = 0
-    """Bytes in the file: asked of the disk once, because asking for every line costs as much as writing it."""
+    ``limit`` 0: never. ``keep`` older files stay.
+    """
 
-    def _open(self) -> Any:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW  # a planted link leads to somebody's file
-        file = os.fdopen(os.open(self.baseFilename, flags, 0o600), "a", encoding="utf-8")
-        found = os.fstat(file.fileno())
+    def __init__(self, path: Path, limit: int, keep: int) -> None:
+        self._path, self._limit, self._keep = path, limit, keep
+        self._lock = threading.Lock()
+        self._open()
+
+    def _open(self) -> None:
+        # A symbolic link planted here would lead to another file.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._fd = os.open(self._path, flags, 0o600)
+        found = os.fstat(self._fd)
         self._size = found.st_size
         if stat.S_ISREG(found.st_mode):
-            os.fchmod(file.fileno(), 0o600)
-        return file
+            os.fchmod(self._fd, 0o600)
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write a line, in a new file where the old one is full."""
-        super().emit(record)
-        self._size += self._length
+    def write(self, line: bytes) -> None:
+        """Append ``line``; raises OSError where it can't be written."""
+        with self._lock:
+            if 0 < self._limit < self._size + len(line) and self._size:
+                self._rotate()
+            self._size += os.write(self._fd, line)
 
-    def shouldRollover(self, record: logging.LogRecord) -> bool:  # noqa: N802 (logging's name)
-        """Whether the line would not fit."""
-        self._length = len(self.format(record).encode()) + 1
-        return 0 < self.maxBytes < self._size + self._length and self._size > 0
+    def _rotate(self) -> None:
+        self.close()
+        numbered = [self._path, *(Path(f"{self._path}.{number}") for number in range(1, self._keep + 1))]
+        for older, newer in zip(numbered[:0:-1], numbered[-2::-1], strict=True):
+            if newer.exists():
+                newer.replace(older)
+        if not self._keep:
+            self._path.unlink(missing_ok=True)
+        self._open()
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        if not self._told:
-            self._told = True
-            print(f"innkeepd: the log can't be written: {sys.exception()} ({record.name})", file=sys.stderr)  # noqa: T201
-
-
-def _file(path: Path, config: LogConfig) -> logging.Handler:
-    import structlog  # noqa: PLC0415
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not config.path:
-        path.parent.chmod(0o700)  # our own folder; one that the user named keeps its mode
-    file = _PrivateFile(path, maxBytes=config.size, backupCount=config.keep, encoding="utf-8")
-    file.setFormatter(
-        _Lines(
-            as_json=True,
-            others=structlog.stdlib.ProcessorFormatter(
-                foreign_pre_chain=[
-                    structlog.stdlib.add_log_level,
-                    structlog.processors.TimeStamper(fmt="iso", utc=True),
-                ],
-                processors=[
-                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                    structlog.processors.EventRenamer("event"),
-                    structlog.processors.JSONRenderer(ensure_ascii=False),
-                ],
-            ),
-        )
-    )
-    return file
+    def close(self) -> None:
+        os.close(self._fd)
 
 
-def _terminal(stream: IO[str]) -> logging.Handler:
-    import structlog  # noqa: PLC0415
+class _Outputs:
+    """structlog's last processor: writes a line to the file as JSON, and to a terminal as text."""
 
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(
-        _Lines(
-            as_json=False,
-            others=structlog.stdlib.ProcessorFormatter(
-                foreign_pre_chain=[structlog.stdlib.add_log_level],
-                processors=[
-                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                    structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=0, sort_keys=False),
-                ],
-            ),
-        )
-    )
-    return handler
+    def __init__(self, file: _PrivateFile, terminal: IO[str] | None) -> None:
+        self._file = file
+        self._terminal = terminal
+        self._failed = False
+
+    def __call__(self, _logger: Any, _method: str, line: Mapping[str, Any]) -> NoReturn:
+        import structlog  # noqa: PLC0415
+
+        try:
+            self._file.write(msgspec.json.encode(line, enc_hook=str) + b"\n")
+            if self._terminal:
+                self._terminal.write(_text(line))
+                self._terminal.flush()
+        except (OSError, ValueError) as error:
+            if not self._failed:
+                self._failed = True
+                print(f"innkeepd: the log can't be written: {error!r}", file=sys.stderr)  # noqa: T201
+        raise structlog.DropEvent  # everything is written
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
 
 
-def _replace(outputs: Iterable[logging.Handler], level: str) -> None:
-    logger = logging.getLogger(_LOGGER)
-    for old in list(logger.handlers):
-        logger.removeHandler(old)
-        old.close()
-    for output in outputs:
-        logger.addHandler(output)
-    logger.setLevel(level.upper())
-    logger.propagate = False
+def _text(line: Mapping[str, Any]) -> str:
+    """A line for people: instant, level, event, fields, and the traceback below."""
+    known = {"timestamp", "level", "event", "exception"}
+    fields = "".join(f" {name}={printable(value)}" for name, value in line.items() if name not in known)
+    trace = f"\n{line['exception']}" if "exception" in line else ""
+    return f"{line['timestamp']} [{line['level']:<8}] {printable(line['event'])}{fields}{trace}\n"
