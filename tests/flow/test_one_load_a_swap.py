@@ -111,7 +111,7 @@ async def test_mixed_requests_make_one_load_a_swap_and_no_reload(ollama, monkeyp
         for _ in range(REQUESTS):
             await clients.ask()
         assert simulator.reload_reasons == {}
-        assert simulator.journal.load_count == server.daemon.control.counts.loads, clients.statuses
+        assert simulator.journal.load_count == server.daemon.control.counts["loads"], clients.statuses
         assert simulator.journal.most_heavy == 1
         strange = [
             (seen.path, key)

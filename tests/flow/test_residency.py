@@ -515,7 +515,7 @@ async def test_a_b_a_b_swaps_each_time_and_never_holds_two():
             assert (await client.chat_to_end(WHY)).model == DEEPSEEK
         assert daemon.loads() == [QWEN, DEEPSEEK] * 4
         assert daemon.simulator.journal.most_heavy == 1
-        assert daemon.control.counts.swaps == 7
+        assert daemon.control.counts["swaps"] == 7
 
 
 @pytest.mark.parametrize("seed", [0, 2])

@@ -1,12 +1,10 @@
 """What a verb imports only when it runs: its own module, and the client with msgspec."""
 
 import importlib
-import sys
 from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from types import ModuleType
 
     from innkeep.blocking import Client
     from innkeep.cli.terminal import Terminal
@@ -38,23 +36,7 @@ PATIENT_GREETING = 45.0
 
 def open_client(args: "Namespace", greet_within: float = GREETING) -> "Client":
     """A blocking client of the socket that the command line names."""
-    _import_msgspec()
     from innkeep.blocking import Client  # brings msgspec: not for --help
 
     verb = getattr(args, "verb", "")
     return Client(socket=args.socket, name=f"innkeep {verb}".strip(), greet_within=greet_within)
-
-
-def _import_msgspec() -> None:
-    """Import msgspec without typing_extensions, which it takes where it is installed and can do without.
-
-    That brings inspect and ast: 8 of 66 ms of ``innkeep status``, which prompts and status bars run all the time. From
-    Python 3.13 on nothing that the daemon needs installs it.
-    """
-    if "typing_extensions" in sys.modules or "msgspec" in sys.modules:
-        return
-    sys.modules["typing_extensions"] = cast("ModuleType", None)  # an import of it now raises ImportError
-    try:
-        importlib.import_module("msgspec")
-    finally:
-        del sys.modules["typing_extensions"]

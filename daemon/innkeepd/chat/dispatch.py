@@ -84,7 +84,7 @@ class Dispatcher:
         """A request from its route to its record, whatever happens in between."""
         request = Request(spec, self.selector.route(spec))
         self.lessons.note(request.id, request.target.seen, chosen=spec.role is not None)
-        self.control.counts.requests += 1
+        self.control.counts["requests"] += 1
         outcome, code, message = "answered", None, None
         try:
             if spec.deadline is None:
@@ -144,7 +144,7 @@ class Dispatcher:
             above = step.above if isinstance(step, NextCandidate) else 0
             need = above + 1 if above else 0
             chain = _rest(chain, candidate, grant)
-            self.control.counts.fallbacks += bool(chain)
+            self.control.counts["fallbacks"] += bool(chain)
         raise self._failure(request, None)
 
     async def _candidates(self, request: Request) -> list[Candidate]:
@@ -243,7 +243,7 @@ class Dispatcher:
     def _chosen(self, request: Request, chain: list[Candidate], grant: ev.Grant) -> Candidate:
         candidate = next(each for each in chain if each.weights == grant.weights)
         if candidate is not chain[0] or grant.passed:
-            self.control.counts.fallbacks += 1
+            self.control.counts["fallbacks"] += 1
         request.model = candidate.name
         return candidate
 
@@ -387,7 +387,7 @@ class Dispatcher:
     def _check(self, request: Request, candidate: Candidate, grant: ev.Grant, result: Completion) -> None:
         """Notice what Ollama does not tell: a reload, a shifted context. Each is named once a model and door."""
         if result.load_seconds > RELOADED:
-            self.control.counts.reloads += 1
+            self.control.counts["reloads"] += 1
             self._warn(request, candidate, f"Ollama reloaded the model for this request ({result.load_seconds:.1f} s)")
         if is_shifted(grant.context, result.prompt_tokens, result.completion_tokens):
             both = result.prompt_tokens + result.completion_tokens

@@ -3,33 +3,19 @@
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from msgspec import Struct
-
+from innkeep import wire
 from innkeepd.supervision import described
 
 Listener: TypeAlias = Callable[[str, str, dict[str, Any]], None]
 """Takes the kind of an event, what happened in words, and its data."""
 
 
-class Counters(Struct):
-    """Since the start."""
-
-    requests: int = 0
-    swaps: int = 0
-    loads: int = 0
-    unloads: int = 0
-    fallbacks: int = 0
-    refusals: int = 0
-    foreign_loads: int = 0
-    recycles: int = 0
-    reloads: int = 0
-
-
 class Announcer:
     """Hands events to ``listeners``; whoever may announce something gets this object."""
 
     def __init__(self) -> None:
-        self.counts = Counters()
+        self.counts = dict.fromkeys(wire.Counters.__struct_fields__, 0)
+        """Since the start, under the names of ``wire.Counters``."""
         self.listeners: list[Listener] = []
         self._is_reporting = False
 

@@ -69,7 +69,7 @@ class Loader:
 
     async def _load(self, action: ev.Load) -> ev.LoadEnded:
         name = self._catalog.name_of(action.weights)
-        self._announcer.counts.loads += 1
+        self._announcer.counts["loads"] += 1
         self._announcer.tell("residency", "loading", {"model": name, "context": action.context})
         self._began(self._catalog.config.timeouts.load)
         with self._awake.during("load"):
@@ -92,9 +92,9 @@ class Loader:
     async def _unload(self, action: ev.Unload) -> ev.UnloadEnded:
         name = self._catalog.name_of(action.weights)
         counts = self._announcer.counts
-        counts.unloads += 1
-        counts.swaps += action.reason == "eviction"
-        counts.recycles += action.reason == "recycle"
+        counts["unloads"] += 1
+        counts["swaps"] += action.reason == "eviction"
+        counts["recycles"] += action.reason == "recycle"
         self._announcer.tell("residency", "unloading", {"model": name, "reason": action.reason})
         self._began(UNLOADS_WITHIN)
         outcome = await self.moves.take_out(action.weights, name)

@@ -178,7 +178,7 @@ class Monitor:
         self._post(ev.Observed(at, tuple(self._seen(line) for line in known), epoch))
         for weights, resident in self._state.ledger.residents.items():
             if weights not in before and not resident.owned and self.ready.is_set():
-                self._announcer.counts.foreign_loads += 1
+                self._announcer.counts["foreign_loads"] += 1
                 data = {"model": self._catalog.name_of(weights)}
                 self._announcer.tell("residency", "loaded by another program", data)
 

@@ -2,7 +2,7 @@
 
 import os
 
-from msgspec import convert, structs
+from msgspec import convert
 
 from innkeep import wire
 from innkeepd import __version__
@@ -51,7 +51,7 @@ def status(
         held_until=None if held is None else control.wall(held),
         held_why="" if held is None else control.scheduler.state.held_why,
         pins=sorted(control.catalog.pins),
-        counters=wire.Counters(**structs.asdict(control.counts)),
+        counters=wire.Counters(**control.counts),
         awake=control.awake.reason,
         warnings=warnings,
     )

@@ -149,7 +149,7 @@ class Supervisor:
         self._awake.begin("answer")
 
     def _refused(self, action: ev.Refuse) -> None:
-        self._announcer.counts.refusals += 1
+        self._announcer.counts["refusals"] += 1
         handle = self._handles.get(action.ticket)
         if handle is not None:
             handle.settle(action)

@@ -92,7 +92,7 @@ before = set(sys.modules)  # what a coverage run has brought
 from innkeep.cli import main
 main(["--socket", "/nonexistent/innkeepd.sock", "status"])
 heavy = {"anyio", "httpx", "psutil", "structlog", "rich", "asyncio", "innkeepd"}
-heavy |= {"dataclasses", "typing_extensions", "inspect", "ast", "shutil", "subprocess"}
+heavy |= {"dataclasses", "shutil", "subprocess"}
 verbs = {"innkeep.cli.ask", "innkeep.cli.chat", "innkeep.cli.render", "innkeep.cli.delegate"}
 print(sorted((heavy | verbs) & (set(sys.modules) - before)))
 """

@@ -1,7 +1,5 @@
 import shutil
 import socket
-import subprocess
-import sys
 import tempfile
 from argparse import Namespace
 from pathlib import Path
@@ -39,18 +37,3 @@ def test_a_control_verb_waits_five_seconds_and_a_chat_longer():
     with open_client(Namespace(socket="/run/d.sock")) as client:
         assert client.greet_within == GREETING == 5.0
     assert PATIENT_GREETING > 30
-
-
-def test_messages_decode_without_what_msgspec_can_do_without():
-    script = """
-import sys
-from argparse import Namespace
-from innkeep.cli.lazy import open_client
-open_client(Namespace(socket="/nonexistent"))
-print("typing_extensions" in sys.modules)
-import msgspec, typing_extensions
-from innkeep import wire
-print(msgspec.json.decode(b'{"type":"cancel","id":1,"target":2}', type=wire.Request))
-"""
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert ended.stdout == "False\nCancel(target=2, id=1)\n"

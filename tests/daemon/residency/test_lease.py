@@ -33,7 +33,7 @@ async def test_a_refused_place_holds_nothing():
         async with daemon.control.lease(ticket(daemon, "nobody:1b")) as place:
             assert (await settled(place)).code == "model_missing"
         assert daemon.is_quiet()
-        assert daemon.control.counts.refusals == 1
+        assert daemon.control.counts["refusals"] == 1
 
 
 async def test_a_lease_taken_back_cancels_the_work_under_it_and_any_that_would_begin():

@@ -40,7 +40,7 @@ async def test_a_swap_is_timed_from_its_first_unload_to_the_end_of_its_load():
             assert state.ledger.residents[wanted].since > began
             assert state.swapping_since(wanted) == pytest.approx(began, abs=0.01)
         assert state.swapping_since(wanted) is None
-        assert (control.counts.loads, control.counts.unloads, control.counts.swaps) == (2, 1, 1)
+        assert (control.counts["loads"], control.counts["unloads"], control.counts["swaps"]) == (2, 1, 1)
 
 
 async def test_a_swap_whose_asker_left_is_forgotten_and_the_next_counts_from_its_own_start():

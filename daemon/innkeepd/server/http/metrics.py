@@ -172,11 +172,11 @@ class Metrics:
         yield _counter("refused_requests", "Requests refused, by error code.", ("reason",), self.refusals)
         yield _counter("loads", "Loads that ended.", ("model", "outcome"), self.loads)
         yield _counter("unloads", "Models unloaded, by reason.", ("model", "reason"), self.unloads)
-        yield _counter("swaps", "Models unloaded to make room for another.", (), Counter({(): counted.swaps}))
-        yield _counter("recycles", "Grown models unloaded to be loaded anew.", (), Counter({(): counted.recycles}))
-        yield _counter("reloads", "Loads by Ollama on its own.", (), Counter({(): counted.reloads}))
-        yield _counter("foreign_loads", "Models loaded by other programs.", (), Counter({(): counted.foreign_loads}))
-        yield _counter("refusals", "Waiting requests refused by the scheduler.", (), Counter({(): counted.refusals}))
+        yield _counter("swaps", "Models unloaded to make room for another.", (), Counter({(): counted["swaps"]}))
+        yield _counter("recycles", "Grown models unloaded to be loaded anew.", (), Counter({(): counted["recycles"]}))
+        yield _counter("reloads", "Loads by Ollama on its own.", (), Counter({(): counted["reloads"]}))
+        yield _counter("foreign_loads", "Models loaded by other programs.", (), Counter({(): counted["foreign_loads"]}))
+        yield _counter("refusals", "Waiting requests refused by the scheduler.", (), Counter({(): counted["refusals"]}))
 
     def _histograms(self) -> Iterator["HistogramMetricFamily"]:
         by_model = ("model",)
