@@ -258,9 +258,12 @@ class AsyncClient:
         """A snapshot of the house."""
         return await self._one(wire.StatusAsk(id=0), wire.Status)
 
-    def watch(self, kinds: Sequence[wire.EventKind] | None = None) -> Replies:
-        """A snapshot, then events until it is closed; no ``kinds``: all of them."""
-        return self.stream(wire.Watch(id=0, kinds=None if kinds is None else list(kinds)))
+    def watch(self, kinds: Sequence[wire.EventKind] | None = None, *, every: float | None = None) -> Replies:
+        """A snapshot, then events until it is closed; no ``kinds``: all of them.
+
+        ``every``: a snapshot after each change too, at most one in so many seconds.
+        """
+        return self.stream(wire.Watch(id=0, kinds=None if kinds is None else list(kinds), every=every))
 
     async def models(self) -> wire.Models:
         """What is known of every model."""
@@ -274,9 +277,15 @@ class AsyncClient:
         """Bring a model into memory and wait until it is there."""
         return await self._one(wire.Load(id=0, model=model), wire.Loaded)
 
-    async def unload(self, model: str | None = None, *, all: bool = False) -> wire.Unloaded:  # noqa: A002  # the wire's name
+    async def unload(
+        self,
+        model: str | None = None,
+        *,
+        all: bool = False,  # noqa: A002  # the wire's name
+        cancel_load: bool = False,
+    ) -> wire.Unloaded:
         """Take a model, or ``all``, out of memory and wait until it is gone."""
-        return await self._one(wire.Unload(id=0, model=model, all=all), wire.Unloaded)
+        return await self._one(wire.Unload(id=0, model=model, all=all, cancel_load=cancel_load), wire.Unloaded)
 
     async def pin(self, model: str) -> wire.Pinned:
         """Keep a model in memory."""

@@ -47,7 +47,7 @@ ORDER: Mapping[type[wire.Request], Table] = {
     wire.RouteAsk: {ASKED: {wire.RouteReply: ENDED}},
     wire.Cancel: {ASKED: {wire.Cancelled: ENDED}},
     wire.StatusAsk: {ASKED: {wire.Status: ENDED}},
-    wire.Watch: {ASKED: {wire.Status: "watching"}, "watching": {wire.Event: "watching"}},
+    wire.Watch: {ASKED: {wire.Status: "watching"}, "watching": {wire.Event: "watching", wire.Status: "watching"}},
     wire.ModelsAsk: {ASKED: {wire.Models: ENDED}},
     wire.Select: {ASKED: {wire.Selected: ENDED}},
     wire.Load: {ASKED: {wire.Loading: ASKED, wire.Loaded: ENDED}},

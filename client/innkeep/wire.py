@@ -105,9 +105,13 @@ class StatusAsk(_Request, frozen=True, tag="status"):
 
 
 class Watch(_Request, frozen=True, tag="watch"):
-    """Ask for a snapshot, then events until cancelled. No ``kinds``: all of them."""
+    """Ask for a snapshot, then events until cancelled. No ``kinds``: all of them.
+
+    ``every``: send a new snapshot after each change too, at most one in so many seconds (0.1 or more).
+    """
 
     kinds: list[EventKind] | None = None
+    every: float | None = None
 
 
 class ModelsAsk(_Request, frozen=True, tag="models"):
@@ -128,10 +132,15 @@ class Load(_Request, frozen=True, tag="load"):
 
 
 class Unload(_Request, frozen=True, tag="unload"):
-    """Take a model, or ``all`` of them, out of memory; never off the disk."""
+    """Take a model, or ``all`` of them, out of memory; never off the disk.
+
+    A model that is loading is unloaded once it is loaded; with ``cancel_load`` its load is given up at once, and
+    whoever waits for it goes on to the next candidate.
+    """
 
     model: str | None = None
     all: bool = False
+    cancel_load: bool = False
 
 
 class Pin(_Request, frozen=True, tag="pin"):
@@ -416,13 +425,22 @@ class BackendState(Struct, frozen=True):
 
 
 class MemoryState(Struct, frozen=True):
-    """Bytes, and who was asked."""
+    """Bytes, and who was asked.
+
+    ``promised`` is what the models in memory, loading and unloading count for, ``real`` what their processes hold (the
+    promise where no process is known). ``used``, ``wired`` and ``compressed`` are the machine's; None: not known.
+    """
 
     total: int
     budget: int
     available: int
     pressure: Pressure
     source: str
+    promised: int = 0
+    real: int = 0
+    used: int | None = None
+    wired: int | None = None
+    compressed: int | None = None
 
 
 class Resident(Struct, frozen=True):
@@ -456,7 +474,10 @@ class Changing(Struct, frozen=True):
 
 
 class Waiter(Struct, frozen=True):
-    """A request that waits for a model: ``expected`` seconds more, ``position`` in line from 1, ``client`` who asks."""
+    """A request that waits for a model.
+
+    ``expected`` seconds more, ``position`` in the queue from 1, ``client`` who asks, ``reason`` what it waits for.
+    """
 
     id: str
     model: str
@@ -465,6 +486,7 @@ class Waiter(Struct, frozen=True):
     expected: float | None = None
     position: int | None = None
     client: str = ""
+    reason: str = ""
 
 
 class Counters(Struct, frozen=True):
@@ -730,7 +752,7 @@ Reply: TypeAlias = (
 )
 
 PROGRESS: tuple[type[Reply], ...] = (Routed, Waiting, Loading, Started, Delta, Event)
-"""Replies after which more follow. Every other one ends its request, but for the first ``status`` of a ``watch``."""
+"""Replies after which more follow. Every other one ends its request, but for each ``status`` of a ``watch``."""
 
 
 def is_end(request: Request, reply: Reply) -> bool:

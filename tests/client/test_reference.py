@@ -41,7 +41,7 @@ def test_every_link_leads_to_a_heading():
 @pytest.mark.parametrize(
     "row",
     [
-        "| [`watch`](#request-watch) | [`status`](#reply-status), [`event`](#reply-event)*, until it is cancelled |",
+        "| [`watch`](#request-watch) | [`status`](#reply-status)*, [`event`](#reply-event)*, until it is cancelled |",
         "| [`load`](#request-load) | [`loading`](#reply-loading)*, [`loaded`](#reply-loaded) **end** |",
         "| `input` | string or list of string | required |",
         "| `data` | map | `{}` |",

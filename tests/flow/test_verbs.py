@@ -1,5 +1,7 @@
 """The verbs that look and change, the records that are left, and the daemon's end."""
 
+from itertools import pairwise
+
 import anyio
 import pytest
 
@@ -328,3 +330,64 @@ async def test_an_answer_that_outlasts_the_drain_is_partial():
         error = await client.end(one)
         assert (error.code, error.retryable, error.detail["partial"]) == ("shutting_down", True, True)
         assert daemon.is_quiet()
+
+
+# ---- snapshots after changes, and a load that is cancelled -----------------------------------------------------------
+
+
+async def test_a_watch_that_asks_for_snapshots_gets_one_after_each_change():
+    async with open_daemon() as daemon:
+        client = daemon.connect()
+        watching = await client.ask(wire.Watch(id=0, kinds=["request"], every=1.0))
+        await client.until(watching, wire.Status)
+        await client.chat_to_end("hello", model=LLAMA8)
+        await anyio.sleep(3)
+        seen = [each for each in client.heard[watching] if isinstance(each, wire.Status)]
+        assert any(each.changing and each.changing[0].what == "loading" for each in seen)
+        assert [one.name for one in seen[-1].resident] == [LLAMA8]
+        assert seen[-1].memory.promised == seen[-1].memory.real == seen[-1].resident[0].footprint
+        assert 0 < (seen[-1].memory.wired or 0) < (seen[-1].memory.used or 0)
+        instants = [at for at, each in zip(client.at[watching], client.heard[watching], strict=True) if each in seen]
+        assert all(later - sooner >= 1.0 for sooner, later in pairwise(instants))
+        await client.cancel(watching)
+
+
+async def test_a_waiter_in_the_status_says_what_it_waits_for():
+    async with open_daemon() as daemon:
+        client = daemon.connect()
+        first = await client.chat(CODE, role="coding")
+        await client.until(first, wire.Delta)
+        second = await client.chat(WHY, role="reasoning", fallbacks=None)
+        await client.until(second, wire.Waiting)
+        (waiter,) = (await client.status()).waiting
+        assert f"{QWEN} is answering" in waiter.reason
+
+
+async def test_a_cancelled_load_ends_at_once_and_its_waiters_go_to_the_next_candidate():
+    async with open_daemon() as daemon:
+        client, top = daemon.connect(), daemon.connect()
+        await top.answer(wire.Hello(id=0, protocol=1, client="innkeep top"))
+        chat = await client.chat(CODE, role="coding")
+        await client.until(chat, wire.Loading)
+        before = anyio.current_time()
+        done = await top.answer(wire.Unload(id=0, model=QWEN, cancel_load=True))
+        assert (done.model, type(done)) == (QWEN, wire.Unloaded)
+        assert anyio.current_time() - before < 3
+        ended = await client.end(chat)
+        assert ended.model == DEEPSEEK
+        (passed, _) = ended.attempts
+        assert (passed.outcome, passed.code) == ("passed_over", "cancelled")
+        assert passed.message == f"the load of {QWEN} was cancelled by innkeep top"
+        assert (await client.chat_to_end(CODE, role="coding")).model == QWEN  # no cooling: the next one may load it
+
+
+async def test_a_cancelled_load_of_the_only_candidate_refuses_its_waiter_and_nothing_stays():
+    async with open_daemon() as daemon:
+        client, top = daemon.connect(), daemon.connect()
+        chat = await client.chat(CODE, model=QWEN)
+        await client.until(chat, wire.Loading)
+        await top.answer(wire.Unload(id=0, model=QWEN, cancel_load=True))
+        assert (await client.end(chat)).code == "cancelled"
+        assert daemon.simulator.resident == []
+        refused = await top.answer(wire.Unload(id=0, model=QWEN, cancel_load=True))
+        assert (refused.code, refused.message) == ("bad_request", f"{QWEN} is not loading")

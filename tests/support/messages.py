@@ -56,6 +56,8 @@ REQUESTS: list[wire.Request] = [
     wire.Shutdown(id=9_007_199_254_740_991, drain=5.0),
     wire.StatsAsk(id=27),
     wire.RoutingAsk(id=28, action="train"),
+    wire.Watch(id=29, kinds=["request"], every=1.0),
+    wire.Unload(id=30, model="qwen2.5-coder:32b", cancel_load=True),
 ]
 
 REPLIES: list[wire.Reply] = [

@@ -50,6 +50,16 @@ class ModelCommands:
             raise RequestFailed(fault.code, fault.message) from None
         return None if found is None else found.name
 
+    async def cancel_load(self, name: str, *, by: str = "") -> str:
+        """Give up the load of a model that is on its way in, and wait until it is gone; the model's full name.
+
+        Who waits for it goes on to the next candidate. Raises ``RequestFailed`` where it is not loading.
+        """
+        candidate = self._control.catalog.candidate(bounded(name))
+        if not await self._control.cancel_load(candidate.weights, by=by):
+            raise RequestFailed("bad_request", f"{candidate.name} is not loading", {"field": "model"})
+        return candidate.name
+
     def _in_memory(self, name: str) -> Candidate | None:
         """The model of this name where it is in memory, be it removed from the disk since."""
         candidate = self._control.catalog.candidate(bounded(name))

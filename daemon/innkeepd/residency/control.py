@@ -192,6 +192,15 @@ class ResidencyControl:
             )
             raise BackendFault("load_failed", f"{', '.join(staying)} did not leave memory; {why}")
 
+    async def cancel_load(self, weights: str, *, by: str = "") -> bool:
+        """Give up a load that is under way and wait for its end; False where that model is not loading."""
+        if not self.loader.cancel(weights, by=by):
+            return False
+        going = self._resident(weights)
+        while going is not None and self._resident(weights) is going and not going.is_resident:
+            await self.changed()
+        return True
+
     def _resident(self, weights: str) -> Residency | None:
         return self.scheduler.ledger.residents.get(weights)
 

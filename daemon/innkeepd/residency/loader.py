@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import anyio
 from anyio.abc import TaskGroup
 
 from innkeepd.machine.power import Awake
@@ -47,10 +48,21 @@ class Loader:
         self._began = began
         self._ended = ended
         self._learned = learned
+        self._loads: dict[str, tuple[anyio.CancelScope, list[str]]] = {}
 
     def begin(self, action: ev.Load | ev.Unload | ev.Renew) -> None:
         """Start to perform an action; its end is posted, whatever happens."""
         self._tasks.start_soon(self._perform, action)
+
+    def cancel(self, weights: str, *, by: str = "") -> bool:
+        """Give up the load of a model, which then ends with the code ``cancelled``; False where none is under way."""
+        load = self._loads.get(weights)
+        if load is None:
+            return False
+        scope, cancelled_by = load
+        cancelled_by.append(by)
+        scope.cancel()
+        return True
 
     async def _perform(self, action: ev.Load | ev.Unload | ev.Renew) -> None:
         """Whatever happens in there, the action comes to its end: the scheduler would wait for it for ever."""
@@ -73,13 +85,7 @@ class Loader:
         self._announcer.tell("residency", "loading", {"model": name, "context": action.context})
         self._began(self._catalog.config.timeouts.load)
         with self._awake.during("load"):
-            outcome = await self.moves.bring_in(
-                action.weights,
-                name,
-                context=action.context,
-                keep_alive=self._catalog.keep_alive(),
-                expected=self._size_of(action.weights),
-            )
+            outcome = await self._bring_in(action, name)
         if outcome.code is None:
             self._catalog.estimates.learned_load(action.weights, outcome.seconds)
             if outcome.footprint is not None:
@@ -88,6 +94,25 @@ class Loader:
         self._tell("loaded" if outcome.code is None else "load failed", name, outcome, code=outcome.code)
         self._ended(action, outcome.code)
         return ev.LoadEnded(action.op, outcome.code, outcome.message, outcome.footprint)
+
+    async def _bring_in(self, action: ev.Load, name: str) -> Outcome:
+        """Load until it is proved or cancelled; a cancelled load is proved to be gone before its end is told."""
+        cancelled_by: list[str] = []
+        with anyio.CancelScope() as scope:
+            self._loads[action.weights] = scope, cancelled_by
+            try:
+                return await self.moves.bring_in(
+                    action.weights,
+                    name,
+                    context=action.context,
+                    keep_alive=self._catalog.keep_alive(),
+                    expected=self._size_of(action.weights),
+                )
+            finally:
+                del self._loads[action.weights]
+        await self.moves.give_up(action.weights, name)
+        by = f" by {cancelled_by[0]}" if cancelled_by[0] else ""
+        return Outcome("cancelled", f"the load of {name} was cancelled{by}")
 
     async def _unload(self, action: ev.Unload) -> ev.UnloadEnded:
         name = self._catalog.name_of(action.weights)

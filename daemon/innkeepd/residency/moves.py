@@ -93,7 +93,7 @@ class Moves:
                 await self._load(name, context, keep_alive)
             line = await self._listed(weights)
         except TimeoutError:
-            await self._give_up(weights, name)
+            await self.give_up(weights, name)
             return Outcome("load_failed", f"{name} did not load within {within:g} s")
         except BackendFault as fault:
             code = fault.code if fault.code in LOAD_CODES else "load_failed"
@@ -152,8 +152,11 @@ class Moves:
                 return
         await self._backend.load(name, context=context, keep_alive=keep_alive)
 
-    async def _give_up(self, weights: str, name: str) -> None:
-        """A load that hangs must not finish later, unseen, on top of another: wait until it is gone."""
+    async def give_up(self, weights: str, name: str) -> None:
+        """End a load that hangs or is no longer wanted, and wait until the model is gone.
+
+        It must not finish later, unseen, on top of another.
+        """
         with anyio.move_on_after(GIVEN_UP_WITHIN), suppress(BackendFault):
             await self._backend.unload(name)
         await self._until(GONE_WITHIN, lambda running: weights not in self._weights(running))

@@ -11,6 +11,7 @@ from innkeepd.config.schema import Config
 from innkeepd.machine.runners import Runner
 from innkeepd.policy.memory.admission import judge_load, missing
 from innkeepd.policy.memory.budget import gib
+from innkeepd.policy.memory.reading import used_memory
 from innkeepd.policy.model import Model
 from innkeepd.policy.scheduling.progress import Outlook
 from innkeepd.policy.scheduling.residency import LEAST_GROWTH, LOADING, Residency
@@ -66,12 +67,18 @@ def _backend(control: ResidencyControl, *, simulated: bool) -> wire.BackendState
 def _memory(control: ResidencyControl) -> wire.MemoryState:
     ledger, reading = control.scheduler.ledger, control.monitor.reading
     left = max(0, ledger.budget - ledger.used())
+    real = sum(each.footprint if each.process is None else each.process for each in ledger.residents.values())
     return wire.MemoryState(
         total=(reading.total if reading else None) or 0,
         budget=ledger.budget,
         available=left if ledger.free is None else min(ledger.free, left),
         pressure=ledger.pressure,
         source=reading.source if reading else "not read yet",
+        promised=ledger.used(),
+        real=real,
+        used=used_memory(reading) if reading else None,
+        wired=reading.wired if reading else None,
+        compressed=reading.compressor_occupied if reading else None,
     )
 
 
@@ -88,6 +95,7 @@ def _waiter(control: ResidencyControl, handle: LeaseHandle, now: float, look: Ou
         expected=None if look is None else look.expected,
         position=None if look is None else look.position,
         client=handle.client,
+        reason="" if look is None else look.reason,
     )
 
 

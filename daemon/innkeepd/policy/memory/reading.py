@@ -151,6 +151,14 @@ def activity_monitor_used(reading: Reading) -> int | None:
     return None if used is None else used - reading.purgeable
 
 
+def used_memory(reading: Reading) -> int | None:
+    """Bytes that programs and the system hold: Activity Monitor's figure, elsewhere all that is not available."""
+    used = activity_monitor_used(reading)
+    if used is not None or reading.total is None or reading.available is None:
+        return used
+    return max(0, reading.total - reading.available)
+
+
 def psutil_available(reading: Reading) -> int | None:
     """The ``available`` of psutil on macOS: inactive + free, speculative pages included (``psutil/arch/osx/mem.c``).
 

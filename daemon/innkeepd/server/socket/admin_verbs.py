@@ -25,6 +25,8 @@ MOST_UNSENT = 4 * 2**20
 """Bytes that a connection may leave unread before its watches end."""
 WATCHERS = 64
 """Watches at a time, of all connections: every event is encoded for each."""
+LEAST_EVERY = 0.1
+"""Seconds between two snapshots of one watch, at least."""
 MOST_RECORDS = 1000
 """Decision records in one answer."""
 MOST_REASON = 200
@@ -118,11 +120,21 @@ class AdminVerbs:
         self._watchers += 1
         try:
             with scope:
-                await anyio.sleep_forever()
+                await self._send_snapshots(session, asked)
         finally:
             self._watchers -= 1
             self._control.on_event.remove(receive)
         raise RequestFailed("queue_full", f"more than {MOST_UNSENT:,} bytes of events were left unread; watch again")
+
+    async def _send_snapshots(self, session: Session, asked: wire.Watch) -> None:
+        """Send a snapshot after each change where the watch wants them, until cancelled; a slow reader gets fewer."""
+        while asked.every is not None:
+            await self._control.changed()
+            await anyio.sleep(max(LEAST_EVERY, asked.every))
+            async with session.looking_up:
+                await session.room()
+                session.send(self._status(asked.id))
+        await anyio.sleep_forever()
 
     async def models(self, session: Session, asked: wire.ModelsAsk) -> None:
         """Every model, after a fresh look at what is pulled."""
@@ -215,7 +227,10 @@ class AdminVerbs:
     async def unload(self, session: Session, asked: wire.Unload) -> None:
         """Take a model, or all of them, out of memory."""
         began = anyio.current_time()
-        name = await self._commands.unload(None if asked.all else asked.model or "")
+        if asked.cancel_load and asked.model:
+            name: str | None = await self._commands.cancel_load(asked.model, by=session.client)
+        else:
+            name = await self._commands.unload(None if asked.all else asked.model or "")
         session.send(wire.Unloaded(id=asked.id, model=name, took=anyio.current_time() - began))
 
     async def pin(self, session: Session, asked: wire.Pin) -> None:
