@@ -1,4 +1,4 @@
-"""The rooms of a running daemon, put together: who gets whom. Flow tests put the same rooms together around fakes."""
+"""Wiring: which object of a running daemon gets which. Flow tests build the same ``App`` around fakes."""
 
 import os
 import sys
@@ -49,7 +49,7 @@ KEEP_EVERY = 5.0
 
 
 class App:
-    """A daemon's rooms. ``stop`` is set by whoever runs them."""
+    """All objects of a daemon. ``stop`` is set by the caller that runs it."""
 
     def __init__(
         self,
@@ -142,7 +142,7 @@ class App:
             await backend.open()
 
     def _open_log(self) -> None:
-        """The log's file; where it cannot be had, the log goes to stderr alone: nobody's answer hangs on it."""
+        """Open the log file; where that fails, log to stderr alone. No answer depends on it."""
         try:
             log.configure(self.config.log, foreground=sys.stderr.isatty(), folder=paths.log_folder())
         except OSError as error:
@@ -231,7 +231,7 @@ def log_request(record: wire.DecisionRecord) -> None:
 async def open_app(
     config: Config, tasks: TaskGroup, *, simulator: Any, journal: Path | None, home: Path
 ) -> AsyncIterator[App]:
-    """The rooms around the real world (or the simulated one)."""
+    """Build the ``App`` for a real or a simulated Ollama."""
     ollama = OllamaBackend(HttpClient(config.ollama.url, connect_timeout=config.timeouts.connect))
     backends = {said.name: backend_elsewhere(said) for said in config.backends}
     memory = machine_memory() if simulator is None else _simulated_memory(simulator.simulator)

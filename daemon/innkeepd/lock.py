@@ -49,7 +49,7 @@ class Lock:
             os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
-        """Let go; the file stays, so that nobody locks a file that another has removed."""
+        """Release the lock; the file stays, so that no process locks a file that another has removed."""
         with suppress(OSError):
             os.ftruncate(self._file, 0)
         os.close(self._file)
@@ -75,8 +75,8 @@ def lock_ollama(url: str, folder: Path) -> Lock:
 def claim(folder: Path) -> None:
     """Make the home folder, or see that it is ours alone; its mode becomes 0700.
 
-    Raises ``DaemonError`` where it belongs to another user or where others may write to it: whatever lies there (links
-    in the place of our files, a socket of somebody else's) would be trusted.
+    Raises ``DaemonError`` where it belongs to another user or where others may write to it: its files (a planted
+    link, another user's socket) would be trusted.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -98,7 +98,7 @@ def claim(folder: Path) -> None:
 async def until_gone(folder: Path) -> None:
     """Return once the folder was deleted, moved away or replaced by another."""
     before = _identity(folder)
-    while before is not None and _identity(folder) == before:  # noqa: ASYNC110 - a file system tells nobody
+    while before is not None and _identity(folder) == before:  # noqa: ASYNC110 - no event to wait for
         await anyio.sleep(LOOK_EVERY)
 
 

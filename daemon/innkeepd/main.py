@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _thin(missing: ModuleNotFoundError) -> int:
-    """Only the client's needs are installed. A module of our own that is missing is a fault, and told as one."""
+    """Exit with a sentence where only the client is installed; raise where a module of ours is missing."""
     if (missing.name or "innkeepd").partition(".")[0] in {"innkeep", "innkeepd"}:
         raise missing
     text = f'innkeepd: {missing.name} is not installed; the daemon needs it: pip install "innkeep[daemon]"'
@@ -64,7 +64,7 @@ def _thin(missing: ModuleNotFoundError) -> int:
 
 
 def _say(verb: Callable[[Sequence[str]], int], words: Sequence[str]) -> int:
-    """Run it to the end of what it prints; whoever stops it or stops reading has seen enough, and sees no traceback."""
+    """Run a verb; an interrupt or a closed pipe ends it without a traceback."""
     try:
         status = verb(words)
         sys.stdout.flush()

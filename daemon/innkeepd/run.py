@@ -1,7 +1,7 @@
-"""``innkeepd run``: the composition root. Config, lock, socket, rooms, ONE task group, signals, exit status.
+"""``innkeepd run``: the composition root. Configuration, lock, socket, ``App``, one task group, signals, exit status.
 
-The order is chosen for whoever waits: the socket listens first (the kernel keeps a client that connects meanwhile),
-what is slow to import comes after it, and a chat waits until Ollama has been asked once what it holds.
+The socket listens first, so that the kernel queues clients that connect during the start; slow imports follow, and a
+chat waits until ``/api/ps`` was read once.
 """
 
 import argparse
@@ -47,7 +47,7 @@ ENDED_WITHIN = 0.8
 
 
 def main(argv: Sequence[str]) -> int:
-    """Serve until told to stop; returns the exit status."""
+    """Serve until asked to stop; return the exit status."""
     options = _options(argv)
     config_file = Path(options.config).expanduser() if options.config else None
     supervised = is_supervised(os.environ)
@@ -78,9 +78,10 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _reachable(handed_over: list[socket]) -> list[socket]:
-    """The sockets that clients can reach; for none, the caller makes its own, so that nobody stands before a dead file.
+    """The sockets that clients can reach; where there is none, the caller makes its own,
+    so that no client finds a socket file without a listener.
 
-    ``innkeep service install`` or ``restart`` has the service manager make its socket anew.
+    ``innkeep service install`` or ``restart`` makes the service manager create its socket again.
     """
     good = [one for one in handed_over if is_reachable(one)]
     for one in handed_over:
@@ -123,7 +124,7 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _speed(text: str) -> float:
-    """An argument that is a factor. Raises ``ArgumentTypeError`` in words."""
+    """Parse an argument that is a factor. Raises ``ArgumentTypeError`` with a sentence."""
     try:
         value = float(text)
     except ValueError:
@@ -175,7 +176,7 @@ async def _serve(
 
 
 def _owns_ollama(config: Config, stack: AsyncExitStack) -> bool:
-    """Whether no other daemon of this user keeps the same Ollama; where no lock can be made, nobody can tell."""
+    """Whether no other daemon of this user manages the same Ollama; True where no lock file can be made."""
     try:
         stack.callback(lock_ollama(config.ollama.url, Path.home() / ".innkeep" / "locks").release)
     except AlreadyRunning as error:
@@ -187,7 +188,7 @@ def _owns_ollama(config: Config, stack: AsyncExitStack) -> bool:
 
 
 async def _mended(config_file: Path | None, listeners: list[socket]) -> Config | None:
-    """Under launchd a wrong configuration does not exit, or it would be started for ever: the socket tells why."""
+    """Under launchd a wrong configuration does not exit (it would be restarted for ever): the socket says why."""
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         return await serve_bad_config(
             listeners, lambda: load(config_file, os.environ), find(config_file, os.environ)[0], signals
@@ -221,7 +222,7 @@ def _innermost(error: BaseException) -> str:
 
 
 class Daemon:
-    """The rooms at work."""
+    """The running daemon."""
 
     def __init__(self, app: App, tasks: TaskGroup, config_file: Path | None, *, pinned_url: str | None) -> None:
         self._app = app
@@ -242,7 +243,7 @@ class Daemon:
         def patience() -> float:
             return app.config.timeouts.stall
 
-        # A copy: whatever ends this, the socket itself stays open, and so nobody who connects is refused.
+        # A copy: the inherited socket stays open whatever ends this task, so no client is refused.
         copy = listener.dup()
         await listen(
             copy,
@@ -271,7 +272,7 @@ class Daemon:
         self._app.log().error("a fault of innkeepd itself", why=why, error=fault, unsaid=unsaid)
 
     async def work(self) -> None:
-        """What runs besides the control socket; what is slow to import comes after the socket listens."""
+        """Start everything besides the control socket; slow imports happen after the socket listens."""
         await anyio.lowlevel.checkpoint()
         await self._app.warm_up()
         self._app.control.on_event.append(self._note)
@@ -280,7 +281,7 @@ class Daemon:
         self._app.log().info("started", version=__version__, pid=os.getpid(), ollama=self._app.config.ollama.url)
 
     def _note(self, kind: str, what: str, data: dict[str, Any]) -> None:
-        """Everything that watchers hear is in the log too; requests have a line of their own."""
+        """Log every event that watchers receive; requests have a line of their own."""
         if kind != "request":
             log = self._app.log()
             (log.warning if kind == "log" else log.info)(what, kind=kind, **data)
@@ -295,7 +296,7 @@ class Daemon:
                     self.stop(0.0 if self._leaving else self._app.config.timeouts.drain)
 
     async def watch_home(self) -> None:
-        """End where the home folder is gone: nobody can reach this daemon, and another would start beside it."""
+        """Stop when the home folder is removed: no client can reach this daemon, and another could start beside it."""
         await until_gone(paths.home())
         self.status = 1
         _complain(f"the home folder {paths.home()} was deleted or replaced: this daemon cannot be reached and ends")
@@ -314,7 +315,7 @@ class Daemon:
             self._tasks.cancel_scope.cancel()
 
     def report(self, where: str, error: Exception) -> None:
-        """A fault that was stopped: in the log, and told to watchers."""
+        """Log a contained fault and report it to watchers."""
         self._app.control.report(where, error)
 
     def fail(self, fault: OwnerFault) -> None:

@@ -1,4 +1,4 @@
-"""Keep long-lived tasks alive: report a fault, wait, begin anew. ``docs/architecture.md`` has the rule.
+"""Keep long-lived tasks alive: report a fault, wait, restart. ``docs/architecture.md`` has the rule.
 
 A fault in or behind the scheduler's step is the exception: the owner's state can no longer be believed, so it ends the
 process (``residency.supervisor.OwnerFault``).
@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 PAUSES = (0.5, 30.0)
-"""Seconds before a failed task begins anew: after its first fault, twice as long each time, and at most."""
+"""Seconds before a failed task restarts: after its first fault, doubled each time, and at most."""
 SETTLED = 60.0
 """Seconds that a task runs without a fault until its next one counts as the first."""
 

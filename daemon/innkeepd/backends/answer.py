@@ -7,7 +7,7 @@ from typing import Protocol, TypeAlias
 from innkeepd.backends.backend import BackendFault, Completion, Piece
 
 Item: TypeAlias = Piece | Completion | BackendFault
-"""A fault stands in its place among the pieces, so that text which came before it in the same chunk is not lost."""
+"""A fault keeps its place among the pieces, so that text before it in the same chunk is not lost."""
 
 
 class Dialect(Protocol):

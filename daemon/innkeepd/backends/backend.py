@@ -1,4 +1,4 @@
-"""What the daemon needs of an engine that runs models, whoever it is.
+"""The interface between the daemon and an engine that runs models.
 
 Implemented by ``ollama.py`` (this machine's Ollama, whose memory the daemon owns) and ``openai.py`` (those elsewhere).
 Every method raises ``BackendFault`` and nothing else for whatever goes wrong out there.
@@ -15,7 +15,7 @@ from innkeepd.policy.model import Model
 
 
 class BackendFault(Exception):
-    """The engine failed; ``code`` is the wire code (``policy.error_texts.classify``), ``str()`` its own words."""
+    """The engine failed; ``code`` is the wire code (``policy.error_texts.classify``), ``str()`` the engine's text."""
 
     def __init__(self, code: str, message: str, *, status: int | None = None) -> None:
         super().__init__(message)
@@ -28,7 +28,7 @@ class Running(Struct, frozen=True):
     """One line of ``/api/ps``: bytes, tokens, seconds since the epoch. Evidence, not truth: it can lie.
 
     ``size`` 0 is unknown (0.33 with a llama-server that has the RPC backend). ``on_gpu`` is ``size_vram``, bytes, None
-    where it is not told: below ``size`` a part of the layers runs on the CPU, all of them where it is 0.
+    where the engine does not report it: below ``size`` a part of the layers runs on the CPU, all of them where it is 0.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Piece(Struct, frozen=True):
 
 
 class Completion(Struct, frozen=True):
-    """The end of an answer: tokens, and the engine's own durations in seconds (0 where it tells none).
+    """The end of an answer: tokens, and the engine's own durations in seconds (0 where it reports none).
 
     ``load_seconds`` are some milliseconds for a model that was in memory.
     """
@@ -77,7 +77,7 @@ class Completion(Struct, frozen=True):
 
 
 class Answer(Protocol):
-    """A response whose head has come. Leaving its context closes it, which tells the engine that nobody listens."""
+    """A response whose head was read. Leaving its context closes the connection, which stops the engine."""
 
     @property
     def status(self) -> int:
@@ -94,7 +94,7 @@ class Answer(Protocol):
         ...
 
     def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it comes, cut anywhere. Raises ``BackendFault`` when the connection breaks."""
+        """The body in chunks, cut anywhere. Raises ``BackendFault`` when the connection breaks."""
         ...
 
 
@@ -125,15 +125,15 @@ class Backend(Protocol):
         ...
 
     async def running(self) -> list[Running]:
-        """What it says is in memory."""
+        """The models that the engine reports as loaded."""
         ...
 
     async def load(self, name: str, *, context: int, keep_alive: float) -> None:
-        """Bring a model into memory; returns once the engine says that it is there; ``keep_alive`` in seconds."""
+        """Load a model; return once the engine reports it loaded; ``keep_alive`` in seconds."""
         ...
 
     async def unload(self, name: str) -> None:
-        """Ask for a model to leave memory. Its return proves nothing. Never deletes anything."""
+        """Ask the engine to unload a model. The return proves nothing. Never deletes anything."""
         ...
 
     def cloud(self) -> "Backend":

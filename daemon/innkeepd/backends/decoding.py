@@ -1,8 +1,8 @@
-"""The one way in for foreign bytes: JSON of an engine, of the state's file or of whoever sits in between.
+"""Decode JSON from outside: an engine's answers, the state file, a proxy in between. All foreign JSON passes here.
 
 msgspec fails in more ways than its own exceptions: ``UnicodeDecodeError`` for invalid UTF-8, ``RecursionError`` for
 about a thousand levels, ``ValueError`` for a number of thousands of digits, ``OverflowError``. One that escapes would
-end more than the request it belongs to, so all of them become one ``BackendFault`` here. Its words never quote the
+end more than the request it belongs to, so all of them become one ``BackendFault`` here. Its text never quotes the
 bytes: they may be a part of a prompt or of an answer.
 """
 
@@ -14,13 +14,13 @@ import msgspec
 from innkeepd.backends.backend import BackendFault
 
 MOST = 2**48
-"""No count of ours is as high: 256 TiB, 280 thousand billion parameters or tokens. What says so is not believed."""
+"""No count of ours is as high: 256 TiB, 280 thousand billion parameters or tokens. A higher number is rejected."""
 
 T = TypeVar("T")
 
 
 class Undecodable(BackendFault):
-    """Bytes that are not what they should be; ``str()`` says how in a few words, without the bytes."""
+    """Bytes that do not decode; ``str()`` says why in a short phrase, without quoting them."""
 
     def __init__(self, why: str) -> None:
         super().__init__("backend_error", why)

@@ -40,7 +40,7 @@ WALL = " (macOS keeps background programs from the local network: System Setting
 _ERRNO = re.compile(r"\[Errno (\d+)\]")
 """asyncio's one error for several addresses holds the numbers in its text."""
 _CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key", "cookie", "proxy-authorization"})
-"""Headers that prove who somebody is: what a client shows to us is not for the engine behind us."""
+"""Credentials: what a client sends to us is not passed on to the engine behind us."""
 
 
 class Unreachable(BackendFault):
@@ -83,9 +83,9 @@ class HttpClient:
     async def request(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> AsyncGenerator["HttpAnswer"]:
-        """Send a request; the context is entered once the head has come, however long that takes.
+        """Send a request; the context is entered once the head was read, however long that takes.
 
-        Leaving it tells the server that nobody listens. Raises ``Unreachable``, and ``BackendFault`` for a body that
+        Leaving it closes the connection. Raises ``Unreachable``, and ``BackendFault`` for a body that
         breaks off or a header that no server would take.
         """
         client = await self._ready()
@@ -107,7 +107,7 @@ class HttpClient:
         await self._ready()
 
     async def aclose(self) -> None:
-        """Close kept connections; a later request opens anew."""
+        """Close kept connections; a later request opens new ones."""
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
@@ -142,7 +142,7 @@ class HttpClient:
     async def _ready(self) -> "httpx2.AsyncClient":
         """The client, made in a thread with the first request.
 
-        It is made anew where connections to another machine may have been lost: httpx measures their age on a clock
+        It is replaced where connections to another machine may have been lost: httpx measures their age on a clock
         that stands still while the machine sleeps.
         """
         if self._client is not None and not self._open and not self._is_fresh():
@@ -165,7 +165,7 @@ class HttpClient:
 
 
 class HttpAnswer:
-    """A response whose head has come. ``headers``: names in lower case. It is its own iterator over ``chunks``."""
+    """A response whose head was read. ``headers``: names in lower case. It is its own iterator over ``chunks``."""
 
     def __init__(self, url: str, response: "httpx2.Response") -> None:
         self.status: int = response.status_code
@@ -181,14 +181,14 @@ class HttpAnswer:
         async for chunk in self:
             size += len(chunk)
             if size > MAX_BODY:
-                # The request's own fault: asked again it would be computed again, and another engine says as much.
+                # The request's own fault: a retry would compute it again, and another engine would fail alike.
                 large = f"the answer has over {MAX_BODY // 2**20} MiB, more than is read as a whole"
                 raise BackendFault("bad_request", f"{large}: send fewer texts at once")
             parts.append(chunk)
         return b"".join(parts)
 
     def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it comes, cut anywhere."""
+        """The body in chunks, cut anywhere."""
         return self
 
     async def aclose(self) -> None:
@@ -212,7 +212,7 @@ class HttpAnswer:
 
 
 def words(error: Exception, *, begun: bool = False) -> str | None:
-    """Why there is no answer, or no more of it, in a few words on one line; None for what is no fault of the peer's."""
+    """Why there is no answer, or no more of it, as a phrase on one line; None for what is no fault of the peer's."""
     import httpx2  # noqa: PLC0415
 
     match error:
@@ -230,7 +230,7 @@ def words(error: Exception, *, begun: bool = False) -> str | None:
 
 
 def _why_not_connected(error: BaseException) -> str:
-    """The system's own words for the first cause that has any."""
+    """The operating system's text for the first cause that has one."""
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"its certificate is not to be trusted: {cause.verify_message}"
@@ -244,7 +244,7 @@ def _why_not_connected(error: BaseException) -> str:
 
 
 def _said(number: int, platform: str = sys.platform) -> str:
-    """An errno in words. EHOSTUNREACH under launchd, since macOS 15, is mostly Local Network Privacy (TN3179)."""
+    """Describe an errno. EHOSTUNREACH under launchd, since macOS 15, is mostly Local Network Privacy (TN3179)."""
     return os.strerror(number).lower() + (WALL if number == errno.EHOSTUNREACH and platform == "darwin" else "")
 
 

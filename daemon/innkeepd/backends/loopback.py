@@ -3,7 +3,7 @@
 httpx's own transport takes 20 us for each chunk of a stream and 0.5 ms for each request (``docs/speed.md``); every
 token of this machine's Ollama passes here. TLS, IPv6 and other hosts are httpx's own transport's business.
 
-A connection carries one response at a time. What has come and was not read yet is bounded: over ``READ_AHEAD`` bytes
+A connection carries one response at a time. Received data that was not read yet is bounded: over ``READ_AHEAD`` bytes
 the socket is left to fill, so that a slow reader slows the server.
 """
 
@@ -22,7 +22,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from innkeepd.machine.sleep import this_instant
 
 KEPT_FOR = 15.0
-"""Seconds that a connection is kept for the next request: servers and sleeping machines drop them without a word."""
+"""Seconds that a connection is kept for the next request: servers and sleeping machines drop them silently."""
 MOST_KEPT = 32
 """Connections kept: those of a burst that are too many are closed at once."""
 READ_AHEAD = 128 * 1024
@@ -37,7 +37,7 @@ _INTERIM = 200
 
 
 class LoopbackTransport(httpx2.AsyncBaseTransport):
-    """A pool of kept connections. Of httpx's timeouts only ``connect`` is kept: whoever waits decides how long."""
+    """A pool of kept connections. Of httpx's timeouts only ``connect`` is obeyed: the caller bounds its own waits."""
 
     def __init__(self) -> None:
         self._free: list[tuple[float, tuple[str, int], Connection]] = []
@@ -84,7 +84,7 @@ class LoopbackTransport(httpx2.AsyncBaseTransport):
         )
 
     async def aclose(self) -> None:
-        """Close every connection, those that linger too; a later request opens anew."""
+        """Close every connection, lingering ones included; a later request opens new ones."""
         self._free = []
         if self._timer is not None:
             self._timer.cancel()
@@ -152,7 +152,7 @@ def _message(request: httpx2.Request) -> bytes:
 
 
 class _Body(httpx2.AsyncByteStream):
-    """The body as it comes; what has come meanwhile is one chunk. It is its own iterator."""
+    """The body in chunks; what arrived since the last read is one chunk. It is its own iterator."""
 
     def __init__(self, connection: "Connection", free: Callable[["Connection"], None]) -> None:
         self._connection: Connection | None = connection
@@ -213,7 +213,7 @@ class Connection(asyncio.Protocol):
             await self._news()
 
     async def piece(self) -> bytes:
-        """What has come of the body since; b'' at its end."""
+        """The part of the body received since the last read; b'' at its end."""
         while not self._pieces:
             if self._is_whole:
                 return b""
@@ -235,7 +235,7 @@ class Connection(asyncio.Protocol):
             asyncio.get_running_loop().call_later(LINGER, self._close_if_left)
 
     def close(self) -> None:
-        """Close at once: it tells the server that nobody listens."""
+        """Close at once, so that the server stops generating."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -245,7 +245,7 @@ class Connection(asyncio.Protocol):
             self.close()
 
     async def _news(self) -> None:
-        """Wait until something has come. Raises what ended the connection."""
+        """Wait until something was received. Raises the error that ended the connection."""
         if self._fault is not None:
             raise self._fault
         self._waiter = asyncio.get_running_loop().create_future()

@@ -5,7 +5,7 @@ What every call keeps to, because each was seen to go wrong (``tests/data/ollama
 - ``/api/delete`` removes weights from the disk and is never called; unloading is a promptless ``generate`` with
   ``keep_alive`` 0.
 - The attributes of the runner and ``keep_alive`` are ours alone: one that differs from the loaded runner's makes Ollama
-  reload the model without a word, two heavy ones in memory included. ``ollama_dialect`` says which they are.
+  reload the model silently, even with two heavy ones in memory. ``ollama_dialect`` says which they are.
 - A prompt over the context is refused (``truncate`` false), never cut.
 """
 
@@ -62,7 +62,7 @@ T = TypeVar("T")
 class OllamaBackend:
     """Speaks Ollama's own API. Raises ``BackendFault`` only.
 
-    ``elsewhere``: an Ollama or innkeep of another machine, whose memory is its own affair: nothing is said of how long
+    ``elsewhere``: an Ollama or innkeep of another machine, which manages its own memory: nothing is sent of how long
     it keeps a model or at which context. ``dialect`` follows each ``version`` that is read; until one has been, it is
     the newest.
     """
@@ -90,7 +90,7 @@ class OllamaBackend:
         return self._http.losses
 
     async def version(self) -> str:
-        """Its version, any text; ``0.0.0`` for a build from source. Sets ``dialect`` where it tells one."""
+        """Its version, any text; ``0.0.0`` for a build from source. Sets ``dialect`` where the version names one."""
         version = (await self._ask("GET", "/api/version", None, Version)).version
         result = dialect_of(version)
         self._has_number = result is not None
@@ -98,7 +98,7 @@ class OllamaBackend:
         return version
 
     async def pulled(self) -> list[Model]:
-        """Every model on its disk. ``show`` is asked once a digest; a model that it fails for is told by ``tags``."""
+        """Every model on its disk. ``show`` is asked once a digest; where it fails, ``/api/tags`` is used."""
         listed = (await self._ask("GET", "/api/tags", None, Tags)).models or ()
         if listed and not self._has_number:
             self.dialect = dialect_by_tags(has_capabilities=any(tag.capabilities is not None for tag in listed))
@@ -107,7 +107,7 @@ class OllamaBackend:
         return [model_of(tag, self._shown.get(tag.digest or tag.name)) for tag in tags]
 
     async def running(self) -> list[Running]:
-        """What it says is in memory; derived names too."""
+        """The models that Ollama reports as loaded, derived names included."""
         result = await self._ask("GET", "/api/ps", None, Processes, within=LISTED_WITHIN)
         return [
             Running(
@@ -135,7 +135,7 @@ class OllamaBackend:
             await self._ask("POST", "/api/embed", {**body, "input": []}, Generated, within=LOADED_WITHIN)
 
     async def unload(self, name: str) -> None:
-        """Ask for a model to leave memory; answers at once, even while the model still writes an answer."""
+        """Ask Ollama to unload a model; it answers at once, even while the model still writes an answer."""
         await self._ask("POST", "/api/generate", {"model": name, "stream": False, "keep_alive": 0}, Generated)
 
     def cloud(self) -> "OllamaBackend":
@@ -216,7 +216,7 @@ class OllamaBackend:
         return result
 
     async def _learn(self, tags: Iterable[Tag]) -> None:
-        """Ask for the shapes not known yet and forget those of models that are gone."""
+        """Ask for the shapes not known yet and forget those of removed models."""
         names = {tag.digest or tag.name: tag.name for tag in tags}
         self._shown = {digest: shown for digest, shown in self._shown.items() if digest in names}
         limit = anyio.CapacityLimiter(SHOWN_AT_ONCE)

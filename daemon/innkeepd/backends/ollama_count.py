@@ -21,7 +21,7 @@ _JSON = {"content-type": "application/json"}
 
 
 class Counted(Struct, frozen=True):
-    """A prompt of so many tokens, those in the cache too; seconds to read the others, and to load; 0 where not told."""
+    """A prompt of so many tokens, those in the cache too; seconds to read the others, and to load; 0: unknown."""
 
     tokens: int = 0
     prefill_seconds: float = 0.0

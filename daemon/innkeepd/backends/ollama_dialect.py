@@ -1,4 +1,4 @@
-"""Which attributes of a request belong to the runner, in each Ollama version: one table for every door.
+"""Which attributes of a request belong to the runner, in each Ollama version: one table for every endpoint.
 
 Since v0.30.0 each model is one ``llama-server`` process, and ``shift`` is an argument of that process: a request with
 another value reloads the model (``server/sched.go`` ``needsReload``). Before, ``shift`` belongs to the request. Every
@@ -30,7 +30,7 @@ class OllamaDialect(Struct, frozen=True):
     """What differs between the versions. ``since``: the first (major, minor, patch) that speaks it.
 
     ``shifts_by_request``: ``shift`` is an attribute of the request, false is sent; else it is one of the runner and
-    nobody sends it, because ``/v1`` and ``/api/embed`` cannot. ``embeds_any``: chat models answer embeddings too.
+    it is never sent, because ``/v1`` and ``/api/embed`` cannot. ``embeds_any``: chat models answer embeddings too.
     """
 
     name: str
@@ -75,7 +75,7 @@ NEWEST = DIALECTS[-1]
 
 
 def dialect_of(version: str) -> OllamaDialect | None:
-    """The dialect of a version such as ``0.33.0`` or ``0.30.0-rc2``; None where the text tells none.
+    """The dialect of a version such as ``0.33.0`` or ``0.30.0-rc2``; None where the text names none.
 
     A build from source says ``0.0.0``: the caller then looks at what ``/api/tags`` has (``dialect_by_tags``).
     """
@@ -86,7 +86,7 @@ def dialect_of(version: str) -> OllamaDialect | None:
 
 
 def dialect_by_tags(*, has_capabilities: bool) -> OllamaDialect:
-    """The dialect of a build without a number: ``/api/tags`` tells ``capabilities`` since 0.30.0."""
+    """The dialect of a build without a number: ``/api/tags`` lists ``capabilities`` since 0.30.0."""
     return LLAMA_SERVER if has_capabilities else OWN_RUNNER
 
 

@@ -9,9 +9,9 @@ _NUMBERS = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
 
 
 def unproved(version: str | None) -> str | None:
-    """A sentence about a version that innkeep was never proved with; None for a proved one, and where none is told.
+    """A sentence about a version that innkeep was never tested with; None for a tested one and for no version.
 
-    A build from source says ``0.0.0``: nothing can be said of it.
+    A build from source reports ``0.0.0``, which names no version.
     """
     found = _NUMBERS.match((version or "").strip())
     if found is None or not any(map(int, found.groups())) or ".".join(found.groups()) in PROVED:

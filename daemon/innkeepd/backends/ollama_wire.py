@@ -29,7 +29,7 @@ _FROM_BLOB = re.compile(r"^FROM\s.*?(sha256)[-:]([0-9a-f]{64})", re.IGNORECASE |
 
 
 class Details(Struct, frozen=True):
-    """What ``tags`` tells of a model's make."""
+    """The details of a model in ``/api/tags``."""
 
     parameter_size: str = ""
     quantization_level: str = ""
@@ -121,10 +121,10 @@ _ANYTHING = msgspec.json.Decoder()
 
 
 class AnswerLines:
-    """The newline-delimited answer of ``/api/chat``, fed as it comes, cut anywhere.
+    """The newline-delimited answer of ``/api/chat``, fed in chunks that are cut anywhere.
 
     A fault is handed out in its place among the pieces, so that text which came before it in the same chunk is not
-    lost. After the ``Completion`` or a fault nothing more comes. ``prefill`` and ``load``: seconds that a count before
+    lost. Nothing follows the ``Completion`` or a fault. ``prefill`` and ``load``: seconds that a count before
     it took to read the prompt and to load; the answer then only finds what that has done.
     """
 
@@ -225,7 +225,7 @@ def seconds(nanoseconds: int) -> float:
 
 
 def error_words(error: Any) -> str:
-    """The words of an ``error`` field on one line: a text (``/api``) or an object with a ``message`` (``/v1``).
+    """The text of an ``error`` field on one line: a text (``/api``) or an object with a ``message`` (``/v1``).
 
     Since 0.30 the text may itself be llama-server's JSON, and further lines of its log: the message and those are kept.
     """
@@ -241,7 +241,7 @@ def error_words(error: Any) -> str:
 
 
 def error_text(body: bytes) -> str:
-    """The words of an error answer's body, be it Ollama's JSON or somebody else's page."""
+    """The text of an error answer's body, be it Ollama's JSON or a proxy's page."""
     try:
         parsed = decode(body, _ANYTHING)
     except Undecodable:
@@ -281,7 +281,7 @@ def _own_limit(parameters: str) -> int:
 
 
 def model_of(tag: Tag, shown: Shown | None) -> Model:
-    """A model as the policy knows it; without ``shown`` what ``tags`` alone tells."""
+    """A model as the policy knows it; without ``shown`` from ``/api/tags`` alone."""
     details = tag.details or Details()
     parsed = Model(
         name=canonical(tag.name),

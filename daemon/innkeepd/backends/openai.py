@@ -1,8 +1,8 @@
 """An engine elsewhere that speaks the OpenAI API: vLLM, Ray Serve, LiteLLM, llama.cpp, another Mac's innkeep or Ollama.
 
 It owns its memory and its queue, so there is nothing to load, unload or list here. The address is what its clients call
-*base URL*: with a path (``https://host/llm/v1``) it is taken as it stands, without one ``/v1`` is meant. The token is
-shown to the engine and nobody else: it is in no ``repr`` and taken out of every error text.
+*base URL*: with a path (``https://host/llm/v1``) it is used as given, without one ``/v1`` is added. The token is
+sent to the engine only: it is in no ``repr`` and taken out of every error text.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
@@ -53,11 +53,11 @@ class OpenAIBackend:
         return self._http.losses
 
     async def version(self) -> str:
-        """Nothing in the API tells one."""
+        """Empty: the API has no version."""
         return ""
 
     async def pulled(self) -> list[Model]:
-        """What it says it serves; sizes and shapes are its own affair. Answers fast, so it shows whether it is well."""
+        """The models it lists, without sizes and shapes. Answers fast, so it serves as a health check."""
         listed = await self._ask("GET", "/models", None, Listed)
         return [Model(name=each.id, weights=each.id, size=0) for each in listed.data]
 
@@ -95,9 +95,9 @@ class OpenAIBackend:
     async def forward(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> AsyncGenerator[Answer]:
-        """Pass a ``/v1`` request through with our token; Ollama's own are put into its words, and the answer back.
+        """Pass a ``/v1`` request through with our token; Ollama's own endpoints are translated, and the answer back.
 
-        An error answer is a fault: of the engine's words only those about the request are for its client.
+        An error answer is a fault: of the engine's text the client gets only what concerns the request.
         """
         if path in CHATS:
             body_read = native.read(body)

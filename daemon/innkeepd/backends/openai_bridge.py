@@ -1,6 +1,6 @@
 """Ollama's own requests and answers for an engine that speaks the OpenAI API only (no IO).
 
-A tool that talks ``/api/chat`` to our port must not notice that its answer comes from elsewhere: the request is read as
+A tool that talks ``/api/chat`` to our port must not notice that another engine answers: the request is read as
 an ``Ask``, and the pieces of the answer are written as Ollama's records.
 """
 
@@ -105,7 +105,7 @@ class Records:
 
 
 class NativeAnswer:
-    """An answer as Ollama would have given it; ``body`` whole, or ``items`` still to come as ``records``."""
+    """An answer in Ollama's form: ``body`` whole, or the remaining ``items`` as ``records``."""
 
     def __init__(
         self,
@@ -126,7 +126,7 @@ class NativeAnswer:
         return b"".join([chunk async for chunk in self.chunks()])
 
     def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it comes."""
+        """The body in chunks."""
         if self._items is not None and self._records is not None:
             return _Lines(self._items, self._records)
         return _Once(self._body)

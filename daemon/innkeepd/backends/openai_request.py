@@ -6,7 +6,7 @@ What differs, and what becomes of it:
 - a tool's answer names its call by an id here: ids that are missing are made up, the same on both sides;
 - ``num_predict`` is ``max_tokens``. Options that the API does not have (``top_k``, ``num_ctx``, ``repeat_penalty``) are
   left out, because engines refuse what they don't know;
-- ``think`` with a level is ``reasoning_effort``. Yes and no have no word that all engines know: with no, what the
+- ``think`` with a level is ``reasoning_effort``. True and false have no common form: with false, what the
   engine thinks is not passed on (``openai_wire``);
 - earlier thinking stays here: the API has no field for it.
 """

@@ -27,7 +27,7 @@ EVERYWHERE = frozenset({"/chat/completions", "/models"})
 TOO_LONG = "the engine sent a part of its answer that has over 4 MiB"
 
 _SIGN_OF_LIFE = Piece("")
-"""Something came that is told later or not at all (a tool call in the making): the answer has not stalled."""
+"""Data arrived that yields no piece yet (part of a tool call): the answer has not stalled."""
 
 
 class _Function(Struct, frozen=True, gc=False):
@@ -102,7 +102,7 @@ _OBJECT = msgspec.json.Decoder(dict[str, Any])
 
 
 class _Assembly:
-    """One tool call in the making: the name comes first, the arguments' JSON text bit by bit."""
+    """One tool call under construction: first its name, then the JSON text of its arguments in parts."""
 
     def __init__(self) -> None:
         self.id = ""
@@ -121,7 +121,7 @@ class _Assembly:
             self.text.append(str(call.function.arguments))
 
     def finished(self, index: int) -> dict[str, Any]:
-        """As Ollama tells it. Raises ``Undecodable`` where the arguments are no JSON object."""
+        """The call in Ollama's form. Raises ``Undecodable`` where the arguments are no JSON object."""
         text = "".join(self.text).strip() or "{}"
         arguments = self.whole if self.whole is not None else decode(text, _OBJECT)
         function = {"index": index, "name": self.name, "arguments": arguments}
@@ -129,13 +129,13 @@ class _Assembly:
 
 
 class AnswerEvents:
-    """The answer of ``/v1/chat/completions``, fed as it comes.
+    """The answer of ``/v1/chat/completions``, fed in chunks.
 
-    ``streamed`` false: one object, of a server that does not stream. ``silent``: what the engine thinks is not told.
-    ``secret`` is taken out of the words of errors.
+    ``streamed`` false: one object, of a server that does not stream. ``silent``: thinking is dropped.
+    ``secret`` is removed from error texts.
 
-    After the ``Completion`` or a fault nothing more comes. Token counts come in a chunk of their own after the last
-    word, so the end waits for ``[DONE]`` or the end of the body.
+    Nothing follows the ``Completion`` or a fault. Token counts arrive in a chunk of their own after the text,
+    so the end waits for ``[DONE]`` or the end of the body.
     """
 
     def __init__(self, *, streamed: bool = True, silent: bool = False, secret: str = "") -> None:
@@ -241,7 +241,7 @@ class AnswerEvents:
 
 
 def _status(code: Any) -> int | None:
-    """The HTTP status that an ``error`` in mid-stream tells as its ``code``: a number or its digits."""
+    """The HTTP status that an ``error`` in mid-stream has as its ``code``: a number or its digits."""
     digits = str(code) if isinstance(code, str) or (isinstance(code, int) and 0 <= code < 600) else ""
     number = int(digits) if re.fullmatch("[0-9]{3}", digits) else 0
     return number if 400 <= number < 600 else None
@@ -260,7 +260,7 @@ def code_of(status: int | None, words: str) -> str:
 
 
 def fault_of(status: int, body: bytes, url: str, *, path: str = "/chat/completions", secret: str = "") -> BackendFault:
-    """An error answer as a fault; what it says of a token is not passed on.
+    """An error answer as a fault; a token that it quotes is not passed on.
 
     A page that many engines lack (``/responses``, ``/messages``) is no sign that the engine is unwell.
     """

@@ -2,7 +2,7 @@
 
 Source: the HTML standard, 9.2.6 "Interpreting an event stream": lines end with LF, CR or CRLF, an empty line ends an
 event, ``:`` begins a comment, several ``data`` lines are one text. Unlike a browser an event whose empty line never
-comes still counts: servers close after ``data: [DONE]`` as they like.
+arrives still counts: servers close after ``data: [DONE]`` as they like.
 """
 
 from msgspec import Struct
@@ -25,7 +25,7 @@ class TooLong(Exception):
 
 
 class EventStream:
-    """Fed with the body of a ``text/event-stream`` as it comes."""
+    """Parses the body of a ``text/event-stream`` in chunks."""
 
     def __init__(self) -> None:
         self._rest = b""

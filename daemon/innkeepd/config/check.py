@@ -1,4 +1,4 @@
-"""What no single key can tell: keys of the configuration that contradict each other."""
+"""Checks that span several keys: those that contradict each other."""
 
 from collections.abc import Iterator
 

@@ -16,7 +16,7 @@ from innkeepd.errors import EX_CONFIG, ConfigError
 
 def main(argv: Sequence[str]) -> int:
     """Answer; returns the exit status: 0, or 78 for a wrong configuration."""
-    parser = Parser(prog="innkeepd config", description="Check the configuration, show it, or tell where it is.")
+    parser = Parser(prog="innkeepd config", description="Check the configuration, show it, or print its path.")
     parser.add_argument("what", choices=["check", "path", "show"])
     parser.add_argument("--config", type=Path, help="the file, instead of $INNKEEP_CONFIG or ~/.innkeep/config.toml")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")

@@ -6,22 +6,22 @@ from innkeepd.policy.scheduling.settings import SchedulerSettings
 
 
 def memory_policy(config: Config) -> MemoryPolicy:
-    """What the configuration says of memory, as ``policy`` takes it."""
-    said = config.models
+    """The configuration of memory, in the types of ``policy``."""
+    models = config.models
     return MemoryPolicy(
         budget=config.memory.budget,
         reserve=config.memory.reserve,
         gpu_limit=config.memory.gpu_limit,
         heavy_limit=config.residency.heavy_limit,
         heavy_parameters=config.residency.heavy_parameters,
-        contexts={name: model.context for name, model in said.items() if model.context is not None},
-        weights={name: model.weight for name, model in said.items() if model.weight is not None},
-        parallel={name: model.parallel for name, model in said.items()},
+        contexts={name: model.context for name, model in models.items() if model.context is not None},
+        weights={name: model.weight for name, model in models.items() if model.weight is not None},
+        parallel={name: model.parallel for name, model in models.items()},
     )
 
 
 def scheduler_settings(config: Config) -> SchedulerSettings:
-    """What the configuration says of turns, the queue and who stays in memory."""
+    """The configuration of turns, the queue and residency."""
     return SchedulerSettings(
         turn=config.schedule.turn,
         batch_turn=config.schedule.batch_turn,

@@ -1,6 +1,6 @@
 """``config.toml``: found, read, checked and shown.
 
-Whatever is wrong becomes one ``ConfigError`` of one line: the file, the key (or the line), what was expected and found.
+An error becomes one ``ConfigError`` of one line: the file, the key (or the line), what was expected and what was found.
 """
 
 import difflib
@@ -27,7 +27,7 @@ _NOT_A_BACKEND = ("ollama", "library", "registry.ollama.ai", "innkeep")
 
 
 def find(path: Path | None, env: Mapping[str, str]) -> tuple[Path, bool]:
-    """The file to read, and whether somebody named it (then it must be there).
+    """The file to read, and whether it was named explicitly (then it must exist).
 
     In this order: ``path`` (from --config), $INNKEEP_CONFIG, config.toml in $INNKEEP_HOME, in ~/.innkeep.
     """
@@ -51,7 +51,7 @@ def load(path: Path | None, env: Mapping[str, str]) -> Config:
 
 
 def check(path: Path | None, env: Mapping[str, str]) -> str:
-    """One line that says that the configuration is fine, and where it is. Raises ConfigError."""
+    """One line: the configuration is valid, and its path. Raises ConfigError."""
     config = load(path, env)
     if config.file is None:
         return f"{find(path, env)[0]}: no such file; everything has its default"
@@ -143,7 +143,7 @@ def _models(table: dict[str, Any], backends: set[str]) -> dict[str, ModelConfig]
 
 
 def _name(text: str, at: str, backends: set[str]) -> str:
-    """Canonical for this machine's Ollama; as it stands for another backend."""
+    """Canonical for this machine's Ollama; unchanged for another backend."""
     bare = text.strip()
     if not bare or re.search(r"\s", bare):
         raise BadValue(at, f"expected a model's name, got {text!r}")
@@ -186,7 +186,7 @@ def _token(token: str, token_file: str, at: str, file: Path, env: Mapping[str, s
 
 
 def _note(table: Mapping[str, Any], at: str, source: str, sources: dict[str, str], backends: set[str]) -> None:
-    """Remember of every key that was set where it came from."""
+    """Record the source of every key that was set."""
     for key, value in table.items():
         path = f'models."{_name(key, at, backends)}"' if at == "models" else f"{at}.{key}".lstrip(".")
         if isinstance(value, dict):

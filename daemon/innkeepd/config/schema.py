@@ -1,6 +1,6 @@
-"""What can be configured: one frozen Struct a table, with every default. ``config_file`` reads the file.
+"""What can be configured: one frozen Struct a table, with every default. ``config.load`` reads the file.
 
-Durations are seconds, sizes bytes; None stands for what the file calls "auto" or "never". A knob needs a user.
+Durations are seconds, sizes bytes; None means "auto" or "never" in the file. A setting needs a user.
 """
 
 from pathlib import Path
@@ -51,7 +51,7 @@ class RoleConfig(_Table, frozen=True):
 
 
 class ModelConfig(_Table, frozen=True):
-    """What is said of one model: its context in tokens (None: chosen by us), weight (None: by size), slots."""
+    """Settings of one model: its context in tokens (None: chosen by us), weight (None: by size), slots."""
 
     context: TokensOrAuto = None
     weight: WeightOrAuto = None
@@ -67,7 +67,7 @@ class MemoryConfig(_Table, frozen=True):
 
 
 class ResidencyConfig(_Table, frozen=True):
-    """Who may stand in memory; ``idle_unload`` 0: at once, None: never."""
+    """Which models may be loaded; ``idle_unload`` 0: at once, None: never."""
 
     heavy_limit: Count = 1
     heavy_parameters: Count = 20_000_000_000
@@ -105,7 +105,8 @@ class ScheduleConfig(_Table, frozen=True):
 
 
 class HttpConfig(_Table, frozen=True):
-    """The port for existing tools. ``token`` holds what ``token_file`` said; ``allow_admin`` may change the disk."""
+    """The port for existing tools. ``token`` holds what ``token_file`` contains; ``allow_admin``: endpoints that change
+    the disk."""
 
     enabled: bool = True
     host: str = "127.0.0.1"
@@ -196,7 +197,7 @@ class Config(_Table, frozen=True):
     sources: dict[str, str] = field(default_factory=dict)
 
     def model(self, name: str) -> ModelConfig:
-        """What is said of the model with this canonical name; the defaults where nothing is."""
+        """The settings of the model with this canonical name; the defaults where there are none."""
         return self.models.get(name, ModelConfig())
 
     def backend_of(self, name: str) -> BackendConfig | None:

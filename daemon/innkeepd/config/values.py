@@ -32,7 +32,7 @@ def overlay(base: _T, table: Mapping[str, Any], at: str, skip: tuple[str, ...] =
 
 
 def unknown_key(at: str, key: str, known: Iterable[str]) -> BadValue:
-    """The complaint about a key that nobody reads."""
+    """The error for an unknown key."""
     names = list(known)
     close = difflib.get_close_matches(key, names, n=1, cutoff=0.6)
     hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(names)}"
@@ -97,7 +97,7 @@ def _integer(least: int, most: int, words: str) -> Callable[[object], int]:
 
 
 def _or(word: str, read: Callable[[object], Any]) -> Callable[[object], Any]:
-    """What ``read`` reads, or ``word`` for None."""
+    """A reader that takes ``word`` as None, and else what ``read`` takes."""
 
     def either(value: object) -> Any:
         if value == word:
