@@ -78,9 +78,9 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _reachable(handed_over: list[socket]) -> list[socket]:
-    """The sockets that clients can reach; where there is none, the caller makes its own,
-    so that no client finds a socket file without a listener.
+    """The sockets that clients can reach.
 
+    Where there is none, the caller makes its own, so that no client finds a socket file without a listener.
     ``innkeep service install`` or ``restart`` makes the service manager create its socket again.
     """
     good = [one for one in handed_over if is_reachable(one)]

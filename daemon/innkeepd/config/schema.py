@@ -105,8 +105,10 @@ class ScheduleConfig(_Table, frozen=True):
 
 
 class HttpConfig(_Table, frozen=True):
-    """The port for existing tools. ``token`` holds what ``token_file`` contains; ``allow_admin``: endpoints that change
-    the disk."""
+    """The port for existing tools.
+
+    ``token`` holds what ``token_file`` contains; ``allow_admin`` lists endpoints that change the disk.
+    """
 
     enabled: bool = True
     host: str = "127.0.0.1"
