@@ -4,7 +4,7 @@
     agents.profiles.ID.model          the seed's shape, which OpenClaw 2026.9 refuses
     agents.entries.ID.model           today's; agents.list[].model before it
 
-A model is ``"provider/name"``, an alias, or ``{primary, fallbacks}`` of such. What can't be taken over is told.
+A model is ``"provider/name"``, an alias, or ``{primary, fallbacks}`` of such. What can't be imported is reported.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ ROLE_OF = {
 """An agent's id -> the role that it stands for."""
 
 VIRTUAL = ("auto", "coding", "reasoning", "general")
-"""Names under which our own HTTP port routes: a chain that led there would come back to itself."""
+"""Names under which our own HTTP port routes: a chain that led there would be a loop."""
 
 
 class Chain(Struct, frozen=True):
@@ -57,7 +57,7 @@ def take(content: Mapping[str, Any], backends: frozenset[str] = frozenset()) -> 
         if chain is None:
             continue
         if role in roles:
-            notes.append(f"{roles[role].source}: not taken: {chain.source} is {role} too and comes later")
+            notes.append(f"{roles[role].source}: not taken: {chain.source} is {role} too and follows later")
         roles[role] = chain
     return Taken(roles, (*notes, *_left(content)))
 
@@ -120,7 +120,7 @@ _AGENTS = ("defaults", "profiles", "entries", "list")
 
 
 def _agents(agents: Mapping[str, Any]) -> Iterator[tuple[str, str, object]]:
-    """(path, id, what its ``model`` is) of everything that may have a chain; what comes later counts more."""
+    """(path, id, what its ``model`` is) of everything that may have a chain, in ascending precedence."""
     yield "agents.defaults", "", _table(agents.get("defaults")).get("model")
     listed = agents.get("list")
     for index, one in enumerate(listed if isinstance(listed, list) else ()):

@@ -103,7 +103,7 @@ def _import(wanted: argparse.Namespace, env: Mapping[str, str]) -> int:
 
 
 def _silent(name: str, chain: Chain, config: Config) -> str:
-    """What stands behind a chain that names no fallbacks: what is configured here, else our defaults."""
+    """The fallbacks of a chain that names none: those configured here, else our defaults."""
     role = config.roles.get(name) or default_roles()[name]
     rest = ", ".join(one for one in role.fallbacks if one != chain.primary) or "none"
     return (

@@ -1,4 +1,4 @@
-"""``openclaw.json``: where it lies, how it is read, and how it is written so that nothing of it is lost."""
+"""``openclaw.json``: its path, and how to read and write it without losing anything."""
 
 import json
 import shutil
@@ -19,7 +19,7 @@ PRIVATE = 0o600
 
 
 class Document(Struct, frozen=True):
-    """A configuration as it was found; ``has_comments``: it says more than plain JSON would keep."""
+    """A configuration as read; ``has_comments``: it holds what plain JSON would lose."""
 
     path: Path | None
     content: Json

@@ -1,7 +1,7 @@
 """The block that makes innkeep OpenClaw's provider of models, and its merging into a configuration that is there.
 
 Measured with OpenClaw 2026.9.6: the native API (``api: "ollama"``, no ``/v1``) is the one whose tool calls work; any
-``apiKey`` will do but there must be one; listed models work without discovery and need their ``contextWindow`` said;
+``apiKey`` will do but there must be one; listed models work without discovery and need their ``contextWindow``;
 names that are not listed are still discovered through ``/api/tags`` and ``/api/show``.
 """
 
@@ -75,7 +75,7 @@ def block(way: Endpoint, context: int = CONTEXT) -> Json:
 def merge(before: Json, ours: Json) -> tuple[Json, list[str]]:
     """The configuration with our provider in it, and a line for each thing a person may stumble over.
 
-    A model that somebody chose for the defaults or an agent stays chosen; it is asked through us all the same.
+    A model chosen for the defaults or an agent stays chosen; requests for it go through us.
     Raises DaemonError where the configuration has another shape than OpenClaw's.
     """
     after = copy.deepcopy(before)

@@ -1,7 +1,7 @@
 """A trace of requests, played in virtual time against the same ``Scheduler.step`` that the daemon runs.
 
 The machine: service alone = prompt / prefill + out / decode seconds; k requests running at once, of any models, each
-advance at 1/k of that speed; loads and unloads take their time and slow nobody. Memory is empty at time 0.
+advance at 1/k of that speed; loads and unloads take their time and slow no answer. Memory is empty at time 0.
 """
 
 from typing import Literal

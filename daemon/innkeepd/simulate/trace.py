@@ -18,7 +18,7 @@ LONGEST = 1e9
 """The largest number of seconds or tokens in a trace: beyond it, sums lose the seconds."""
 
 HEAD = ("trace", "seed", "note", "requests")
-"""What the first line tells of a trace."""
+"""The fields of a trace's first line."""
 
 
 class TraceError(Exception):
@@ -104,12 +104,12 @@ def read_trace(lines: Iterable[str], origin: str) -> list[TraceRequest]:
 
 
 def _is_head(raw: Any) -> bool:
-    """Whether a line is about the trace and no request; a request that merely lacks its ``id`` is a mistake to tell."""
+    """Whether a line is about the trace and no request; a request that merely lacks its ``id`` is an error."""
     return isinstance(raw, dict) and "id" not in raw and not raw.keys().isdisjoint(HEAD)
 
 
 def _checked(raw: Any) -> Any:
-    """Without what is null: other recorders write every field, and null is what was not told."""
+    """Without what is null: other recorders write every field, and null means absent."""
     return {name: value for name, value in raw.items() if value is not None} if isinstance(raw, dict) else raw
 
 

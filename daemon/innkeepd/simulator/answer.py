@@ -1,4 +1,4 @@
-"""An answer of the simulated server: a head, and a body that comes as it comes."""
+"""An answer of the simulated server: a head, and a body in chunks."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -17,7 +17,7 @@ encode = msgspec.json.Encoder().encode
 class SimAnswer:
     """Status, headers (lower case) and a body.
 
-    Whoever got one closes it, which tells the engine that nobody listens.
+    The receiver closes it, which stops the engine.
     """
 
     def __init__(

@@ -45,7 +45,7 @@ async def idle(state: State, asked: Asked, native: Native) -> SimAnswer:
 
 
 async def answer(state: State, asked: Asked, dialect: Dialect) -> SimAnswer:
-    """Answer in a dialect, streamed or not; the runner is held until the end, or until nobody listens.
+    """Answer in a dialect, streamed or not; the runner is held until the end, or until the client disconnects.
 
     Raises ``Refusal``.
     """

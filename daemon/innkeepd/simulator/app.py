@@ -1,4 +1,4 @@
-"""The simulator as an ASGI application: nothing but a door, because the engine knows all the rest."""
+"""The simulator as an ASGI application, a thin adapter around the engine."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -15,11 +15,11 @@ Send = Callable[[Message], Awaitable[None]]
 
 LARGEST_BODY = 64 * 2**20
 ABORT = "innkeepd.abort"
-"""Key of the scope's extensions under which ``server.py`` leaves a way to cut the connection."""
+"""Key of the scope's extensions under which ``server.py`` puts a function that cuts the connection."""
 
 
 class App:
-    """Serves one simulator. A client that leaves stops the work for it, whether it waits, loads or listens."""
+    """Serves one simulator. A client that disconnects stops its request, whether that waits, loads or streams."""
 
     def __init__(self, simulator: Simulator) -> None:
         self.simulator = simulator

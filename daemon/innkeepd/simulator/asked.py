@@ -63,7 +63,7 @@ class Asked(Struct, frozen=True):
 def keep_alive(value: Any) -> float | None:
     """Seconds of a ``keep_alive``: a number, or a duration like ``"5m"`` or ``"1h30m"``; negative is for ever.
 
-    None where it is not said. Raises ``Refusal``.
+    None where it is absent. Raises ``Refusal``.
     """
     if value is None:
         return None
@@ -139,7 +139,7 @@ def openai(body: dict[str, Any], *, chat: bool) -> Asked:
 
 
 def joined(messages: Sequence[tuple[str, str]], tools: Sequence[Any]) -> str:
-    """A prompt as a template renders it, about: the tools in front, then what was said, a mark before each message."""
+    """A prompt as a template renders it, roughly: the tools first, then the messages, a mark before each."""
     front = json.dumps([_rendered(tool) for tool in tools], ensure_ascii=False) if tools else ""
     said = "".join(f"{MARKS.get(role, chr(10))}{text}" for role, text in messages)
     return front + said if front else said[1:]
@@ -235,7 +235,7 @@ def _callable(body: dict[str, Any]) -> list[Any]:
 
 
 def _last(said: list[tuple[str, str]]) -> str:
-    """The last thing the user said, unless something else (a tool's answer) came after it."""
+    """The last user message, unless another message (a tool's result) follows it."""
     return said[-1][1] if said and said[-1][0] == "user" else ""
 
 

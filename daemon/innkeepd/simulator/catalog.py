@@ -1,4 +1,4 @@
-"""The shelf of pulled models: those of the default chains with their real sizes and shapes, and what is told of them.
+"""The pulled models: those of the default chains with their real sizes and shapes, and the answers that describe them.
 
 Names are what people type; *weights* are the file that a runner maps. A derived model (``/api/create`` with ``from``)
 has a name of its own and parameters of its own, and shares the weights.
@@ -65,7 +65,7 @@ class Pulled(Struct, frozen=True):
 
     @property
     def manifest(self) -> str:
-        """Digest that ``/api/tags`` tells: unique and stable, because clients keep what they learn by it."""
+        """Digest in ``/api/tags``: unique and stable, because clients keep what they learn by it."""
         return self.digest or sha(f"manifest of {self.name} {sorted(self.options.items())}")
 
     @property
@@ -210,7 +210,7 @@ def remote_fields(model: Pulled) -> dict[str, str]:
 
 
 def show(model: Pulled) -> dict[str, Any]:
-    """The answer of ``/api/show``; tensors are a sample, because nobody needs the 771 of a 32B."""
+    """The answer of ``/api/show``; tensors are a sample of the 771 of a 32B."""
     width = model.heads * model.head_dim
     template = (
         "{{ if .Suffix }}<|fim_prefix|>{{ .Prompt }}{{ end }}" if "insert" in model.capabilities else "{{ .Prompt }}"

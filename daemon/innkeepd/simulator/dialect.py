@@ -48,5 +48,5 @@ class Dialect(Protocol):
         ...
 
     def lost(self, said: Said | None) -> bytes:
-        """An answer in one piece whose end was lost: told with status 200; None: nothing was said."""
+        """An answer in one piece whose end was lost: sent with status 200; None: no text at all."""
         ...

@@ -47,7 +47,7 @@ async def pull(state: State, body: dict[str, Any]) -> SimAnswer:
 
 
 async def delete(state: State, body: dict[str, Any]) -> SimAnswer:
-    """It takes weights off a disk, so it does not exist here: whoever calls it is written down."""
+    """It would delete weights, so it does nothing here but record the call."""
     state.journal.violations.append(f"/api/delete {body.get('model') or body.get('name')}")
     raise Refusal(405, "the simulator deletes nothing: /api/delete removes a model's weights from the disk")
 

@@ -1,6 +1,6 @@
 """The simulated Ollama: a request in, a status, headers and chunks out, with a real one's timing and traps.
 
-No socket, no thread and no task of its own: the work of a request runs in whoever awaits ``handle`` and reads the
+No socket, no thread and no task of its own: the work of a request runs in the task that awaits ``handle`` and reads the
 body, on anyio's clock. So the same engine serves real HTTP (``server.py``) and tests on a mock clock.
 """
 
@@ -21,12 +21,12 @@ V1_TYPES = {400: "invalid_request_error", 404: "not_found_error"}
 
 
 class Simulator(State):
-    """The state and the door to it."""
+    """The state and its request handler."""
 
     async def handle(self, method: str, path: str, body: bytes | None = None) -> SimAnswer:
         """Answer a request; returns once the head would be sent.
 
-        Raises ``Disconnected`` where no answer comes at all.
+        Raises ``Disconnected`` where there is no answer at all.
         """
         path = path.partition("?")[0]
         request, wrong = parse(body)
@@ -61,7 +61,7 @@ class Simulator(State):
         return json_answer(document, V1_JSON, end.status)
 
     def _at_the_door(self, path: str, body: dict[str, Any]) -> None:
-        """Raises the fault that waits here. A line can only be full for a request that would stand in it."""
+        """Raises the next injected fault of this kind. A full queue only fails requests that would wait in it."""
         if path.startswith("/simulator"):
             return
         model = self.catalog.find(str(body.get("model") or ""))

@@ -1,6 +1,6 @@
 """Failures on demand, each with the exact text of a real Ollama.
 
-A fault waits for its moment: at the door, at a load, at an answer, at an unload. It strikes ``times`` requests of its
+A fault is injected at a request, a load, an answer or an unload. It fails ``times`` requests of its
 model (or of any).
 """
 
@@ -13,7 +13,7 @@ REFUSE = frozenset({"refuse"})
 DOOR = REFUSE | frozenset({"queue_full"})
 LOAD = frozenset({"out_of_memory", "load_failure", "load_killed", "load_hang", "slow_load"})
 FROZEN = frozenset({"frozen"})
-"""An idle runner that answers nobody any more, as after SIGSTOP."""
+"""An idle runner that no longer answers, as after SIGSTOP."""
 ANSWER = frozenset(
     {"runner_dies_before", "metal_out_of_memory", "metal_lost", "lost", "hang", "crash", "stall", "cut", "slow"}
 )
@@ -38,9 +38,9 @@ class Disconnected(Exception):
 
 
 class Fault(Struct):
-    """One failure to come.
+    """One injected failure.
 
-    ``after``: pieces that still come out; ``seconds``: how long it lasts; ``factor``: how many times slower.
+    ``after``: pieces sent before it; ``seconds``: how long it lasts; ``factor``: how many times slower.
     """
 
     how: str

@@ -90,11 +90,11 @@ class Journal:
         self.load_count += 1
 
     def note_reload(self, at: float, name: str, why: Iterable[str]) -> None:
-        """Write down a runner that must leave for a request that wants it otherwise."""
+        """Record a runner that is unloaded because a request wants other launch attributes."""
         self.reloads.append(Reloaded(at, name, tuple(why)))
         self.reload_reasons.update(self.reloads[-1].why)
 
     def note_residents(self, at: float, names: frozenset[str], heavy: frozenset[str]) -> None:
-        """Write down who stands in memory from now on."""
+        """Record the set of loaded models from now on."""
         self.residents.append(Residency(at, names, heavy))
         self.most_heavy = max(self.most_heavy, len(heavy))

@@ -38,7 +38,7 @@ def launch_for(
 ) -> Launch:
     """What a request wants of its runner.
 
-    ``options``: the request's, laid over the model's own. ``default``: ``num_ctx`` where nobody says one.
+    ``options``: the request's, laid over the model's own. ``default``: ``num_ctx`` where none is given.
     ``attributes``: those that the version knows; what is not among them is of the request.
     """
     said = {key: value for key, value in {**model.options, **options}.items() if key in attributes}

@@ -1,7 +1,7 @@
 """The memory of the Mac that is simulated: 36 GB, other people's apps, and what the runners hold.
 
 Nothing here ticks. What a runner holds rises over its load and falls over the second after it left ``/api/ps``; both
-are computed from the clock when somebody looks. The proportions come from recordings of ``vm_stat``; two facts hold
+are computed from the clock when they are read. The proportions come from recordings of ``vm_stat``; two facts hold
 exactly, as they do on a Mac: active + inactive + speculative = file-backed + anonymous, and the six queues sum to all
 memory less what firmware keeps.
 """
@@ -91,7 +91,7 @@ class Machine:
         self._note_peak()
 
     def give_back(self, key: Hashable, seconds: float, at: float | None = None) -> None:
-        """A runner has gone (at ``at``, else now): its bytes come back over ``seconds``."""
+        """A runner has ended (at ``at``, else now): its bytes are freed over ``seconds``."""
         since = self._clock() if at is None else at
         slope = self._held.pop(key, None)
         if slope is not None:

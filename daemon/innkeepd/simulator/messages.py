@@ -13,7 +13,7 @@ from innkeepd.simulator.text import count
 
 
 def as_chat(body: dict[str, Any], *, results_first: bool) -> dict[str, Any]:
-    """The request as one of ``/v1/chat/completions``. ``results_first``: a tool's results stand before the text."""
+    """The request as one of ``/v1/chat/completions``. ``results_first``: a tool's results precede the text."""
     messages = [each for message in body.get("messages") or [] for each in _messages(message, results_first)]
     if body.get("system"):
         messages.insert(0, {"role": "system", "content": _text(body["system"])})
@@ -100,7 +100,7 @@ class Messages:
         return encode(self._head() | document)
 
     def broken(self, text: str) -> bytes:
-        """An error event, after which nothing comes; nothing at all since 0.30."""
+        """An error event as the last event; none at all since 0.30."""
         if not self._release.tells_crash_under_v1:
             return b""
         return _event("error", {"error": {"type": "api_error", "message": text}})

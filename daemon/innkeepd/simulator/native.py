@@ -27,7 +27,7 @@ class Native:
         return encode(record) + b"\n"
 
     def finish(self, tally: Tally) -> bytes:
-        """The last line, with nothing said and everything counted."""
+        """The last line, without text and with all counts."""
         return encode(self._record(Said(), done=True) | self._ending(tally)) + b"\n"
 
     def whole(self, said: Said, tally: Tally) -> bytes:
@@ -39,7 +39,7 @@ class Native:
         return encode({"error": text}) + b"\n"
 
     def lost(self, said: Said | None) -> bytes:
-        """A record that is not done; Go's zero values where nothing was said."""
+        """A record that is not done; Go's zero values where there is no text."""
         if said is not None:
             return encode(self._record(said, done=False))
         spoken = {"message": {"role": "", "content": ""}} if self._asked.is_chat else {"response": ""}

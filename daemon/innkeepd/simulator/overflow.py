@@ -40,7 +40,7 @@ def to_context(prompt: Prompt) -> Fitted:
 
 
 def to_half(prompt: Prompt) -> Fitted:
-    """0.33: whole messages leave from the front; one that is still too long is cut to about half of the context.
+    """0.33: whole messages are dropped from the front; one that is still too long is cut to about half of the context.
 
     The longest prompt has one token less than the context. Raises ``Refusal`` 400.
     """

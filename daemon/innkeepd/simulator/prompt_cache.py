@@ -23,7 +23,7 @@ class PromptCache:
 
     @property
     def size(self) -> int:
-        """Bytes in the machine's memory, beside what ``/api/ps`` tells: all conversations but those in the slots."""
+        """Bytes in the machine's memory, beside those in ``/api/ps``: all conversations but those in the slots."""
         return min(self._limit, self._others() * self._per_token)
 
     def cached(self, prompt: str, tokens: int) -> int:

@@ -1,7 +1,7 @@
 """What differs between the versions of Ollama that are simulated: one table, read by every module here.
 
 Measured on 0.17.4 and 0.33.0 (``tests/data/ollama``, ``tests/data/ollama-0.33``). Since v0.30.0 each model is one
-``llama-server`` process; nearly every difference comes from that.
+``llama-server`` process; nearly every difference follows from that.
 """
 
 import math

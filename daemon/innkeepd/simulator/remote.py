@@ -1,4 +1,4 @@
-"""Models that another host runs: what is asked of them leaves this machine, loads and unloads too."""
+"""Models that another host runs: requests for them are forwarded, loads and unloads too."""
 
 import anyio
 

@@ -1,6 +1,6 @@
 """OpenAI's newer dialect, ``/v1/responses``: one object, or the typed events that its clients insist on.
 
-Thinking is not told in this dialect.
+This dialect has no thinking.
 """
 
 import json
@@ -66,7 +66,7 @@ def _response_format(body: dict[str, Any]) -> dict[str, Any]:
 
 
 class Responses:
-    """Events carry a running number; the text is told again, whole, where it ends."""
+    """Events are numbered; the last ones repeat the whole text."""
 
     stream_type = EVENTS
     plain_type = V1_JSON

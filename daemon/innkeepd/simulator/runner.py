@@ -31,7 +31,7 @@ class Runner:
         self.gone = False
         """The whole server went away."""
         self.frozen = False
-        """The process is there and answers nobody."""
+        """The process exists and does not answer."""
         self.broken = False
         """The GPU was out of memory in the middle of an answer: every further one fails."""
         self.why = "expired"
@@ -52,7 +52,7 @@ class Runner:
 
     @property
     def context(self) -> int:
-        """Tokens, as ``/api/ps`` tells them; an MLX runner only says what was asked for."""
+        """Tokens, as in ``/api/ps``; an MLX runner only repeats the requested value."""
         return self.launch.num_ctx
 
     @property
@@ -62,7 +62,7 @@ class Runner:
 
     @property
     def size(self) -> int:
-        """Bytes, as ``/api/ps`` tells them; an MLX runner grows with the longest conversation."""
+        """Bytes, as in ``/api/ps``; an MLX runner grows with the longest conversation."""
         held = self.model.footprint(self.launch.num_ctx, self._parallel)
         return held + self.model.kv(self.longest) if self.model.is_mlx else held
 
@@ -75,13 +75,13 @@ class Runner:
         return [] if self.model.is_mlx else self.launch.differing(launch)
 
     def serves(self, launch: Launch, now: float) -> bool:
-        """Whether a request that wants these attributes can have it as it stands."""
+        """Whether it serves a request with these attributes without a reload."""
         leaving = self.busy == 0 and self.expires <= now
         return self.ready and not self.dead and not leaving and not self.differing(launch)
 
 
 class Owner(Protocol):
-    """Who is told that a request is done with a runner."""
+    """A callback for the end of a request on a runner."""
 
     def released(self, runner: Runner) -> None:
         """It is."""

@@ -1,6 +1,6 @@
-"""Which runners stand in memory, and Ollama's own scheduler with all its traps.
+"""The loaded runners, and Ollama's own scheduler with all its traps.
 
-There is no task here: an expiry is noticed when somebody looks (``settle``), and a load runs in the task of the
+There is no task here: an expiry is noticed at the next access (``settle``), and a load runs in the task of the
 request that needs it. Kept from ``server/sched.go``: a resident model is served at once, everybody else waits in one
 line with one load at a time; another launch attribute reloads; what can never fit costs every resident model before it
 is refused; beside others a model is admitted only up to 80 % of what is free; an unload waits for the answers that run;
@@ -58,7 +58,7 @@ class Runners:
         self.cache_in_memory = cache_in_memory
         self.waiting = 0
         self.orphans: list[Runner] = []
-        """Processes whose Ollama was killed: nobody lists them, and they keep their memory."""
+        """Processes whose Ollama was killed: listed nowhere, they keep their memory."""
         self.listing = anyio.Lock()
         """Whoever holds it keeps ``/api/ps`` waiting."""
         self._clock = clock
@@ -70,7 +70,7 @@ class Runners:
     # Looking
 
     def standing(self) -> list[Runner]:
-        """Every runner that the server has, one that loads too; the expired ones gone."""
+        """Every runner of the server, loading ones included, expired ones removed."""
         self.settle()
         return list(self._standing.values())
 
@@ -85,7 +85,7 @@ class Runners:
         return self._standing.get(model.runner_key)
 
     def settle(self) -> None:
-        """Let go of every idle runner whose time has come."""
+        """Unload every idle runner whose time has expired."""
         now = self._clock()
         for runner in list(self._standing.values()):
             gone = self._leaves_at(runner)
@@ -129,7 +129,7 @@ class Runners:
         self._tell()
 
     def expire(self, model: Pulled, why: str = "asked") -> None:
-        """Let a runner go as soon as nobody uses it; nothing happens where there is none."""
+        """Unload a runner once it is idle; no-op where there is none."""
         runner = self.find(model)
         if runner is not None and runner.ready:
             stuck = runner.stuck_until > self._clock()
@@ -145,7 +145,7 @@ class Runners:
         self._note()
 
     def let_everybody_go(self) -> None:
-        """What Ollama does since 0.30 when a GPU is out of memory: all leave after their answers, pinned ones too."""
+        """Unload every runner after its answer, pinned ones too: what Ollama does since 0.30 on a GPU out of memory."""
         for runner in self.standing():
             self.expire(runner.model, "evicted")
 
@@ -158,7 +158,7 @@ class Runners:
             self.machine.hold((runner.pid, "cache"), runner.cache.size)
 
     def stop(self, *, killed: bool = False) -> None:
-        """The server stops, and every process with it; ``killed``: by SIGKILL, which leaves the processes behind."""
+        """Stop the server and every process; ``killed``: by SIGKILL, which leaves the processes running."""
         for runner in list(self._standing.values()):
             runner.gone = True
             if killed and runner.ready and not runner.dead:
@@ -245,7 +245,7 @@ class Runners:
         raise Refusal(500, f"model requires more system memory {gib}")
 
     async def _evict(self, runner: Runner, why: str) -> None:
-        """Make a runner leave, and wait until it has; a busy one finishes first."""
+        """Unload a runner and wait for its end; a busy one finishes first."""
         while self._standing.get(runner.key) is runner:
             self.expire(runner.model, why)
             changed, now = self._changed, self._clock()

@@ -26,7 +26,7 @@ class State:
 
     ``ollama``: its version. ``cache_ram``: bytes of other conversations that each runner keeps, None for the version's
     own; the machine's memory shows them where ``cache_in_memory``. ``offline``: other hosts cannot be reached.
-    ``new_kinds``: an MLX and a cloud model stand on the shelf besides.
+    ``new_kinds``: an MLX and a cloud model are pulled, too.
     """
 
     def __init__(
@@ -109,12 +109,12 @@ class State:
 
     @property
     def heavy(self) -> frozenset[str]:
-        """The heavy models in memory now, those that load or leave included."""
+        """The heavy models in memory now, loading and unloading ones included."""
         self.runners.settle()
         return self.journal.residents[-1].heavy if self.journal.residents else frozenset()
 
     def fail(self, how: str, model: str | None = None, **more: Any) -> None:
-        """Let the next requests (``times``) fail; ``faults.py`` tells of ``how`` and ``more``."""
+        """Let the next requests (``times``) fail; ``faults.py`` describes ``how`` and ``more``."""
         found = self.catalog.find(model) if model else None
         self.faults.add(Fault(how, found.name if found else model, **more))
 
@@ -124,7 +124,7 @@ class State:
         self.runners.stop()
 
     def kill(self) -> None:
-        """The server gets SIGKILL: its runners stay behind with their memory, and nobody lists them any more."""
+        """The server gets SIGKILL: its runners keep running with their memory, listed nowhere."""
         self.down = True
         self.runners.stop(killed=True)
 
@@ -149,7 +149,7 @@ class State:
         raise Refusal(404, missing.format(name=name))
 
     def unreachable_host(self, host: str, path: str) -> str:
-        """What Go says where another host has no address."""
+        """Go's error text for a host without an address."""
         address = host.partition("://")[2].partition(":")[0]
         return f'Post "{host}{path}?ts={int(self.wall.epoch())}": dial tcp: lookup {address}: no such host'
 

@@ -1,4 +1,4 @@
-"""What a simulated model says: short, in the language of the question, and always said to be simulated."""
+"""Answers of simulated models: short, in the language of the question, always marked as simulated."""
 
 import json
 import random
@@ -125,7 +125,7 @@ def _conforming(schema: Any) -> Any:
 
 
 def _tool_calls(asked: Asked) -> list[dict[str, Any]]:
-    """A call of the tool that the last message names, so that nobody's loop of tools goes round for ever."""
+    """A call of the tool that the last message names, so that no agent loops for ever."""
     for tool in asked.tools:
         function = tool.get("function", {}) if isinstance(tool, dict) else {}
         name = str(function.get("name", ""))

@@ -62,7 +62,7 @@ V33 = Texts(
 
 
 def malloc_failed(size: int) -> str:
-    """What llama-server says where the system does not grant ``size`` bytes for the KV cache."""
+    """llama-server's text where the system does not grant ``size`` bytes for the KV cache."""
     return (
         "llama-server process has terminated: exit status 1: ggml_aligned_malloc: insufficient memory (attempted to "
         f"allocate {size / MIB:.2f} MB)\n"

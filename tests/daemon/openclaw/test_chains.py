@@ -50,7 +50,7 @@ def test_of_two_agents_with_one_role_the_later_one_counts_and_both_are_told():
     taken = take(entries(coder={"model": "a:1"}, coding={"model": "b:1"}))
     assert taken.roles["coding"].primary == "b:1"
     assert taken.notes == (
-        "agents.entries.coder.model: not taken: agents.entries.coding.model is coding too and comes later",
+        "agents.entries.coder.model: not taken: agents.entries.coding.model is coding too and follows later",
     )
 
 
