@@ -107,10 +107,10 @@ def test_ollama_loads_and_unloads(served, native):
 
 
 def test_ollama_is_told_of_an_unknown_model(native):
-    with pytest.raises(ollama.ResponseError) as told:
+    with pytest.raises(ollama.ResponseError) as reported:
         native.chat("nope", HELLO)
-    assert told.value.status_code == 404
-    assert told.value.error == "model 'nope' not found"
+    assert reported.value.status_code == 404
+    assert reported.value.error == "model 'nope' not found"
 
 
 def test_ollama_leaves_in_mid_answer(served, native):
@@ -169,8 +169,8 @@ def test_openai_completes(served, v1):
 
 
 def test_openai_embeds_as_base64(served, v1):
-    told = v1.embeddings.with_raw_response.create(model=served.embeds, input="a", encoding_format="base64")
-    raw = json.loads(told.text)["data"][0]["embedding"]
+    reported = v1.embeddings.with_raw_response.create(model=served.embeds, input="a", encoding_format="base64")
+    raw = json.loads(reported.text)["data"][0]["embedding"]
     floats = v1.embeddings.create(model=served.embeds, input="a").data[0].embedding
     data = base64.b64decode(raw)
     assert struct.unpack(f"<{len(data) // 4}f", data) == pytest.approx(floats)
@@ -186,15 +186,15 @@ def test_openai_reads_responses(served, v1):
 
 
 def test_openai_is_told_of_an_unknown_model(v1):
-    with pytest.raises(openai.NotFoundError) as told:
+    with pytest.raises(openai.NotFoundError) as reported:
         v1.chat.completions.create(model="nope", messages=HELLO)
-    assert told.value.code == "unknown_model"
+    assert reported.value.code == "unknown_model"
 
 
 def test_openai_is_told_that_a_prompt_is_too_long(served, v1):
-    with pytest.raises(openai.BadRequestError) as told:
+    with pytest.raises(openai.BadRequestError) as reported:
         v1.chat.completions.create(model=served.chats, messages=[{"role": "user", "content": "hello world " * 60_000}])
-    assert told.value.code == "context_length_exceeded"
+    assert reported.value.code == "context_length_exceeded"
 
 
 def test_openai_leaves_in_mid_answer(served, v1):

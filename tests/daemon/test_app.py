@@ -197,9 +197,14 @@ async def test_a_port_that_may_not_open_is_not_tried_again():
 
 
 def test_the_canonical_line_is_made_of_the_record(monkeypatch):
-    told = {}
-    monkeypatch.setattr(app.log, "request_line", lambda **fields: told.update(fields))
+    reported = {}
+    monkeypatch.setattr(app.log, "request_line", lambda **fields: reported.update(fields))
     timings = wire.Timings(queued=1.0, swap=0.5, total=2.0)
     record = wire.DecisionRecord(id="x", code="stalled", outcome="failed", timings=timings, completion_tokens=3)
     app.log_request(record)
-    assert (told["outcome"], told["waited"], told["seconds"], told["tokens"]) == ("stalled", 1.0, 2.0, 3)
+    assert (reported["outcome"], reported["waited"], reported["seconds"], reported["tokens"]) == (
+        "stalled",
+        1.0,
+        2.0,
+        3,
+    )

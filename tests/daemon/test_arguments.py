@@ -6,7 +6,7 @@ from innkeepd.simulate import command as simulate
 
 
 @pytest.mark.parametrize(
-    ("verb", "told", "line"),
+    ("verb", "reported", "line"),
     [
         (main.main, [], "innkeepd: the following arguments are required: VERB; see `innkeepd --help`"),
         (main.main, ["--nothing"], "innkeepd: the following arguments are required: VERB; see `innkeepd --help`"),
@@ -23,7 +23,7 @@ from innkeepd.simulate import command as simulate
         (config_cli.main, [], "innkeepd: the following arguments are required: what; see `innkeepd config --help`"),
     ],
 )
-def test_a_mistake_is_one_line_and_status_2(verb, told, line, capsys):
+def test_a_mistake_is_one_line_and_status_2(verb, reported, line, capsys):
     with pytest.raises(SystemExit) as left:
-        verb(told)
+        verb(reported)
     assert (left.value.code, capsys.readouterr().err) == (2, line + "\n")

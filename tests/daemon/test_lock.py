@@ -113,11 +113,11 @@ def test_a_home_that_is_a_file_is_told_in_one_line(tmp_path):
     ],
 )
 def test_the_limit_of_descriptors_is_raised_as_far_as_the_system_lets_it(monkeypatch, limits, wanted):
-    told = []
+    reported = []
     monkeypatch.setattr(resource, "getrlimit", lambda _what: limits)
-    monkeypatch.setattr(resource, "setrlimit", lambda _what, said: told.append(said))
+    monkeypatch.setattr(resource, "setrlimit", lambda _what, said: reported.append(said))
     raise_descriptors()
-    assert told == ([] if wanted is None else [wanted])
+    assert reported == ([] if wanted is None else [wanted])
 
 
 def test_a_system_that_refuses_more_descriptors_is_borne(monkeypatch):

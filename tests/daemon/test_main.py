@@ -44,9 +44,9 @@ def test_a_wrong_configuration_ends_the_daemon_in_the_foreground_with_one_line(t
     monkeypatch.setenv("INNKEEP_HOME", str(tmp_path))
     (tmp_path / "config.toml").write_text("[timeouts]\nload = 'soon'\n")
     assert main.main(["run"]) == 78
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1
-    assert "timeouts.load: expected a duration" in told
+    reported = capsys.readouterr().err
+    assert reported.count("\n") == 1
+    assert "timeouts.load: expected a duration" in reported
 
 
 def test_a_reader_that_leaves_sees_no_traceback():

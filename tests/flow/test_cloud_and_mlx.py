@@ -36,11 +36,11 @@ def model_list(monkeypatch):
     """An Ollama that lists an 8B, a 32B that its MLX engine runs, and a cloud model."""
     pulled = OllamaBackend.pulled
 
-    async def told(backend):
+    async def reported(backend):
         marks = {CLOUD: {"host": HOST, "size": 0}, QWEN: {"format": "safetensors"}}
         return [altered(model, **marks.get(model.name, {})) for model in await pulled(backend)]
 
-    monkeypatch.setattr(OllamaBackend, "pulled", told)
+    monkeypatch.setattr(OllamaBackend, "pulled", reported)
     cloud = altered(LLAMA8_PULLED, name=CLOUD, size=384, weights="", digest="c" * 64, load_seconds=0.0)
     return Simulator(models=[LLAMA8_PULLED, QWEN_PULLED, cloud])
 
@@ -60,11 +60,11 @@ async def test_a_cloud_model_answers_through_every_door_and_is_never_loaded(mode
         await client.chat_to_end("hello there")
         async with asgi_client(HttpApp(said.http, daemon.app.dispatcher, daemon.control, warn=print)) as http:
             for path in ("/api/chat", "/v1/chat/completions", "/v1/messages"):
-                told = await http.post(path, {"model": CLOUD, "messages": HELLO, "stream": False, "max_tokens": 9})
-                assert (told.status, told.headers["x-innkeep-model"]) == (200, CLOUD)
+                reported = await http.post(path, {"model": CLOUD, "messages": HELLO, "stream": False, "max_tokens": 9})
+                assert (reported.status, reported.headers["x-innkeep-model"]) == (200, CLOUD)
             for keep_alive in (60, 0):
-                told = await http.post("/api/generate", {"model": CLOUD, "keep_alive": keep_alive, "stream": False})
-                assert told.status == 200
+                reported = await http.post("/api/generate", {"model": CLOUD, "keep_alive": keep_alive, "stream": False})
+                assert reported.status == 200
         status = await client.status()
         assert (status.resident, status.changing) == ([], [])
         assert daemon.control.scheduler.ledger.used() == 0
@@ -112,8 +112,8 @@ async def test_an_mlx_model_has_no_derived_names_and_no_larger_context(model_lis
             QWEN_PULLED.max_context,
         )
         async with asgi_client(HttpApp(config().http, daemon.app.dispatcher, daemon.control, warn=print)) as http:
-            told = await http.post("/v1/chat/completions", {"model": QWEN, "messages": HELLO, "stream": False})
-            assert told.status == 200
+            reported = await http.post("/v1/chat/completions", {"model": QWEN, "messages": HELLO, "stream": False})
+            assert reported.status == 200
         assert [each for each in daemon.simulator.requests if each.path == "/api/create"] == []
 
 
@@ -121,10 +121,10 @@ async def test_an_mlx_models_footprint_is_the_most_that_was_seen_of_it(model_lis
     running = OllamaBackend.running
     grown = [20 * GIB]
 
-    async def told(backend):
+    async def reported(backend):
         return [altered(each, size=grown[-1], context=4096) for each in await running(backend)]
 
-    monkeypatch.setattr(OllamaBackend, "running", told)
+    monkeypatch.setattr(OllamaBackend, "running", reported)
     async with open_daemon(simulator=model_list) as daemon:
         client, control = daemon.connect(), daemon.control
         await client.chat_to_end("hi", model=QWEN)

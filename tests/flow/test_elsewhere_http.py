@@ -34,9 +34,9 @@ async def open_port(engine):
 async def test_a_tool_that_speaks_ollamas_api_gets_ollamas_records():
     engine = RemoteEngine()
     async with open_port(engine) as (daemon, http):
-        told = await http.post("/api/chat", {"model": "auto", "messages": HELLO})
-        assert (told.status, told.headers["x-innkeep-model"], told.said) == (200, FAR, "from the cluster")
-        assert told.lines[-1]["done"] is True
+        reported = await http.post("/api/chat", {"model": "auto", "messages": HELLO})
+        assert (reported.status, reported.headers["x-innkeep-model"], reported.said) == (200, FAR, "from the cluster")
+        assert reported.lines[-1]["done"] is True
         whole = await http.post("/api/chat", {"model": "auto", "messages": HELLO, "stream": False})
         assert whole.json["message"]["content"] == "from the cluster"
         assert daemon.loads() == []
@@ -45,9 +45,11 @@ async def test_a_tool_that_speaks_ollamas_api_gets_ollamas_records():
 async def test_a_tool_that_speaks_openais_api_is_passed_through_with_our_token():
     engine = RemoteEngine()
     async with open_port(engine) as (_, http):
-        told = await http.post("/v1/chat/completions", {"model": FAR, "messages": HELLO, "stream": True, "top_p": 0.5})
-        words = [each["choices"][0]["delta"].get("content", "") for each in told.events[:-1] if each["choices"]]
-        assert ("".join(words), told.events[-1]) == ("from the cluster", "[DONE]")
+        reported = await http.post(
+            "/v1/chat/completions", {"model": FAR, "messages": HELLO, "stream": True, "top_p": 0.5}
+        )
+        words = [each["choices"][0]["delta"].get("content", "") for each in reported.events[:-1] if each["choices"]]
+        assert ("".join(words), reported.events[-1]) == ("from the cluster", "[DONE]")
         sent = engine.asked[-1]
         assert (sent[2]["model"], sent[2]["top_p"], sent[3]["authorization"]) == ("llama3.3", 0.5, "Bearer sk-ours")
 
@@ -59,8 +61,8 @@ async def test_what_the_cluster_refuses_the_local_model_answers(path, refusal):
     async with open_port(engine) as (daemon, http):
         engine.refuse(*refusal)
         shape = {"input": "hello there"} if path == "/v1/responses" else {"messages": HELLO}
-        told = await http.post(path, {"model": "auto", **shape, "stream": False})
-        assert (told.status, told.headers["x-innkeep-model"]) == (200, LLAMA8)
+        reported = await http.post(path, {"model": "auto", **shape, "stream": False})
+        assert (reported.status, reported.headers["x-innkeep-model"]) == (200, LLAMA8)
         assert daemon.records[-1]["attempts"][0]["model"] == FAR
 
 
@@ -70,5 +72,5 @@ async def test_an_answer_in_one_piece_is_passed_on_as_it_is():
     body = {"model": "llama3.3", "choices": [{"message": {"content": "whole"}, "finish_reason": "stop"}]}
     engine.chunks = [json.dumps(body).encode()]
     async with open_port(engine) as (_, http):
-        told = await http.post("/v1/chat/completions", {"model": FAR, "messages": HELLO})
-        assert told.json["choices"][0]["message"]["content"] == "whole"
+        reported = await http.post("/v1/chat/completions", {"model": FAR, "messages": HELLO})
+        assert reported.json["choices"][0]["message"]["content"] == "whole"

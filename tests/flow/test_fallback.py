@@ -419,5 +419,5 @@ async def test_an_unknown_error_text_of_ollama_is_reported_once_without_what_it_
         for _ in range(2):
             error = await client.chat_to_end("hi", model=LLAMA8)
             assert (error.code, error.message) == ("backend_error", "the flux capacitor is empty: 'a secret'")
-        told = [text for what, text in heard if what.startswith("unknown error text of Ollama")]
-        assert told == ["the flux capacitor is empty:"]
+        reported = [text for what, text in heard if what.startswith("unknown error text of Ollama")]
+        assert reported == ["the flux capacitor is empty:"]

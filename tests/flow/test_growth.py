@@ -52,13 +52,13 @@ async def test_what_a_runner_holds_is_told_beside_what_ps_says():
         client = daemon.connect()
         await client.chat_to_end("hi", model=LLAMA8)
         await anyio.sleep(3)
-        (told,) = (await client.status()).resident
-        assert told.grown == GIB
-        assert told.footprint == told.process
+        (reported,) = (await client.status()).resident
+        assert reported.grown == GIB
+        assert reported.footprint == reported.process
         kept = next(each for each in snapshot.models(daemon.control, daemon.app.config) if each.name == LLAMA8)
         (grown,) = kept.estimates.growths.values()
         assert grown.value == GIB
-        assert kept.footprint == told.footprint - GIB, "what it takes after a load is no growth"
+        assert kept.footprint == reported.footprint - GIB, "what it takes after a load is no growth"
 
 
 async def test_a_model_that_grew_over_the_budget_is_loaded_anew_when_nobody_uses_it():

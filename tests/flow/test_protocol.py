@@ -24,7 +24,7 @@ async def say(daemon, data, *, then_wait=0.0):
     return await lines_of(stream)
 
 
-async def told_of(daemon, line):
+async def reply_to(daemon, line):
     """The one reply to one line, on a connection that is shown to live on."""
     data = (line if isinstance(line, bytes) else json.dumps(line).encode()) + b"\n"
     replies = await say(daemon, data + b'{"type":"hello","id":99,"protocol":1}\n', then_wait=1.0)
@@ -66,7 +66,7 @@ async def test_a_frame_that_is_too_large_is_refused_by_its_length_alone():
 
 async def test_an_unknown_type_is_told_under_its_id_and_the_connection_lives_on():
     async with open_daemon() as daemon:
-        error = await told_of(daemon, {"type": "dance", "id": 3})
+        error = await reply_to(daemon, {"type": "dance", "id": 3})
         assert (error.id, error.code) == (3, "unknown_type")
 
 
@@ -88,7 +88,7 @@ async def test_an_unknown_type_is_told_under_its_id_and_the_connection_lives_on(
 )
 async def test_a_field_that_is_missing_wrong_or_contradictory_is_named(request_, field):
     async with open_daemon() as daemon:
-        error = await told_of(daemon, request_)
+        error = await reply_to(daemon, request_)
         assert (error.id, error.code, error.detail["field"]) == (1, "bad_request", field)
 
 
@@ -132,7 +132,7 @@ async def test_hello_tells_the_daemon_and_a_protocol_above_ours_is_refused():
 
 async def test_unknown_keys_are_ignored():
     async with open_daemon() as daemon:
-        assert isinstance(await told_of(daemon, {"type": "status", "id": 1, "colour": "blue"}), wire.Status)
+        assert isinstance(await reply_to(daemon, {"type": "status", "id": 1, "colour": "blue"}), wire.Status)
 
 
 async def test_a_chat_in_lines_streams_lines():

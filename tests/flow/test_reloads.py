@@ -27,7 +27,7 @@ def answers(server, name, **changed):
     server.daemon.simulator.handle = replayed
 
 
-def told(server):
+def reported(server):
     events = []
     server.daemon.control.on_event.append(lambda kind, what, data: events.append((kind, what, data)))
     return events
@@ -36,7 +36,7 @@ def told(server):
 @pytest.mark.parametrize("name", ["chat_hidden_reload_by_shift", "chat_hidden_reload_by_num_ctx"])
 async def test_a_reload_of_a_model_that_stood_there_is_counted_and_named_once(name):
     async with open_http_daemon() as server:
-        events = told(server)
+        events = reported(server)
         answers(server, name)
         for _ in range(2):
             assert (await server.chat(stream=False).end()).status == 200
@@ -68,7 +68,7 @@ async def test_a_load_that_a_request_waits_for_is_no_reload():
 
 async def test_an_answer_that_was_shifted_is_told_in_its_record_and_named_once():
     async with open_http_daemon() as server:
-        events = told(server)
+        events = reported(server)
         answers(server, "chat_runs_past_context_noshift")
         for _ in range(2):
             await server.chat(stream=False).end()

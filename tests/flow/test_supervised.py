@@ -74,9 +74,9 @@ def test_a_broken_configuration_is_answered_until_it_is_mended_and_the_daemon_ne
     config = home / "config.toml"
     config.write_text("[roles\n")
     with daemon(home, held) as process:
-        told = answer_like(home, "error")
-        assert told.code == "bad_config"
-        assert str(config) in told.message
+        reported = answer_like(home, "error")
+        assert reported.code == "bad_config"
+        assert str(config) in reported.message
         config.write_text("[http]\nenabled = false\n")
         process.send_signal(signal.SIGHUP)
         assert answer_like(home, "welcome").pid == process.pid

@@ -6,8 +6,8 @@ import json
 def test_a_person_asks_looks_and_is_told_why(ollama, daemon):
     asked = daemon.command("ask", "--model", "mid", "--json", "who are you")
     assert asked.returncode == 0, asked.stderr
-    told = json.loads(asked.stdout.splitlines()[-1])
-    assert told["model"] == "mid:latest"
+    reported = json.loads(asked.stdout.splitlines()[-1])
+    assert reported["model"] == "mid:latest"
 
     piped = daemon.command("ask", "--role", "coding", "--model", "tiny", text="what is this?\n")
     assert (piped.returncode, len(piped.stdout.strip()) > 0) == (0, True), piped.stderr
@@ -61,6 +61,6 @@ def test_the_user_takes_the_memory_back_and_gives_it_again(ollama, daemon):
 
 
 def _history(daemon):
-    told = daemon.command("history", "--json")
-    assert told.returncode == 0, told.stderr
-    return [json.loads(line) for line in told.stdout.splitlines()]
+    reported = daemon.command("history", "--json")
+    assert reported.returncode == 0, reported.stderr
+    return [json.loads(line) for line in reported.stdout.splitlines()]

@@ -116,16 +116,16 @@ def _epoch(text):
 def test_a_prompt_over_the_context_is_told_where_ollama_would_cut_it(daemon, path):
     words = "hello world " * 9000
     body = {"model": "mid", "max_tokens": 2, "messages": [{"role": "user", "content": words}], "prompt": words}
-    status, _, told = fetched(daemon.port, path, body | {"input": words})
+    status, _, reported = fetched(daemon.port, path, body | {"input": words})
     assert status == 400
-    assert b"context" in told
+    assert b"context" in reported
 
 
 def test_a_prompt_that_just_fits_is_answered_whole(daemon):
     body = {"model": "tiny", "max_tokens": 2, "messages": [{"role": "user", "content": "a" * 3600}]}
-    status, _, told = fetched(daemon.port, "/v1/chat/completions", body)
+    status, _, reported = fetched(daemon.port, "/v1/chat/completions", body)
     assert status == 200
-    assert json.loads(told)["usage"]["prompt_tokens"] > 1000
+    assert json.loads(reported)["usage"]["prompt_tokens"] > 1000
 
 
 def test_ollamas_own_command_line_works_through_us(daemon, ollama):

@@ -126,18 +126,18 @@ def test_a_hold_gives_the_memory_back_pins_too_until_it_is_resumed(ollama, daemo
 
 def test_embeddings_come_by_the_same_way(ollama, daemon):
     with daemon.client() as client:
-        told = client.embed(["one", "two"], model="embedder")
-    assert told.model == "embedder:latest"
-    assert [len(vector) for vector in told.embeddings] == [64, 64]
-    assert told.embeddings[0] != told.embeddings[1]
+        reported = client.embed(["one", "two"], model="embedder")
+    assert reported.model == "embedder:latest"
+    assert [len(vector) for vector in reported.embeddings] == [64, 64]
+    assert reported.embeddings[0] != reported.embeddings[1]
     assert shown(ollama, "embedder")["context_length"] == 4096
 
 
 @pytest.mark.before_0_30("llama-server embeds with embedding models only: see the next test")
 def test_a_chat_model_embeds_too(ollama, daemon):
     with daemon.client() as client:
-        told = client.embed(["one", "two"], model="mid")
-    assert [len(vector) for vector in told.embeddings] == [512, 512]
+        reported = client.embed(["one", "two"], model="mid")
+    assert [len(vector) for vector in reported.embeddings] == [512, 512]
 
 
 @pytest.mark.since_0_30("every model embedded before")

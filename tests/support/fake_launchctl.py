@@ -77,8 +77,8 @@ class World:
         import plistlib  # imported where used: this program starts a thousand times in a test run
 
         try:
-            told = plistlib.loads(Path(plist).read_bytes())
-            label = told["Label"]
+            reported = plistlib.loads(Path(plist).read_bytes())
+            label = reported["Label"]
         except Exception:  # noqa: BLE001 - plistlib raises whatever its parser raises
             raise Refusal(5) from None
         target = f"{domain}/{label}"
@@ -86,17 +86,19 @@ class World:
             raise Refusal(119)
         if (held := self.at["jobs"].get(target)) is not None:
             raise Refusal(37 if held["leaves_at"] is not None else self.at["already"])
-        if (session := told.get("LimitLoadToSessionType", "Aqua")) != ("Aqua" if domain[0] == "g" else "Background"):
+        if (session := reported.get("LimitLoadToSessionType", "Aqua")) != (
+            "Aqua" if domain[0] == "g" else "Background"
+        ):
             raise Refusal(5 if session else 125)
-        if not Path(told.get("StandardErrorPath", "/dev/null")).parent.is_dir():
+        if not Path(reported.get("StandardErrorPath", "/dev/null")).parent.is_dir():
             raise Refusal(5)
         job = {
             "label": label,
             "path": plist,
             "plist": {
-                key: told.get(key) for key in ("ProgramArguments", "ExitTimeOut", "ThrottleInterval", "KeepAlive")
+                key: reported.get(key) for key in ("ProgramArguments", "ExitTimeOut", "ThrottleInterval", "KeepAlive")
             },
-            "sockets": {name: _listen(one) for name, one in told.get("Sockets", {}).items()},
+            "sockets": {name: _listen(one) for name, one in reported.get("Sockets", {}).items()},
             "pid": None,
             "runs": 0,
             "last_exit": None,
@@ -105,7 +107,7 @@ class World:
             "leaves_at": None,
         }
         self.at["jobs"][target] = job
-        if told.get("RunAtLoad"):
+        if reported.get("RunAtLoad"):
             self.spawn(job)
 
     def bootout(self, target: str) -> None:
@@ -182,16 +184,16 @@ class World:
             )
 
 
-def _listen(told: dict[str, Any]) -> dict[str, Any]:
+def _listen(reported: dict[str, Any]) -> dict[str, Any]:
     """Bind as launchd does; over a file that is still there it fails and only logs, as newer systems do."""
     import socket
 
-    path = Path(told["SockPathName"])
+    path = Path(reported["SockPathName"])
     if path.exists() or not path.parent.is_dir():
         return {"path": str(path), "broken": True}
     with socket.socket(socket.AF_UNIX) as one:
         one.bind(str(path))
-    path.chmod(told["SockPathMode"])
+    path.chmod(reported["SockPathMode"])
     return {"path": str(path), "broken": False}
 
 

@@ -39,12 +39,12 @@ class Job:
     def __init__(self, path: Path, environ: dict[str, str]) -> None:
         self.path = path
         self.plist = plistlib.loads(path.read_bytes())
-        told = self.plist["Sockets"]["Listeners"]
+        reported = self.plist["Sockets"]["Listeners"]
         self.environ = environ | self.plist["EnvironmentVariables"] | {"XPC_SERVICE_NAME": self.plist["Label"]}
         self.listener = socket.socket(socket.AF_UNIX)
-        if not Path(told["SockPathName"]).exists():
-            self.listener.bind(told["SockPathName"])
-            Path(told["SockPathName"]).chmod(told["SockPathMode"])
+        if not Path(reported["SockPathName"]).exists():
+            self.listener.bind(reported["SockPathName"])
+            Path(reported["SockPathName"]).chmod(reported["SockPathMode"])
             self.listener.listen(128)
         self.process: subprocess.Popen[bytes] | None = None
         self.runs = 0
@@ -165,9 +165,11 @@ class FakeLaunchd:
     def bootstrap(self, domain: str, plist: str) -> None:
         if domain not in self.sessions:
             raise Refusal(5)  # seen over ssh; `print` of the same domain says 125
-        told: dict[str, Any] = plistlib.loads(Path(plist).read_bytes())
-        target = f"{domain}/{told['Label']}"
-        if target in self.jobs or told.get("LimitLoadToSessionType", "Aqua")[0] != ("A" if domain[0] == "g" else "B"):
+        reported: dict[str, Any] = plistlib.loads(Path(plist).read_bytes())
+        target = f"{domain}/{reported['Label']}"
+        if target in self.jobs or reported.get("LimitLoadToSessionType", "Aqua")[0] != (
+            "A" if domain[0] == "g" else "B"
+        ):
             raise Refusal(5)
         self.jobs[target] = Job(Path(plist), self.environ)
 

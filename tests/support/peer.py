@@ -68,21 +68,21 @@ Script = Callable[[Peer], None]
 @contextmanager
 def daemon(path: Path, *scripts: Script) -> Iterator[SimpleQueue[Any]]:
     """A daemon at ``path``; its queue gets every request heard, and the scripts' own notes, in order."""
-    told: SimpleQueue[Any] = SimpleQueue()
+    reported: SimpleQueue[Any] = SimpleQueue()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen()
-        threads = [threading.Thread(target=_accept, args=(listener, scripts, told))]
+        threads = [threading.Thread(target=_accept, args=(listener, scripts, reported))]
         threads[0].start()
         try:
-            yield told
+            yield reported
         finally:
             listener.shutdown(socket.SHUT_RDWR)
             threads[0].join(PATIENCE)
     path.unlink()
 
 
-def _accept(listener: socket.socket, scripts: tuple[Script, ...], told: SimpleQueue[Any]) -> None:
+def _accept(listener: socket.socket, scripts: tuple[Script, ...], reported: SimpleQueue[Any]) -> None:
     left = list(scripts)
     threads = []
     while True:
@@ -91,19 +91,19 @@ def _accept(listener: socket.socket, scripts: tuple[Script, ...], told: SimpleQu
         except OSError:
             break
         script = left.pop(0) if len(left) > 1 else left[0]
-        threads.append(threading.Thread(target=_serve, args=(connection, script, told)))
+        threads.append(threading.Thread(target=_serve, args=(connection, script, reported)))
         threads[-1].start()
     for thread in threads:
         thread.join(PATIENCE)
 
 
-def _serve(connection: socket.socket, script: Script, told: SimpleQueue[Any]) -> None:
+def _serve(connection: socket.socket, script: Script, reported: SimpleQueue[Any]) -> None:
     peer = Peer(connection)
     hear = peer.hear
 
     def noted() -> Any:
         request = hear()
-        told.put(request)
+        reported.put(request)
         return request
 
     peer.hear = noted  # type: ignore[method-assign] - the queue sees what the script hears

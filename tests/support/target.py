@@ -264,9 +264,9 @@ class RecordingOllama:
                     with suppress(OSError):
                         self.wfile.write(ours.instead[path])
                     return
-                told = ours.answer(path, json.loads(data) if data else {})
-                said = json.dumps({"error": "404"} if told is None else told).encode() + b"\n"
-                self.send_response(404 if told is None else 200)
+                reported = ours.answer(path, json.loads(data) if data else {})
+                said = json.dumps({"error": "404"} if reported is None else reported).encode() + b"\n"
+                self.send_response(404 if reported is None else 200)
                 self.send_header("content-type", "application/json")
                 self.send_header("content-length", str(len(said)))
                 self.end_headers()

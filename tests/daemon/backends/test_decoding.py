@@ -30,10 +30,10 @@ def test_every_kind_of_garbage_is_one_fault_of_the_engine(data):
 
 @pytest.mark.parametrize("data", GARBAGE.values(), ids=GARBAGE)
 def test_garbage_is_told_in_a_few_words_that_do_not_quote_it(data):
-    with pytest.raises(Undecodable) as told:
+    with pytest.raises(Undecodable) as reported:
         decode(data, NUMBERS)
-    assert 0 < len(told.value.message) < 100
-    assert not any(part in told.value.message for part in ("xff", "99999", "oops"))
+    assert 0 < len(reported.value.message) < 100
+    assert not any(part in reported.value.message for part in ("xff", "99999", "oops"))
 
 
 def test_what_is_right_is_decoded():

@@ -154,7 +154,7 @@ def raised(cause, kind=httpx2.ConnectError):
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "reported"),
     [
         (httpx2.ConnectTimeout(""), "no connection in time"),
         (
@@ -182,10 +182,10 @@ def raised(cause, kind=httpx2.ConnectError):
         (httpx2.RemoteProtocolError("illegal status line"), "what answers there does not speak HTTP"),
     ],
 )
-async def test_a_request_without_an_answer_says_why_in_a_few_words(error, told):
+async def test_a_request_without_an_answer_says_why_in_a_few_words(error, reported):
     with pytest.raises(Unreachable) as fault:
         await fetch(failing(error), "GET", "/")
-    assert (fault.value.code, str(fault.value)) == ("backend_unreachable", f"http://far.test:8000/base: {told}")
+    assert (fault.value.code, str(fault.value)) == ("backend_unreachable", f"http://far.test:8000/base: {reported}")
 
 
 async def test_a_body_that_breaks_off_is_a_fault_and_no_missing_answer():

@@ -322,9 +322,9 @@ async def test_a_kept_connection_that_is_lost_and_a_server_that_is_gone_are_told
         free[0] = (free[0][0], ("127.0.0.1", 1), free[0][2])
         transport.url = "http://127.0.0.1:1"
         transport._urls.clear()
-        with pytest.raises(Unreachable) as told:
+        with pytest.raises(Unreachable) as reported:
             await fetch(transport, "GET", "/")
-        assert str(told.value).count("http://") == 1
+        assert str(reported.value).count("http://") == 1
 
 
 async def test_the_end_of_a_body_may_come_after_its_reader_has_left():

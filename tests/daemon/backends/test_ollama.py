@@ -29,7 +29,7 @@ def ask(**changed):
     return Ask(**{"model": "big", "messages": HELLO, "context": 8192, "keep_alive": 1800.0, **changed})
 
 
-async def told(ollama, question=None):
+async def reported(ollama, question=None):
     async with ollama.chat(question or ask()) as stream:
         return [item async for item in stream]
 
@@ -101,7 +101,7 @@ async def test_an_ollama_elsewhere_is_told_nothing_of_how_long_it_keeps_a_model(
         {"/api/chat": "chat_unloaded_midstream", "/api/embed": (200, b'{"embeddings":[[1]]}')}
     )
     far = OllamaBackend(transport, elsewhere=True)
-    await told(far, ask(context=None))
+    await reported(far, ask(context=None))
     await far.embed("big", ["a"], context=None, keep_alive=60)
     bodies = [body for _, _, body in transport.asked]
     assert [("keep_alive" in body, body["options"]) for body in bodies] == [(False, {}), (False, {})]
@@ -151,7 +151,7 @@ async def test_an_error_in_the_body_of_a_good_status_is_an_error():
 
 async def test_a_chat_streams_pieces_and_one_finish():
     ollama, transport = backend(chat="chat_unloaded_midstream")
-    *pieces, finish = await told(ollama)
+    *pieces, finish = await reported(ollama)
     assert pieces == [Piece(text) for text in (">", "6", "*", "A", "\t")]
     assert (finish.finish_reason, finish.prompt_tokens, finish.completion_tokens) == ("stop", 6, 21)
     assert transport.open_answers == 0
@@ -171,7 +171,7 @@ async def test_what_the_daemon_owns_cannot_be_overlaid():
         "options": {},
         "stream": False,
     }
-    await told(ollama, ask(options=options, extra=extra))
+    await reported(ollama, ask(options=options, extra=extra))
     body = transport.asked[0][2]
     assert 8192 - 2048 < body["options"].pop("num_predict") < 8192 - 1024
     assert body == {
@@ -191,7 +191,7 @@ async def test_what_the_daemon_owns_cannot_be_overlaid():
 async def test_the_dialect_follows_the_version_that_was_read_last(version, shift):
     ollama, transport = backend(version=(200, json.dumps({"version": version}).encode()), chat="chat_mid_stream")
     await ollama.version()
-    await told(ollama)
+    await reported(ollama)
     assert [body["shift"] for _, _, body in transport.asked if body and "shift" in body] == shift
 
 
@@ -220,7 +220,7 @@ async def test_a_number_says_more_than_the_tags():
 
 async def test_without_a_context_none_is_sent():
     ollama, transport = backend(chat="chat_mid_stream", embed="embed_mid")
-    await told(ollama, ask(context=None))
+    await reported(ollama, ask(context=None))
     await ollama.embed("mid", ["a"], context=None, keep_alive=60)
     assert [body["options"] for _, _, body in transport.asked] == [{}, {}]
 
@@ -231,7 +231,7 @@ async def test_without_a_context_none_is_sent():
 async def test_a_refused_chat_fails_on_entering(name):
     ollama, transport = backend(chat=name)
     with pytest.raises(BackendFault) as failure:
-        await told(ollama)
+        await reported(ollama)
     assert failure.value.code != "backend_error"
     assert str(failure.value) == json.loads(recorded(name)[1])["error"]
     assert transport.open_answers == 0
@@ -281,7 +281,7 @@ async def test_texts_are_embedded_without_being_cut():
     assert transport.asked[0][2]["truncate"] is False
 
 
-@pytest.mark.parametrize("call", [lambda it: it.version(), lambda it: it.pulled(), lambda it: it.running(), told])
+@pytest.mark.parametrize("call", [lambda it: it.version(), lambda it: it.pulled(), lambda it: it.running(), reported])
 async def test_an_unreachable_ollama_is_a_fault_of_that_code(call):
     gone = httpx2.ConnectError("connection refused")
     ollama, _ = backend(version=gone, tags=gone, ps=gone, chat=gone)
@@ -395,7 +395,7 @@ async def test_garbage_in_an_answer_is_a_fault_that_does_not_quote_it():
     for garbage in (b'{"message":{"content":"secret \xff"}}\n', b'{"zzz":' + DEEP + b"}\n"):
         ollama, _ = backend(chat=(200, garbage))
         with pytest.raises(BackendFault, match="not one of its answers"):
-            await told(ollama)
+            await reported(ollama)
 
 
 def on_jumping_clock(work):
@@ -451,8 +451,8 @@ def test_no_call_waits_for_ever():
             ollama.load("a", context=1, keep_alive=1),
             ollama.embed("a", ["a"], context=1, keep_alive=1),
         ):
-            with pytest.raises(BackendFault, match="did not answer /api/") as told:
+            with pytest.raises(BackendFault, match="did not answer /api/") as reported:
                 await call
-            assert told.value.code == "backend_unreachable"
+            assert reported.value.code == "backend_unreachable"
 
     on_jumping_clock(work)

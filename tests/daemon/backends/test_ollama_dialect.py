@@ -87,7 +87,7 @@ def test_the_clients_body_is_left_as_it_was():
     assert body == {"shift": True, "options": {"num_ctx": 1}}
 
 
-@pytest.mark.parametrize(("seconds", "told"), [(1800.0, 1800), (math.inf, -1), (-3, -1), (0.5, 0.5), (0.0, 0)])
-def test_keep_alive_is_a_number_of_seconds_and_for_ever_is_minus_one(seconds, told):
-    assert duration(seconds) == told
-    assert type(duration(seconds)) is type(told)
+@pytest.mark.parametrize(("seconds", "reported"), [(1800.0, 1800), (math.inf, -1), (-3, -1), (0.5, 0.5), (0.0, 0)])
+def test_keep_alive_is_a_number_of_seconds_and_for_ever_is_minus_one(seconds, reported):
+    assert duration(seconds) == reported
+    assert type(duration(seconds)) is type(reported)

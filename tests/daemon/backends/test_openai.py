@@ -26,7 +26,7 @@ def backend(engine):
     return OpenAIBackend(engine)
 
 
-async def told(backend, question=None):
+async def reported(backend, question=None):
     async with backend.chat(question or ask()) as pieces:
         return [piece async for piece in pieces]
 
@@ -39,7 +39,7 @@ async def fault(waiting):
 
 
 async def test_a_chat_is_streamed_with_our_token(engine, backend):
-    assert await told(backend) == [Piece("from "), Piece("the "), Piece("cluster"), Completion("stop", 5, 3)]
+    assert await reported(backend) == [Piece("from "), Piece("the "), Piece("cluster"), Completion("stop", 5, 3)]
     ((method, path, body, headers),) = engine.asked
     assert (method, path, body["max_tokens"]) == ("POST", "/v1/chat/completions", 4)
     assert headers == {"content-type": "application/json", "authorization": f"Bearer {TOKEN}"}
@@ -81,13 +81,13 @@ async def test_nothing_is_loaded_unloaded_or_asked_for_memory(engine, backend):
 
 async def test_who_asked_for_no_thinking_gets_none(engine, backend):
     engine.chunks = [delta(reasoning_content="hm"), *answer("yes")]
-    assert [piece.thinking for piece in (await told(backend, ask(think=False)))[:-1]] == [None, None]
+    assert [piece.thinking for piece in (await reported(backend, ask(think=False)))[:-1]] == [None, None]
 
 
 async def test_a_server_that_does_not_stream_is_understood(engine, backend):
     engine.headers = JSON
     engine.chunks = [b'{"choices":[{"message":{"content":"whole"},"finish_reason":"stop"}]}']
-    assert await told(backend) == [Piece("whole"), Completion("stop")]
+    assert await reported(backend) == [Piece("whole"), Completion("stop")]
 
 
 @pytest.mark.parametrize(
@@ -97,19 +97,19 @@ async def test_a_server_that_does_not_stream_is_understood(engine, backend):
 )  # fmt: skip
 async def test_refusals_are_faults_that_never_tell_the_token(engine, backend, status, text, code):
     engine.refuse(status, text)
-    assert (await fault(told(backend))).code == code
+    assert (await fault(reported(backend))).code == code
 
 
 async def test_a_fault_in_mid_stream_does_not_tell_the_token_either(engine, backend):
     engine.chunks = [delta(content="a"), f'data: {{"error": "boom {TOKEN}"}}\n\n'.encode()]
-    assert (await fault(told(backend))).message == "boom ***"
+    assert (await fault(reported(backend))).message == "boom ***"
 
 
 async def test_a_line_that_is_down_or_breaks_is_unreachable(engine, backend):
     engine.chunks = [delta(content="a"), httpx2.ReadError("broke")]
-    assert (await fault(told(backend))).code == "backend_unreachable"
+    assert (await fault(reported(backend))).code == "backend_unreachable"
     engine.down = 0.0
-    assert (await fault(told(backend))).code == "backend_unreachable"
+    assert (await fault(reported(backend))).code == "backend_unreachable"
     assert (await fault(backend.pulled())).code == "backend_unreachable"
 
 
@@ -166,8 +166,8 @@ async def test_ollamas_own_chat_is_put_into_the_engines_words_and_back(engine, b
 
 
 async def test_ollamas_own_completion_in_one_piece(engine, backend):
-    told = json.loads(await forwarded(backend, "/api/generate", prompt="hi", system="be brief", stream=False))
-    assert (told["response"], told["done"], told["eval_count"]) == ("from the cluster", True, 3)
+    reported = json.loads(await forwarded(backend, "/api/generate", prompt="hi", system="be brief", stream=False))
+    assert (reported["response"], reported["done"], reported["eval_count"]) == ("from the cluster", True, 3)
     assert [message["role"] for message in engine.chats[0]["messages"]] == ["system", "user"]
 
 
@@ -211,11 +211,11 @@ async def test_garbage_is_a_fault_of_the_engine_at_every_call(engine, backend, g
 )
 async def test_garbage_in_an_answer_is_a_fault_of_the_engine(engine, backend, event):
     engine.chunks = [b"data: " + event + b"\n\n"]
-    assert (await fault(told(backend))).code == "backend_error"
+    assert (await fault(reported(backend))).code == "backend_error"
 
 
 async def test_token_counts_that_cannot_be_true_are_none(engine, backend):
     usage = b'{"choices":[{"delta":{"content":"x"},"finish_reason":"stop"}],"usage":{"prompt_tokens":'
     event = b"data: " + usage + b"9" * 30 + b',"completion_tokens":-5}}\n\n'
     engine.chunks = [event]
-    assert (await told(backend))[-1] == Completion("stop", 0, 0)
+    assert (await reported(backend))[-1] == Completion("stop", 0, 0)

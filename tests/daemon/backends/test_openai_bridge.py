@@ -69,8 +69,8 @@ async def test_a_streamed_chat_is_a_record_a_piece():
 
 async def test_a_whole_answer_is_one_record():
     items = Items(Piece(thinking="h"), Piece("a"), Piece("b"), Piece(tool_calls=[CALL]), Completion("stop", 1, 2))
-    told = json.loads(await Records("/api/chat", "m").whole(items))
-    assert told["message"] == {"role": "assistant", "content": "ab", "thinking": "h", "tool_calls": [CALL]}
-    assert told["done"] is True
-    told = json.loads(await Records("/api/generate", "m").whole(Items(Piece("a"), Piece(thinking="t"))))
-    assert (told["response"], told["thinking"]) == ("a", "t")
+    reported = json.loads(await Records("/api/chat", "m").whole(items))
+    assert reported["message"] == {"role": "assistant", "content": "ab", "thinking": "h", "tool_calls": [CALL]}
+    assert reported["done"] is True
+    reported = json.loads(await Records("/api/generate", "m").whole(Items(Piece("a"), Piece(thinking="t"))))
+    assert (reported["response"], reported["thinking"]) == ("a", "t")

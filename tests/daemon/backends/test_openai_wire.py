@@ -153,9 +153,9 @@ def test_a_part_without_an_end_is_refused(streamed):
 
 
 def test_vectors_come_in_the_order_of_the_texts():
-    told = [{"index": 1, "embedding": [2.0]}, {"index": 0, "embedding": [1.0]}]
+    reported = [{"index": 1, "embedding": [2.0]}, {"index": 0, "embedding": [1.0]}]
     assert Embedded([]).vectors() == []
-    assert msgspec.convert({"data": told}, Embedded).vectors() == [[1.0], [2.0]]
+    assert msgspec.convert({"data": reported}, Embedded).vectors() == [[1.0], [2.0]]
 
 
 @pytest.mark.parametrize(

@@ -29,10 +29,10 @@ def test_a_wrong_file_is_one_line_and_78(tmp_path, capsys):
     file.write_text("[timeouts]\nstal = 7\n")
     for verb in ("check", "show"):
         assert main([verb, "--config", str(file)]) == 78
-        told = capsys.readouterr()
-        assert told.out == ""
-        assert len(told.err.splitlines()) == 1
-        assert "timeouts.stal" in told.err
+        reported = capsys.readouterr()
+        assert reported.out == ""
+        assert len(reported.err.splitlines()) == 1
+        assert "timeouts.stal" in reported.err
 
 
 @pytest.mark.parametrize(("what", "key"), [("check", "ok"), ("path", "path"), ("show", "config")])

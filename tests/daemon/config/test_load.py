@@ -208,9 +208,9 @@ def test_ollama_host_counts_where_the_file_sets_no_url(written):
 
 
 def test_ollama_host_that_leads_to_our_own_port_is_refused_by_its_own_name(refused):
-    told = refused("", {"OLLAMA_HOST": "localhost:11435"})
-    assert told.startswith("environment: $OLLAMA_HOST: http://localhost:11435 is our own port")
-    assert "set ollama.url" in told
+    reported = refused("", {"OLLAMA_HOST": "localhost:11435"})
+    assert reported.startswith("environment: $OLLAMA_HOST: http://localhost:11435 is our own port")
+    assert "set ollama.url" in reported
 
 
 def test_a_broken_ollama_host_is_told_as_such(refused):

@@ -153,7 +153,7 @@ def test_openclaw_itself_finds_the_merged_file_valid(before, env, tmp_path):
 
 
 def test_json_is_one_object_a_line(seed, env, capsys):
-    told = []
+    reported = []
     for words in (
         ["import", str(seed)],
         ["import", "--write"],
@@ -164,8 +164,8 @@ def test_json_is_one_object_a_line(seed, env, capsys):
         assert main([*words, "--json"], env) == 0
         printed = capsys.readouterr().out
         assert printed.count("\n") == 1
-        told.append(json.loads(printed))
-    taken, first, second, block, written = told
+        reported.append(json.loads(printed))
+    taken, first, second, block, written = reported
     assert "roles" in taken
     assert (first["changed"], second["changed"]) == (True, False)
     assert "models" in block

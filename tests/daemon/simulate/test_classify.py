@@ -23,9 +23,9 @@ def test_each_line_gets_its_role(tmp_path, capsysbinary):
         '{"id": "a", "text": "Write a haiku", "more": 1}\n\n{"id": 2, "text": "왜 하늘은 파래?"}\n', encoding="utf-8"
     )
     assert main([str(file)]) == 0
-    told = [json.loads(line) for line in capsysbinary.readouterr().out.splitlines()]
-    assert [(one["id"], one["role"]) for one in told] == [("a", "general"), (2, "reasoning")]
-    assert all(0 < one["confidence"] <= 1 for one in told)
+    reported = [json.loads(line) for line in capsysbinary.readouterr().out.splitlines()]
+    assert [(one["id"], one["role"]) for one in reported] == [("a", "general"), (2, "reasoning")]
+    assert all(0 < one["confidence"] <= 1 for one in reported)
 
 
 def test_prompts_may_come_from_stdin(monkeypatch, capsysbinary):
@@ -39,9 +39,9 @@ def test_a_bad_line_is_named_and_the_others_are_answered(tmp_path, capsysbinary,
     file = tmp_path / "prompts.jsonl"
     file.write_bytes(b'{"id": 1, "text": "hello"}\n' + line + b'\n{"id": 3, "text": "hello"}\n')
     assert main([str(file)]) == 1
-    told = capsysbinary.readouterr()
-    assert len(told.out.splitlines()) == 2
-    (complaint,) = told.err.splitlines()
+    reported = capsysbinary.readouterr()
+    assert len(reported.out.splitlines()) == 2
+    (complaint,) = reported.err.splitlines()
     assert complaint.startswith(f"innkeepd: {file}, line 2: ".encode())
 
 

@@ -53,9 +53,9 @@ async def test_a_tools_result_is_read_and_no_tool_is_called_again(ask):
         {"role": "assistant", "content": [{"type": "tool_use", "id": "1", "name": "weather", "input": {"city": "x"}}]},
         {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "1", "content": "sunny " * 100}]},
     ]
-    told = (await ask("POST", "/v1/messages", {"model": "llama3.1:8b", "messages": said, "tools": [TOOL]})).json
-    assert told["stop_reason"] == "end_turn"
-    assert told["usage"]["input_tokens"] > 150
+    reported = (await ask("POST", "/v1/messages", {"model": "llama3.1:8b", "messages": said, "tools": [TOOL]})).json
+    assert reported["stop_reason"] == "end_turn"
+    assert reported["usage"]["input_tokens"] > 150
 
 
 async def test_tools_count_in_the_prompt(ask):

@@ -151,6 +151,6 @@ async def test_answers_like_the_recording(simulator, ask, name):
 async def test_a_prompt_that_is_cut_is_cut_to_the_recorded_number_of_tokens(ask, name, count):
     request = recordings.read(FOLDER, name)["request"]
     got = await ask(request["method"], request["path"], recordings.body_of(request))
-    told = got.lines[-1]
-    usage = told.get("usage", told)
+    reported = got.lines[-1]
+    usage = reported.get("usage", reported)
     assert count in (usage.get("prompt_eval_count"), usage.get("prompt_tokens"), usage.get("input_tokens"))

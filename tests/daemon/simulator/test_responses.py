@@ -47,12 +47,14 @@ async def test_a_calls_output_is_read_and_no_tool_is_called_again(ask):
         {"type": "function_call", "call_id": "1", "name": "weather", "arguments": "{}"},
         {"type": "function_call_output", "call_id": "1", "output": "sunny"},
     ]
-    told = (await ask("POST", "/v1/responses", {"model": "llama3.1:8b", "input": said, "tools": [TOOL]})).json
-    assert [item["type"] for item in told["output"]] == ["message"]
+    reported = (await ask("POST", "/v1/responses", {"model": "llama3.1:8b", "input": said, "tools": [TOOL]})).json
+    assert [item["type"] for item in reported["output"]] == ["message"]
 
 
 async def test_text_format_is_kept(ask):
     form = {"type": "json_schema", "name": "x", "schema": {"type": "object", "properties": {"n": {"type": "integer"}}}}
-    told = (await ask("POST", "/v1/responses", {"model": "llama3.1:8b", "input": "hi", "text": {"format": form}})).json
-    assert told["output"][0]["content"][0]["text"] == '{"n": 0}'
-    assert told["text"] == {"format": form}
+    reported = (
+        await ask("POST", "/v1/responses", {"model": "llama3.1:8b", "input": "hi", "text": {"format": form}})
+    ).json
+    assert reported["output"][0]["content"][0]["text"] == '{"n": 0}'
+    assert reported["text"] == {"format": form}

@@ -25,9 +25,9 @@ def test_metals_default_is_what_older_macs_logged():
 
 
 def test_metals_limit_comes_from_the_kernel_then_the_config_then_the_log_then_the_fraction():
-    told = mac(36, wired_limit_mb=30000, gpu_limit=28 * GIB, gpu_limit_source="Ollama's log")
+    reported = mac(36, wired_limit_mb=30000, gpu_limit=28 * GIB, gpu_limit_source="Ollama's log")
     config = MemoryPolicy(gpu_limit=26 * GIB)
-    kernel = budget_of(told, config)
+    kernel = budget_of(reported, config)
     assert (kernel.gpu_limit, kernel.gpu_limit_source) == (30000 * 2**20, "iogpu.wired_limit_mb")
     unset = mac(36, wired_limit_mb=0, gpu_limit=28 * GIB, gpu_limit_source="Ollama's log")
     assert (budget_of(unset, config).bytes, budget_of(unset, config).gpu_limit_source) == (26 * GIB, "memory.gpu_limit")

@@ -88,8 +88,8 @@ def test_the_invariant_holds_in_every_recording(vm_stat):
 
 @pytest.mark.parametrize("vm_stat", [name for name in VM_STATS if name not in {OLD, TRIMMED}])
 def test_the_recordings_with_all_lines_have_both_sides_of_the_invariant(vm_stat):
-    told = reading(vm_stat)
-    assert told.active + told.inactive + told.speculative == told.file_backed + told.anonymous
+    reported = reading(vm_stat)
+    assert reported.active + reported.inactive + reported.speculative == reported.file_backed + reported.anonymous
 
 
 def test_a_misread_line_is_a_warning_in_the_reading():
@@ -98,8 +98,8 @@ def test_a_misread_line_is_a_warning_in_the_reading():
 
 
 def test_formulas_without_their_lines_are_none():
-    told = [name for name, value in formulas(reading(TRIMMED)).items() if value is not None]
-    assert told == ["activity_monitor_used"]
+    reported = [name for name, value in formulas(reading(TRIMMED)).items() if value is not None]
+    assert reported == ["activity_monitor_used"]
     assert activity_monitor_used(reading(OLD)) is None
     assert ollama_free(reading(BUSY, hw_memsize=None)) is None
 
