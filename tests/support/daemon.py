@@ -372,5 +372,5 @@ def ticket(daemon: Daemon, name: str, number: int = 1) -> ev.Ticket:
 async def settled(place: LeaseHandle) -> ev.Grant | ev.Refuse:
     """What becomes of a place in the line."""
     while place.settled is None:
-        await place.change(within=1.0)
+        await place.change()
     return place.settled

@@ -22,11 +22,10 @@ from innkeepd.policy.answer_limit import is_shifted
 from innkeepd.policy.error_texts import is_damaged, is_known, unquoted
 from innkeepd.policy.fallback import Attempts, GrowContext, NextCandidate, RetrySame, Stop, first_token_limit
 from innkeepd.policy.scheduling import events as ev
-from innkeepd.policy.scheduling.progress import Outlook
 from innkeepd.policy.scheduling.residency import UNLOADING
 from innkeepd.residency.catalog import Candidate
 from innkeepd.residency.control import ResidencyControl
-from innkeepd.residency.lease import CROWD, LeaseHandle, Revoked
+from innkeepd.residency.lease import LeaseHandle, Revoked
 from innkeepd.store.records import Records
 from innkeepd.supervision import described
 
@@ -38,7 +37,7 @@ PULLED_EVERY = 30.0
 SAME_INSTANT = 1.0
 """Seconds that an instant may jump when it is told by the clock on the wall, which is corrected all the time."""
 TOLD_EVERY = 1.0
-"""Seconds between two words to whoever waits."""
+"""Seconds between two reports of a load that goes on."""
 RELOADED = 0.1
 """Seconds of ``load_duration`` above which a model that stood there was loaded anew; 1.5 to 8 ms is usual."""
 ROOM_TO_ANSWER = 512
@@ -68,8 +67,6 @@ class Dispatcher:
         self._history = history
         self._log = log
         self._reported: set[str] = set()
-        self._looked_at = float("-inf")
-        self._looks: dict[str, Outlook] = {}
         self.config = config
 
     def configure(self, config: Config) -> None:
@@ -208,27 +205,20 @@ class Dispatcher:
         return f"; models that do: {', '.join(names[:NAMED])}" if names else ", and no pulled model does"
 
     async def _wait(self, request: Request, handle: LeaseHandle, chain: list[Candidate], tell: OnProgress) -> ev.Grant:
-        """Stand in line and tell about it. Raises ``RequestFailed`` where the scheduler refuses."""
-        first_token_sent: Progress | None = None
-        began = looked = anyio.current_time()
+        """Wait in the queue and report it. Raises ``RequestFailed`` where the scheduler refuses."""
+        reported: Progress | None = None
+        began = anyio.current_time()
         while handle.settled is None:
-            # In a crowd everybody's news are looked at now and then: each change is one for hundreds of them.
-            is_crowded = len(self.control.scheduler.queue) > CROWD
-            news = None
-            if first_token_sent is None or not is_crowded or anyio.current_time() - looked >= TOLD_EVERY * 0.9:
-                looked, news = anyio.current_time(), self.outlook(handle)
-            if news is not None:
-                if news.kind == "loading":
-                    request.evicted += [name for name in news.unloading if name not in request.evicted]
-                if first_token_sent is None or _is_news(first_token_sent, news):
-                    await tell(news)
-                    first_token_sent = news
-                    request.waited_for(news.reason)
+            news = self.outlook(handle)
+            if news.kind == "loading":
+                request.evicted += [name for name in news.unloading if name not in request.evicted]
+            if reported is None or _is_news(reported, news):
+                await tell(news)
+                reported = news
+                request.waited_for(news.reason)
             before = anyio.current_time()
-            await handle.change(within=TOLD_EVERY)
-            if (
-                first_token_sent is not None and first_token_sent.kind == "loading"
-            ):  # of the line only the swap itself counts as one
+            await handle.change()
+            if reported.kind == "loading":  # of the time in the queue only the swap itself counts as one
                 request.swap += anyio.current_time() - before
         now = anyio.current_time()
         request.queued += now - began
@@ -405,21 +395,10 @@ class Dispatcher:
 
     # ---- looks ----
 
-    def _look(self, ticket: str) -> Outlook | None:
-        """A ticket's place; in a crowd all are looked at together once a second, and who has just come waits for it."""
-        scheduler, now = self.control.scheduler, self.control.now()
-        if len(scheduler.queue) <= CROWD:
-            return scheduler.outlook(ticket, now)
-        if now - self._looked_at >= TOLD_EVERY:
-            self._looked_at, self._looks = now, scheduler.outlooks(now)
-        return self._looks.get(ticket)
-
-    def outlook(self, handle: LeaseHandle) -> Progress | None:
-        """What a waiting request waits for, now; None where that is not looked at yet."""
+    def outlook(self, handle: LeaseHandle) -> Progress:
+        """What a waiting request waits for, now."""
         control, ledger = self.control, self.control.scheduler.ledger
-        look = self._look(handle.ticket.id)
-        if look is None:
-            return None
+        look = control.scheduler.outlook(handle.ticket.id, control.now())
         model = control.name_of(look.weights)
         moving = ledger.residents.get(look.weights)
         leaving = tuple(
@@ -513,23 +492,23 @@ def _rest(chain: list[Candidate], failed: Candidate, grant: ev.Grant) -> list[Ca
     return [candidate for candidate in chain if candidate in behind or candidate.weights in waited_for]
 
 
-def _is_news(first_token_sent: Progress, news: Progress) -> bool:
-    """A load is told about once a second, waiting on every change; a countdown alone is no change."""
+def _is_news(reported: Progress, news: Progress) -> bool:
+    """A load is reported once a second, waiting at every change; a countdown alone is no change."""
     if news.kind == "loading":
         return (
-            first_token_sent.kind != "loading"
-            or first_token_sent.unloading != news.unloading
-            or news.elapsed - first_token_sent.elapsed >= TOLD_EVERY * 0.9
+            reported.kind != "loading"
+            or reported.unloading != news.unloading
+            or news.elapsed - reported.elapsed >= TOLD_EVERY * 0.9
         )
-    if abs((first_token_sent.until or 0.0) - (news.until or 0.0)) >= SAME_INSTANT:
+    if abs((reported.until or 0.0) - (news.until or 0.0)) >= SAME_INSTANT:
         return True
     return (
-        first_token_sent.kind,
-        first_token_sent.model,
-        first_token_sent.position,
-        first_token_sent.ahead,
-        first_token_sent.resident,
-        first_token_sent.reason,
+        reported.kind,
+        reported.model,
+        reported.position,
+        reported.ahead,
+        reported.resident,
+        reported.reason,
     ) != (
         news.kind,
         news.model,

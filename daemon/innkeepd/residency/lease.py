@@ -1,11 +1,8 @@
-"""What a request holds of the residency: a place in the queue, then a lease."""
+"""What a request holds of the residency: an entry in the queue, then a lease."""
 
 import anyio
 
 from innkeepd.policy.scheduling import events as ev
-
-CROWD = 32
-"""So many who wait are woken by each change at once; more of them look once a second."""
 
 
 class Revoked(Exception):
@@ -18,10 +15,10 @@ class Revoked(Exception):
 
 
 class LeaseHandle:
-    """A place in the queue, then a lease. ``settled`` is the scheduler's answer once there is one.
+    """An entry in the queue, then a lease. ``settled`` is the scheduler's answer once there is one.
 
-    ``asked`` is when it was asked for, on the residency's clock, ``client`` who asks, for people. Each is woken by its
-    own news, so that a change costs the same however many wait.
+    ``asked`` is when it was asked for, on the residency's clock, ``client`` who asks, for people. Each handle has an
+    event of its own, so that a grant costs the same however many wait.
     """
 
     def __init__(self, ticket: ev.Ticket, asked: float, client: str = "") -> None:
@@ -33,11 +30,10 @@ class LeaseHandle:
         self._news = anyio.Event()
         self._work: anyio.CancelScope | None = None
 
-    async def change(self, within: float) -> None:
-        """Wait until it is settled or there may be something new to tell, at most so many seconds."""
+    async def change(self) -> None:
+        """Wait until it is settled, or until there may be something new to report (``progress.Ticker``)."""
         if self.settled is None:
-            with anyio.move_on_after(within):
-                await self._news.wait()
+            await self._news.wait()
 
     def settle(self, answer: ev.Grant | ev.Refuse) -> None:
         """Take the scheduler's answer."""
@@ -45,7 +41,7 @@ class LeaseHandle:
         self.wake()
 
     def wake(self) -> None:
-        """Something changed that whoever waits here may want to tell."""
+        """Wake whoever waits in ``change``."""
         self._news.set()
         self._news = anyio.Event()
 

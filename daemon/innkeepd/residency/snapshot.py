@@ -13,7 +13,6 @@ from innkeepd.policy.memory.admission import judge_load, missing
 from innkeepd.policy.memory.budget import gib
 from innkeepd.policy.memory.reading import used_memory
 from innkeepd.policy.model import Model
-from innkeepd.policy.scheduling.progress import Outlook
 from innkeepd.policy.scheduling.residency import LEAST_GROWTH, LOADING, Residency
 from innkeepd.residency.control import ResidencyControl
 from innkeepd.residency.lease import LeaseHandle
@@ -33,8 +32,8 @@ def status(
     """Everything at this instant, as the answer to ``request``."""
     ledger, now = control.scheduler.ledger, control.now()
     places = [handle for handle in control.handles() if handle.settled is None]
-    looks = control.scheduler.outlooks(now) if places else {}
-    waiting = [_waiter(control, handle, now, looks.get(handle.ticket.id)) for handle in places]
+    positions = control.scheduler.positions(now) if places else {}
+    waiting = [_waiter(control, handle, now, positions.get(handle.ticket.id)) for handle in places]
     held = control.scheduler.held_until
     return wire.Status(
         id=request,
@@ -82,18 +81,17 @@ def _memory(control: ResidencyControl) -> wire.MemoryState:
     )
 
 
-def _waiter(control: ResidencyControl, handle: LeaseHandle, now: float, look: Outlook | None) -> wire.Waiter:
-    ticket = handle.ticket
-    wanted = next(
-        (waiter.wants for waiter in control.scheduler.queue if waiter.ticket.id == ticket.id), ticket.chain[0]
-    )
+def _waiter(control: ResidencyControl, handle: LeaseHandle, now: float, position: int | None) -> wire.Waiter:
+    ticket, scheduler = handle.ticket, control.scheduler
+    waiter = scheduler.queue.get(ticket.id)
+    wanted = ticket.chain[0] if waiter is None else waiter.wants
     return wire.Waiter(
         id=ticket.id.partition(".")[0],
         model=control.name_of(wanted),
         priority=ticket.priority,
         waited=now - handle.asked,
-        expected=None if look is None else look.expected,
-        position=None if look is None else look.position,
+        expected=None if scheduler.state.is_held_from(wanted) else scheduler.expected(ticket.id, now),
+        position=position,
         client=handle.client,
         reason="" if look is None else look.reason,
     )

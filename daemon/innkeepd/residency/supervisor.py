@@ -3,9 +3,9 @@
 ``post`` is the only way in, and it never waits: ``perform`` starts a load, an unload or a renewal, whose end comes back
 as an event. Everything that may stop a model comes through here. Readers get copies (``snapshot.py``).
 
-A fault in or behind ``step`` leaves a state that nobody can believe: an action that was decided may never be performed,
-and everybody would wait for its end. It is handed to ``on_fault``, which ends the process; nothing is lost by that,
-because the next daemon adopts what Ollama holds and a promise is told only once it is written.
+After a fault in or behind ``step`` the state cannot be trusted: an action that was decided may never be performed, and
+everybody would wait for its end. The fault is handed to ``on_fault``, which ends the process. Nothing is lost by that:
+the next daemon adopts what Ollama holds, and a promise is only confirmed once it is written.
 """
 
 from collections import deque
@@ -18,10 +18,15 @@ from innkeepd.policy.scheduling import events as ev
 from innkeepd.policy.scheduling.scheduler import Scheduler
 from innkeepd.residency.announcer import Announcer
 from innkeepd.residency.clock import Clock
-from innkeepd.residency.lease import CROWD, LeaseHandle
+from innkeepd.residency.lease import LeaseHandle
+from innkeepd.residency.ticker import Ticker
 
 Journal = Callable[[float, ev.Event, list[ev.Action]], None]
 """Takes the instant, the event and what was decided."""
+
+
+MEMORY = (ev.LoadEnded, ev.UnloadEnded, ev.HoldBegan, ev.HoldEnded, ev.Closing)
+"""Events that change what every waiter reports."""
 
 
 class OwnerFault(Exception):
@@ -59,8 +64,10 @@ class Supervisor:
         self._journal = journal
         self._inbox: deque[ev.Event] = deque()
         self._is_stepping = False
+        self._has_memory_changed = False
         self._has_failed = False
         self._handles: dict[str, LeaseHandle] = {}
+        self.ticker = Ticker(scheduler.queue, clock.now, self._wake_waiter)
         self._changed = anyio.Event()
         self._is_watched = False
         self._rearm = anyio.Event()
@@ -83,6 +90,7 @@ class Supervisor:
         if self._is_stepping:
             return
         self._is_stepping = True
+        self._has_memory_changed = False
         try:
             while self._inbox:
                 event = self._inbox.popleft()
@@ -91,18 +99,15 @@ class Supervisor:
             self._fail(event, error)
         finally:
             self._is_stepping = False
-        self._wake_waiters()
-
-    def _wake_waiters(self) -> None:
-        queue = self._scheduler.queue
-        if 0 < len(queue) <= CROWD:
-            for waiter in queue:
-                if (handle := self._handles.get(waiter.ticket.id)) is not None:
-                    handle.wake()
+        self.ticker.changed(memory=self._has_memory_changed)
         if self._is_watched:
             self._is_watched = False
             self._changed.set()
             self._changed = anyio.Event()
+
+    def _wake_waiter(self, ticket: str) -> None:
+        if (handle := self._handles.get(ticket)) is not None:
+            handle.wake()
 
     def _step(self, event: ev.Event) -> None:
         now = self._clock.now()
@@ -117,7 +122,10 @@ class Supervisor:
                 case ev.WakeAt(at):
                     wake_at = at
                 case _:
+                    self._has_memory_changed = True
                     self._perform(action)
+        if isinstance(event, MEMORY):
+            self._has_memory_changed = True
         if wake_at is not None and wake_at < self._rings_at:
             self._rearm.set()
         self._wake_at = wake_at

@@ -22,7 +22,7 @@ async def test_a_place_becomes_a_lease_and_leaving_gives_it_back():
             assert isinstance(grant, ev.Grant)
             assert daemon.control.scheduler.leases.count(grant.weights) == 1
             assert daemon.control.awake._work == {"answer": 1}
-            await place.change(within=1000.0)  # settled: nothing to wait for
+            await place.change()  # settled: nothing to wait for
         assert daemon.control.scheduler.leases.all() == []
         assert not daemon.control.awake._work
 

@@ -19,7 +19,7 @@ def anyio_backend():
 async def granted(daemon, name, number):
     async with daemon.control.lease(ev.Ticket(f"t{number}", (daemon.control.weights_of(name),))) as place:
         while place.settled is None:
-            await place.change(within=1.0)
+            await place.change()
         return place.settled
 
 

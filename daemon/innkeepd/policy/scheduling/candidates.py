@@ -1,28 +1,52 @@
-"""What each waiter wants now: the best of its chain that can be had; one that can have nothing is refused.
+"""What a group of waiters wants now: the best of its chain that can be had; one that can have nothing is refused.
 
 A candidate that was passed over stays passed over for that ticket, with its reason on record: so each ticket comes to
 an end.
 """
 
+from msgspec import Struct
+
 from innkeepd.policy.memory.admission import obstacle
 from innkeepd.policy.scheduling.events import Passed
-from innkeepd.policy.scheduling.queue import Waiter
+from innkeepd.policy.scheduling.group import Group, Waiter
 from innkeepd.policy.scheduling.state import SchedulerState
 
 
-def choose_candidates(state: SchedulerState, waiter: Waiter, now: float) -> Passed | None:
-    """Choose what it wants (``waiter.wants``), note what it can't have. Returns why it must be refused, if it must."""
+class Choice(Struct, frozen=True):
+    """``wants`` is the best that can be had, empty where nothing can; ``passed`` is what was passed over just now."""
+
+    wants: str
+    passed: tuple[Passed, ...] = ()
+
+
+def choose_candidate(state: SchedulerState, group: Group, now: float) -> Choice:
+    """Choose for every member of a group. While memory is on hold, another machine may serve."""
+    passed = set(group.key.passed)
+    found: list[Passed] = []
+    for weights in group.key.chain:
+        if weights in passed:
+            continue
+        cooling = None if group.key.insist else state.cooling.get(weights)
+        why = obstacle(state.ledger, weights, group.key.need, cooling, now)
+        if why is None:
+            elsewhere = _elsewhere(state, group, passed, now) if state.is_held_from(weights) else None
+            return Choice(elsewhere or weights, tuple(found))
+        found.append(why)
+        passed.add(weights)
+    return Choice("", tuple(found))
+
+
+def refused(state: SchedulerState, group: Group, now: float) -> list[tuple[Waiter, Passed]]:
+    """Which members must be refused once ``group.wants`` is chosen, and why."""
     if state.is_closing:
-        return Passed("", "shutting_down", "innkeepd is stopping")
-    waiter.wants = _best(state, waiter, now)
-    if not waiter.wants:
-        return waiter.passed[-1] if waiter.passed else Passed("", "unknown_model", "no candidate is known")
-    if not state.is_held_from(waiter.wants):
-        return None
-    waiter.wants = _elsewhere(state, waiter, now) or waiter.wants
-    if state.is_held_from(waiter.wants) and now >= state.bears_hold_until(waiter):
-        return Passed(waiter.wants, "on_hold", _on_hold(state, now))
-    return None
+        return [(waiter, Passed("", "shutting_down", "innkeepd is stopping")) for waiter in group.waiters]
+    if not group.wants:
+        unknown = Passed("", "unknown_model", "no candidate is known")
+        return [(waiter, waiter.passed[-1] if waiter.passed else unknown) for waiter in group.waiters]
+    if not state.is_held_from(group.wants):
+        return []
+    why = Passed(group.wants, "on_hold", _on_hold(state, now))
+    return [(waiter, why) for waiter in group.until(now, state.bears_hold_until)]
 
 
 def quoted(why: str) -> str:
@@ -36,25 +60,10 @@ def _on_hold(state: SchedulerState, now: float) -> str:
     return f"on hold{quoted(state.held_why)} for another {span}; `innkeep resume` ends it"
 
 
-def _best(state: SchedulerState, waiter: Waiter, now: float) -> str:
-    passed = {entry.weights for entry in waiter.passed}
-    for weights in waiter.ticket.chain:
-        if weights in passed:
-            continue
-        cooling = None if waiter.ticket.insist else state.cooling.get(weights)
-        why = obstacle(state.ledger, weights, waiter.ticket.need, cooling, now)
-        if why is None:
-            return weights
-        waiter.passed.append(why)
-        passed.add(weights)
-    return ""
-
-
-def _elsewhere(state: SchedulerState, waiter: Waiter, now: float) -> str | None:
-    """While the memory is on hold, another machine may serve: the best of the chain that lives on one."""
-    passed = {entry.weights for entry in waiter.passed}
-    remote = [w for w in waiter.ticket.chain if w not in passed and state.ledger.is_remote(w)]
-    return next((w for w in remote if state.is_ready(w, waiter.ticket.need, now)), None)
+def _elsewhere(state: SchedulerState, group: Group, passed: set[str], now: float) -> str | None:
+    """The best of the chain that runs on another machine and is ready there."""
+    remote = [w for w in group.key.chain if w not in passed and state.ledger.is_remote(w)]
+    return next((w for w in remote if state.is_ready(w, group.key.need, now)), None)
 
 
 def smaller_for(state: SchedulerState, waiter: Waiter, draining: set[str], now: float) -> str | None:
@@ -64,10 +73,9 @@ def smaller_for(state: SchedulerState, waiter: Waiter, draining: set[str], now: 
     everything worse, because it costs a swap that others pay.
     """
     passed = {entry.weights for entry in waiter.passed}
+    size = state.ledger.size(waiter.wants)
     for weights in waiter.ticket.chain:
-        is_smaller = state.ledger.is_remote(waiter.wants) or state.ledger.size(weights) < state.ledger.size(
-            waiter.wants
-        )
+        is_smaller = state.ledger.is_remote(waiter.wants) or state.ledger.size(weights) < size
         is_here = state.is_ready(weights, waiter.ticket.need, now) and weights not in draining
         if is_smaller and is_here and weights not in passed and state.has_slot(weights):
             return weights

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from innkeepd.policy.scheduling.events import Ticket
+from innkeepd.policy.scheduling.events import Priority, Ticket
 
 
 class Lease(Struct, frozen=True):
@@ -19,6 +19,7 @@ class Leases:
     def __init__(self) -> None:
         self._by_ticket: dict[str, Lease] = {}
         self._counts: dict[str, int] = {}
+        self._serving: dict[tuple[str, Priority], int] = {}
 
     def __repr__(self) -> str:
         return f"Leases({self._counts})"
@@ -30,23 +31,33 @@ class Leases:
         """A copy that shares nothing that changes."""
         twin = Leases()
         twin._by_ticket, twin._counts = dict(self._by_ticket), dict(self._counts)
+        twin._serving = dict(self._serving)
         return twin
 
     def grant(self, lease: Lease) -> None:
         """Record a promise."""
         self._by_ticket[lease.ticket.id] = lease
-        self._counts[lease.weights] = self._counts.get(lease.weights, 0) + 1
+        self._count(lease, 1)
 
     def release(self, ticket: str) -> Lease | None:
         """Take it back; None for a ticket that holds nothing."""
         lease = self._by_ticket.pop(ticket, None)
         if lease is not None:
-            self._counts[lease.weights] -= 1
+            self._count(lease, -1)
         return lease
+
+    def _count(self, lease: Lease, more: int) -> None:
+        queue = lease.weights, lease.ticket.priority
+        self._counts[lease.weights] = self._counts.get(lease.weights, 0) + more
+        self._serving[queue] = self._serving.get(queue, 0) + more
 
     def count(self, weights: str) -> int:
         """How many use this model."""
         return self._counts.get(weights, 0)
+
+    def serves(self, weights: str, priority: Priority) -> bool:
+        """Whether this model answers somebody of this class now."""
+        return self._serving.get((weights, priority), 0) > 0
 
     def of(self, weights: str) -> list[Lease]:
         """The leases of one model."""

@@ -1,12 +1,14 @@
-"""What a waiter is told: its position in the queue, who is ahead, what is under way, how long it may take."""
+"""What a waiter is shown: its position in the queue, who is ahead, what is under way, how long it may take."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from msgspec import Struct
 
 from innkeepd.policy.scheduling.candidates import quoted
 from innkeepd.policy.scheduling.events import Priority
-from innkeepd.policy.scheduling.queue import Waiter
+from innkeepd.policy.scheduling.forecast import ahead_of
+from innkeepd.policy.scheduling.group import Waiter
+from innkeepd.policy.scheduling.queue import heads
 from innkeepd.policy.scheduling.residency import LOADING, UNLOADING
 from innkeepd.policy.scheduling.state import SchedulerState
 
@@ -35,34 +37,20 @@ class Outlook(Struct, frozen=True):
 
 def look_out(state: SchedulerState, ticket: str, expected: Callable[[str, float], float | None], now: float) -> Outlook:
     """The outlook of a ticket that waits; ``expected`` foretells (``Scheduler.expected``). Raises ``LookupError``."""
-    if ticket not in state.queue:
+    waiter = state.queue.get(ticket)
+    if waiter is None:
         raise LookupError(f"{ticket} does not wait")
-    return next(look for name, look in _looks(state, expected, now, ticket) if name == ticket)
-
-
-def look_out_all(
-    state: SchedulerState, expected: Callable[[str, float], float | None], now: float
-) -> dict[str, Outlook]:
-    """The outlook of every ticket that waits; costs as much as one for the last in line."""
-    return dict(_looks(state, expected, now))
-
-
-def _looks(
-    state: SchedulerState, expected: Callable[[str, float], float | None], now: float, only: str | None = None
-) -> Iterator[tuple[str, Outlook]]:
-    """One by one in the order of the line; the one of ``only`` where that is told."""
+    ranked, mine = heads(state.ranked(now)), state.queue.group_of(ticket)
+    own = next(rank for rank, group in ranked if group is mine)
     counts: dict[tuple[Priority, str], int] = {}
-    doing: dict[str, list[str]] = {}
-    for ahead, waiter in enumerate(state.ordered(now)):
-        if only is None or waiter.ticket.id == only:
-            if waiter.wants not in doing:
-                doing[waiter.wants] = _doing(state, waiter)
-            parts = [f"{_ordinal(ahead + 1)} in line", *_behind(counts), *doing[waiter.wants]]
-            held = state.is_held_from(waiter.wants)
-            foretold = None if held else expected(waiter.ticket.id, now)
-            yield waiter.ticket.id, _look(state, waiter, ahead, parts, foretold)
-        queue = waiter.ticket.priority, state.ledger.name(waiter.wants)
-        counts[queue] = counts.get(queue, 0) + 1
+    for rank, group in ranked:
+        if count := ahead_of(own, waiter.order, rank, group):
+            queue = group.key.priority, state.ledger.name(group.wants)
+            counts[queue] = counts.get(queue, 0) + count
+    ahead = sum(counts.values())
+    parts = [f"{_ordinal(ahead + 1)} in line", *_behind(counts), *_doing(state, waiter)]
+    foretold = None if state.is_held_from(waiter.wants) else expected(ticket, now)
+    return _look(state, waiter, ahead, parts, foretold)
 
 
 def _look(state: SchedulerState, waiter: Waiter, ahead: int, parts: list[str], expected: float | None) -> Outlook:

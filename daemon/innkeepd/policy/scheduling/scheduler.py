@@ -12,15 +12,18 @@ waiter can have, ``memory.admission`` what fits, ``turns`` who gives way, ``evic
 candidates, one change of memory at most, grants, the next timer.
 """
 
+from heapq import heapify, heappop, heappush
+
 from innkeepd.policy.memory.admission import fits, pinned_in_the_way, victims_for
 from innkeepd.policy.scheduling import events as ev
 from innkeepd.policy.scheduling import eviction
-from innkeepd.policy.scheduling.candidates import choose_candidates, smaller_for
-from innkeepd.policy.scheduling.forecast import Forecast, foresee
+from innkeepd.policy.scheduling.candidates import choose_candidate, refused, smaller_for
+from innkeepd.policy.scheduling.forecast import Forecast, forecast
+from innkeepd.policy.scheduling.group import Waiter, arrival
 from innkeepd.policy.scheduling.lease import Lease, Leases
 from innkeepd.policy.scheduling.ledger import MemoryLedger
-from innkeepd.policy.scheduling.progress import Outlook, look_out, look_out_all
-from innkeepd.policy.scheduling.queue import Queue, Waiter
+from innkeepd.policy.scheduling.progress import Outlook, look_out
+from innkeepd.policy.scheduling.queue import Queue, heads
 from innkeepd.policy.scheduling.residency import Cooling, Residency
 from innkeepd.policy.scheduling.settings import SchedulerSettings
 from innkeepd.policy.scheduling.state import SchedulerState
@@ -56,7 +59,7 @@ class Scheduler:
 
     @rules.setter
     def rules(self, rules: SchedulerSettings) -> None:
-        self.state.obey(rules)
+        self.state.configure(rules)
 
     @property
     def ledger(self) -> MemoryLedger:
@@ -86,19 +89,19 @@ class Scheduler:
     def expected(self, ticket: str, now: float) -> float | None:
         """Seconds until this ticket is granted, as far as past loads and replies tell; None until they do."""
         if self._forecast is None:
-            self._forecast = foresee(self._twin(), now)
-        at = self._forecast.grants.get(ticket)
+            self._forecast = forecast(self.state, self._twin, now)
+        at = self._forecast.at(ticket)
         return None if at is None else max(0.0, at - now)
 
     def outlook(self, ticket: str, now: float) -> Outlook:
-        """What to tell somebody who waits. Raises ``LookupError`` for a ticket that does not."""
+        """What to report to somebody who waits. Raises ``LookupError`` for a ticket that does not."""
         return look_out(self.state, ticket, self.expected, now)
 
-    def outlooks(self, now: float) -> dict[str, Outlook]:
-        """What to tell everybody who waits, by ticket."""
-        return look_out_all(self.state, self.expected, now)
+    def positions(self, now: float) -> dict[str, int]:
+        """The position of every ticket that waits, from 1, in the one order."""
+        return {waiter.ticket.id: position for position, waiter in enumerate(self.state.ordered(now), 1)}
 
-    # ---- the one door ----
+    # ---- the one way in ----
 
     def step(self, event: ev.Event, now: float) -> list[ev.Action]:
         """Take one event at ``now`` (seconds, never falling) and say what is to be done, in order."""
@@ -127,9 +130,18 @@ class Scheduler:
 
     def _choose_candidates(self, now: float) -> None:
         """1. Each waiter wants the best of its chain that can be had; one that can have nothing is refused."""
-        for waiter in list(self.queue):
-            if (why := choose_candidates(self.state, waiter, now)) is not None:
-                self._refuse(waiter.ticket.id, why)
+        ended: dict[str, tuple[Waiter, ev.Passed]] = {}
+        for group in self.queue.groups():
+            if not group.waiters:
+                continue  # they joined another group that had the same candidates passed over
+            here = group
+            if not self.state.is_closing:
+                choice = choose_candidate(self.state, group, now)
+                here = self.queue.pass_over(group, choice.passed)
+                here.want(choice.wants)
+            ended |= {waiter.ticket.id: (waiter, why) for waiter, why in refused(self.state, here, now)}
+        for waiter, why in sorted(ended.values(), key=lambda entry: entry[0].order):
+            self._refuse(waiter.ticket.id, why)
 
     def _change_memory(self, now: float) -> set[str]:
         """2. At most one change. Returns the residents that start nothing new, because they make room."""
@@ -210,9 +222,9 @@ class Scheduler:
         return set()
 
     def _absent(self, now: float) -> list[Waiter]:
-        """The waiters whose model is not in memory, in the one order."""
-        ordered = self.state.ordered(now)
-        return [w for w in (ordered[:1] if self.rules.order == "fifo" else ordered) if not self.state.has(w)]
+        """The first waiter of each group whose model is not in memory, in the one order."""
+        groups = [group for _, group in heads(self.state.ranked(now))]
+        return [g.first for g in (groups[:1] if self.rules.order == "fifo" else groups) if not self.state.has(g)]
 
     def _first_that_fits(self, absent: list[Waiter]) -> Waiter | None:
         asked: set[str] = set()
@@ -235,26 +247,28 @@ class Scheduler:
     def _gives_way(self, victim: Residency, head: Waiter, due: float, now: float) -> bool:
         if self.rules.order == "fifo":
             return True
-        waiting, busy = self.state.waiting_for(victim), self.state.is_busy(victim.weights)
+        waiting, busy = self.state.contenders(victim), self.state.is_busy(victim.weights)
         if victim.weights == head.wants and not waiting:
             return True  # it comes back with a larger context: nobody loses it
         return yields(victim, waiting, head, busy=busy, head_overdue=due <= now, now=now)
 
     def _pass_over(self, weights: str, context: int, now: float) -> None:
         """Only pinned models could make room, and Ollama would throw them out: the most demanding look elsewhere."""
-        for waiter in self.queue:
-            if waiter.wants == weights and self.ledger.context_for(weights, waiter.ticket.need) == context:
-                waiter.passed.append(pinned_in_the_way(self.ledger, weights))
+        for group in self.queue.groups():
+            if group.wants == weights and self.ledger.context_for(weights, group.key.need) == context:
+                self.queue.pass_over(group, [pinned_in_the_way(self.ledger, weights)])
         self._choose_candidates(now)
 
     def _grant_free_slots(self, draining: set[str], now: float) -> None:
         """3. Free slots of residents that keep their place, in the one order."""
-        shut = set(draining)
-        for waiter in self.state.ordered(now):
-            if waiter.wants not in shut and not self.state.has_slot(waiter.wants):
-                shut.add(waiter.wants)
-            if waiter.wants not in shut and self.state.has(waiter):
-                self._grant(waiter, waiter.wants, now)
+        ahead = [(rank, group.first.order, group) for rank, group in self.state.ranked(now)]
+        heapify(ahead)
+        while ahead:
+            rank, _, group = heappop(ahead)
+            if group.wants not in draining and self.state.has_slot(group.wants) and self.state.has(group):
+                self._grant(group.first, group.wants, now)
+                if group.waiters:
+                    heappush(ahead, (rank, group.first.order, group))
             elif self.rules.order == "fifo":
                 return
 
@@ -262,14 +276,20 @@ class Scheduler:
         """A waiter out of patience starts on a smaller model of its chain that is in memory and free."""
         if self._is_twin or self.held_until is not None or self.rules.order == "fifo":
             return  # a twin foretells the wait for the better model
-        for waiter in [waiter for waiter in self.queue if waiter.ticket.patience is not None]:
-            is_alone = not any(other.wants == waiter.wants for other in self.queue if other is not waiter)
-            # Nobody else wants what the room is made for: who takes another model has no use for the room.
-            smaller = smaller_for(self.state, waiter, draining - self._making_room if is_alone else draining, now)
+        patient = [group for group in self.queue.groups() if group.key.patience is not None]
+        if not any(self._smaller_for(group.first, draining, now) for group in patient):
+            return
+        for waiter in sorted((waiter for group in patient for waiter in group.waiters), key=arrival):
+            smaller = self._smaller_for(waiter, draining, now)
             if smaller is not None and self._is_out_of_patience(waiter.ticket, waiter.asked, now):
                 text = f"patience of {waiter.ticket.patience:g} s would run out"
                 waiter.passed.append(ev.Passed(waiter.wants, "patience", text))
                 self._grant(waiter, smaller, now)
+
+    def _smaller_for(self, waiter: Waiter, draining: set[str], now: float) -> str | None:
+        """A smaller model for it. Where nobody else wants what the room is made for, the room is of no use to it."""
+        wanting = sum(len(group.waiters) for group in self.queue.groups() if group.wants == waiter.wants)
+        return smaller_for(self.state, waiter, draining - self._making_room if wanting == 1 else draining, now)
 
     def _is_out_of_patience(self, ticket: ev.Ticket, asked: float, now: float) -> bool:
         ahead = self.expected(ticket.id, now)

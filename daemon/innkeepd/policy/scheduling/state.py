@@ -1,14 +1,15 @@
 """Everything the scheduler knows: the memory ledger, leases, the queue, what is cooling, whether memory is on hold.
 
-Facts and looks at them; nothing here decides. ``transitions`` changes the facts, ``scheduler`` decides.
+Facts and questions about them; nothing here decides. ``transitions`` changes the facts, ``scheduler`` decides.
 """
 
 from copy import copy
 
 from innkeepd.policy.scheduling.events import Priority
+from innkeepd.policy.scheduling.group import Group, Waiter
 from innkeepd.policy.scheduling.lease import Leases
 from innkeepd.policy.scheduling.ledger import MemoryLedger
-from innkeepd.policy.scheduling.queue import Queue, Waiter, in_order
+from innkeepd.policy.scheduling.queue import Queue, Rank, in_order
 from innkeepd.policy.scheduling.residency import Cooling, Residency
 from innkeepd.policy.scheduling.settings import SchedulerSettings
 
@@ -44,14 +45,14 @@ class SchedulerState:
         self.epoch: float | None = None
         """Instant 0 in seconds since the epoch, by the last look at Ollama; None before it."""
 
-    def obey(self, rules: SchedulerSettings) -> None:
-        """Take new rules."""
+    def configure(self, rules: SchedulerSettings) -> None:
+        """Take new settings."""
         self.rules = rules
         self.ledger.heavy_limit = rules.heavy_limit
-        self.queue.obey(rules.turn, rules.batch_turn)
+        self.queue.configure(rules.turn, rules.batch_turn)
 
     def twin(self) -> "SchedulerState":
-        """A copy to play with: whatever becomes of it, nothing happens here."""
+        """Return a copy that shares nothing that changes."""
         twin = copy(self)
         twin.ledger, twin.queue, twin.leases = self.ledger.twin(), self.queue.twin(), self.leases.twin()
         twin.cooling, twin.gone = dict(self.cooling), dict(self.gone)
@@ -62,9 +63,9 @@ class SchedulerState:
         """Whether the user's hold keeps this model from working; other machines go on."""
         return self.held_until is not None and not self.ledger.is_remote(weights)
 
-    def has(self, waiter: Waiter) -> bool:
-        """Whether what it wants can work now."""
-        return self.ledger.has(waiter.wants, waiter.ticket.need)
+    def has(self, group: Group) -> bool:
+        """Whether what its members want can work now."""
+        return self.ledger.has(group.wants, group.key.need)
 
     def is_ready(self, weights: str, need: int, now: float) -> bool:
         """Whether it can work now; a remote model that has just failed is left alone for a while."""
@@ -88,13 +89,19 @@ class SchedulerState:
             return self.leases.count(weights)
         return sum(self.leases.count(spec.weights) for spec in self.ledger.specs.values() if spec.engine == engine)
 
-    def waiting_for(self, resident: Residency) -> list[Waiter]:
-        """Who would be served by this resident as it stands."""
-        return [w for w in self.queue if w.wants == resident.weights and w.ticket.need <= resident.context]
+    def waiting_for(self, resident: Residency) -> list[Group]:
+        """The groups whose members this resident would serve as it stands."""
+        return [g for g in self.queue.groups() if g.wants == resident.weights and g.key.need <= resident.context]
+
+    def contenders(self, resident: Residency) -> list[Waiter]:
+        """Of those whom this resident would serve: the first of each group, and whoever stands in its gate."""
+        groups = self.waiting_for(resident)
+        gate = [waiter for ticket in resident.gate if (waiter := self.queue.get(ticket)) is not None]
+        return [group.first for group in groups] + [w for w in gate if self.queue.group_of(w.ticket.id) in groups]
 
     def context_for(self, weights: str) -> int:
         """The context to load with: its own, or what the most demanding waiter needs."""
-        needs = [w.ticket.need for w in self.queue if w.wants == weights]
+        needs = [group.key.need for group in self.queue.groups() if group.wants == weights]
         return self.ledger.context_for(weights, max(needs, default=0))
 
     def idle_at(self, resident: Residency) -> float | None:
@@ -123,11 +130,14 @@ class SchedulerState:
 
     def dues(self, now: float) -> dict[tuple[str, Priority], float]:
         """When each queue is due; a queue that is being served ages from now."""
-        serving = {(lease.weights, lease.ticket.priority) for lease in self.leases.all()}
-        return self.queue.dues(now, lambda weights, priority: (weights, priority) in serving)
+        return self.queue.dues(self.leases.serves, now)
+
+    def ranked(self, now: float) -> list[tuple[Rank, Group]]:
+        """Every group with its rank in the one order; with ``order = "fifo"`` all have the same."""
+        if self.rules.order == "fifo":
+            return [((0, 0.0), group) for group in self.queue.groups()]
+        return self.queue.ranked(self.dues(now), now)
 
     def ordered(self, now: float) -> list[Waiter]:
-        """The one order."""
-        if self.rules.order == "fifo":
-            return list(self.queue)
-        return in_order(list(self.queue), self.dues(now), now)
+        """Every waiter in the one order."""
+        return in_order(self.ranked(now))

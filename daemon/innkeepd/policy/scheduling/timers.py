@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from innkeepd.policy.scheduling.eviction import DRAIN_AFTER, RECYCLE_EVERY, pressed_at
+from innkeepd.policy.scheduling.group import Waiter
 from innkeepd.policy.scheduling.state import SchedulerState
 
 
@@ -32,12 +33,18 @@ def of_waiters(state: SchedulerState, now: float) -> Iterator[float]:
     """When somebody becomes due, runs out of patience or has borne a hold for long enough."""
     if state.held_until is not None:
         yield state.held_until
-        yield from (state.bears_hold_until(waiter) for waiter in state.queue)
+        for group in state.queue.groups():
+            if (waiter := group.after(now, state.bears_hold_until)) is not None:
+                yield state.bears_hold_until(waiter)
     elif len(state.queue):
         dues = state.dues(now)
         yield from (resident.session_until for resident in state.ledger.residents.values())
-        for waiter in state.queue:
-            if not state.has(waiter):
-                yield dues[waiter.wants, waiter.ticket.priority]
-            if waiter.ticket.patience is not None:
-                yield waiter.asked + waiter.ticket.patience
+        for group in state.queue.groups():
+            if not state.has(group):
+                yield dues[group.wants, group.key.priority]
+            if group.key.patience is not None and (waiter := group.after(now, _out_of_patience)) is not None:
+                yield _out_of_patience(waiter)
+
+
+def _out_of_patience(waiter: Waiter) -> float:
+    return waiter.asked + (waiter.ticket.patience or 0.0)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from innkeepd.policy.scheduling import events as ev
-from innkeepd.policy.scheduling.queue import Waiter
+from innkeepd.policy.scheduling.group import Group
 from innkeepd.policy.scheduling.residency import LOADING, UNLOADING, Cooling, Residency
 from innkeepd.policy.scheduling.state import SchedulerState
 from innkeepd.policy.scheduling.turns import make_gate
@@ -83,7 +83,8 @@ def _load_ended(state: SchedulerState, event: ev.LoadEnded, now: float) -> None:
         state.ledger.learn(resident)
     state.ledger.take(resident.footprint, began)
     state.cooling.pop(resident.weights, None)
-    resident.gate = make_gate(state.waiting_for(resident), state.rules.gate)
+    first = (waiter for group in state.waiting_for(resident) for waiter in group.waiters[: state.rules.gate])
+    resident.gate = make_gate(first, state.rules.gate)
 
 
 def _unload_ended(state: SchedulerState, event: ev.UnloadEnded, now: float) -> None:
@@ -116,23 +117,20 @@ def _leave(state: SchedulerState, resident: Residency, began: float) -> None:
 
 def _fail(state: SchedulerState, weights: str, code: str, message: str, now: float) -> None:
     """A model could not be brought in: whoever wants it looks elsewhere, and nobody tries it again for a while."""
-    for waiter in state.queue:
-        if waiter.wants == weights:
-            waiter.passed.append(ev.Passed(weights, code, message))
+    for group in state.queue.groups():
+        if group.wants == weights:
+            state.queue.pass_over(group, [ev.Passed(weights, code, message)])
     if code == "backend_unreachable":
-        for waiter in state.queue:
-            _pass_local(state, waiter, code, message)
+        for group in state.queue.groups():
+            state.queue.pass_over(group, _local(state, group, code, message))
     elif code != "cancelled":
         state.cooling[weights] = Cooling.after(state.cooling.get(weights), code, message, now)
 
 
-def _pass_local(state: SchedulerState, waiter: Waiter, code: str, message: str) -> None:
+def _local(state: SchedulerState, group: Group, code: str, message: str) -> list[ev.Passed]:
     """One engine serves all local models: where it does not answer for one, it does not for the others."""
-    seen = {passed.weights for passed in waiter.passed}
-    for weights in waiter.ticket.chain:
-        if weights not in seen and not state.ledger.has(weights, waiter.ticket.need):
-            waiter.passed.append(ev.Passed(weights, code, message))
-            seen.add(weights)
+    chain = dict.fromkeys(weights for weights in group.key.chain if weights not in group.key.passed)
+    return [ev.Passed(weights, code, message) for weights in chain if not state.ledger.has(weights, group.key.need)]
 
 
 def _observed(state: SchedulerState, event: ev.Observed, now: float) -> None:

@@ -1,4 +1,4 @@
-"""Whether a resident gives its place up: the heart of the policy.
+"""Whether a resident yields its place in memory: the heart of the policy.
 
 Swapping for each request in order wastes the machine; serving the resident first starves the other. So a resident keeps
 its place for a *turn*: it serves its **gate** (the first G waiters when its load completed), and it yields once
@@ -6,11 +6,13 @@ somebody has been due for longer than W since its queue was last served. A sessi
 model for H seconds.
 """
 
-from innkeepd.policy.scheduling.queue import RANK, Waiter
+from collections.abc import Iterable
+
+from innkeepd.policy.scheduling.group import RANK, Waiter
 from innkeepd.policy.scheduling.residency import Residency
 
 
-def make_gate(waiters: list[Waiter], size: int) -> tuple[str, ...]:
+def make_gate(waiters: Iterable[Waiter], size: int) -> tuple[str, ...]:
     """The first ``size`` of a model's waiters at the end of its load, by class, then arrival."""
     first = sorted(waiters, key=lambda waiter: (waiter.rank, waiter.order))[:size]
     return tuple(waiter.ticket.id for waiter in first)
@@ -21,7 +23,8 @@ def yields(
 ) -> bool:
     """Whether ``victim`` makes room for ``head``.
 
-    ``its_waiters`` wait for the victim itself; ``busy`` tells whether it is answering somebody now.
+    ``its_waiters`` wait for the victim itself: at least one of each class that does, and all of its gate that do.
+    ``busy`` tells whether it is answering somebody now.
     """
     if not its_waiters:
         return busy or head_overdue or victim.session_until <= now

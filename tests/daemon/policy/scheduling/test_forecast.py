@@ -1,9 +1,10 @@
 import random
 
+import pytest
 from msgspec import structs
 
 from innkeepd.policy.scheduling import events as ev
-from innkeepd.policy.scheduling.forecast import PLAYED
+from innkeepd.policy.scheduling.forecast import PLAYED, Play, Sum, forecast
 from innkeepd.policy.scheduling.scheduler import SchedulerSettings
 from support.scheduler_run import MODELS, SchedulerRun, begin
 
@@ -113,3 +114,41 @@ def test_a_play_has_a_last_step():
         life.ask(chain=(dice.choice("abl"),), priority=dice.choice(ev.PRIORITIES))
     expected = [life.scheduler.expected(f"t{number}", 0) for number in range(1, PLAYED + 1)]
     assert sum(value is not None for value in expected) > PLAYED // 2
+
+
+def test_one_after_the_other_on_one_model_the_sum_is_what_a_play_finds():
+    life = begin()
+    for number in range(6):
+        life.ask(chain=("l",), priority=("interactive", "batch")[number % 2])
+    life.load_ended(1)
+    state = life.scheduler.state
+    assert isinstance(forecast(state, life.scheduler._twin, 0), Sum)
+    played = Play(life.scheduler._twin(), 0)
+    names = [waiter.ticket.id for waiter in state.queue]
+    assert [life.scheduler.expected(name, 0) for name in names] == [played.at(name) for name in names]
+
+
+@pytest.mark.parametrize(
+    "event", [ev.HoldBegan(9), ev.UnloadAsked(("l",)), ev.Asked(ev.Ticket("x", ("a",))), ev.Observed(2, ())]
+)
+def test_whatever_may_change_memory_is_played(event):
+    life = begin()
+    for _ in range(2):
+        life.ask(chain=("l",))
+    life.load_ended(1)
+    life.step(event)
+    if isinstance(event, ev.Observed):
+        life.step(ev.Released("t1"))
+        life.step(ev.Asked(ev.Ticket("y", ("l",))))
+        life.step(ev.UnloadAsked(("l",)))
+    assert isinstance(forecast(life.scheduler.state, life.scheduler._twin, 0), Play)
+
+
+def test_many_waiters_of_several_classes_are_summed_in_the_one_order():
+    life = begin()
+    for number in range(PLAYED + 4):
+        life.ask(chain=("l",), priority=ev.PRIORITIES[number % 3])
+    life.load_ended(1)
+    by_position = sorted(life.scheduler.positions(0).items(), key=lambda each: each[1])
+    expected = [life.scheduler.expected(name, 0) for name, _ in by_position]
+    assert expected == [10.0 * (number + 1) for number in range(len(by_position))]

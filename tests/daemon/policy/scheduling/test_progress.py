@@ -1,3 +1,5 @@
+import pytest
+
 from innkeepd.policy.scheduling import events as ev
 from innkeepd.policy.scheduling.progress import _ordinal
 from support.scheduler_run import begin
@@ -81,9 +83,15 @@ def test_places_are_told_as_people_say_them():
     assert [_ordinal(number) for number in numbers] == expected
 
 
-def test_everybody_is_told_in_one_look_what_each_would_be_told():
+def test_the_positions_of_all_are_what_each_is_shown():
     life = begin()
     for number in range(12):
         life.ask(chain=(("a", "b")[number % 2],), priority=("interactive", "agent", "batch")[number % 3])
     names = [waiter.ticket.id for waiter in life.scheduler.queue]
-    assert life.scheduler.outlooks(0) == {name: life.scheduler.outlook(name, 0) for name in names}
+    assert life.scheduler.positions(0) == {name: life.scheduler.outlook(name, 0).position for name in names}
+    assert sorted(life.scheduler.positions(0).values()) == list(range(1, len(names) + 1))
+
+
+def test_nobody_is_shown_the_queue_who_does_not_stand_in_it():
+    with pytest.raises(LookupError, match="nobody does not wait"):
+        begin().scheduler.outlook("nobody", 0)

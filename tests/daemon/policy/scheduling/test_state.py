@@ -32,7 +32,7 @@ def test_idleness_ends_after_the_later_of_the_limit_and_the_sessions_next_turn()
     assert state.idle_at(resident) == 6.0
     life.step(ev.PinSet("a"))
     assert state.idle_at(resident) is None
-    state.obey(SchedulerSettings(idle_unload=None))
+    state.configure(SchedulerSettings(idle_unload=None))
     assert state.idle_at(resident) is None
 
 
