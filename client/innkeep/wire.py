@@ -476,7 +476,8 @@ class Changing(Struct, frozen=True):
 class Waiter(Struct, frozen=True):
     """A request that waits for a model.
 
-    ``expected`` seconds more, ``position`` in the queue from 1, ``client`` who asks, ``reason`` what it waits for.
+    ``expected`` seconds more, ``position`` in the queue from 1, ``client`` who asks, ``reason`` what it waits for;
+    of the first 32 in the queue only.
     """
 
     id: str

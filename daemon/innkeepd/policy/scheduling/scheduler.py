@@ -132,8 +132,6 @@ class Scheduler:
         """1. Each waiter wants the best of its chain that can be had; one that can have nothing is refused."""
         ended: dict[str, tuple[Waiter, ev.Passed]] = {}
         for group in self.queue.groups():
-            if not group.waiters:
-                continue  # they joined another group that had the same candidates passed over
             here = group
             if not self.state.is_closing:
                 choice = choose_candidate(self.state, group, now)
