@@ -33,6 +33,7 @@ ELSEWHERE = {
     "innkeep service install": "changes this machine; tests/daemon/service/test_cli.py has a launchctl of its own",
     "innkeepd run": "tests/flow/test_supervised.py",
     "innkeepd run --simulate": "the daemon of the tests below",
+    "innkeep top": "draws a screen; tests/client/cli/test_top.py runs it in tmux",
     "innkeep route": "named in a sentence; run with a prompt in a block",
 }
 """Commands that are not run below, and why; a file that is named must be there."""

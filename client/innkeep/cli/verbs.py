@@ -8,6 +8,7 @@ GROUPS: dict[str, dict[str, str]] = {
     },
     "look": {
         "status": "show what is in memory, who waits, what you have set",
+        "top": "see memory, queue and requests live, and act by keys",
         "watch": "follow what happens, event by event",
         "monitor": "print a line each half minute about memory and the queue",
         "history": "list past requests, newest first",
