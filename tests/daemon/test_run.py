@@ -216,7 +216,7 @@ def test_a_fault_of_the_owner_ends_the_process_within_a_second_and_loses_nothing
         assert (status, time.monotonic() - began < 2) == (EX_SOFTWARE, True)
         for part in ("HoldBegan(until=", "Scheduler([", "planted", "Traceback"):
             assert part in error
-        assert '"level": "critical"' in (home / "logs" / "innkeepd.log").read_text()
+        assert '"level":"critical"' in (home / "logs" / "innkeepd.log").read_text()
     with simulated(home) as process:
         record = process.ask(type="history", request="last")["records"][0]
         assert (record["outcome"], record["model"]) == ("answered", done["model"])
