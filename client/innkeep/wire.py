@@ -361,7 +361,10 @@ class DecisionRecord(Struct, frozen=True):
 
 
 class Done(_Reply, frozen=True, tag="done"):
-    """The whole answer has been told; ``text`` and ``thinking`` only where ``stream`` was false."""
+    """The whole answer was sent; ``text`` and ``thinking`` only where ``stream`` was false.
+
+    Its decision record survives a kill of the daemon, but for what ``warning`` says (a disk that is full or slow).
+    """
 
     model: str
     role: str
@@ -372,6 +375,7 @@ class Done(_Reply, frozen=True, tag="done"):
     text: str | None = None
     thinking: str | None = None
     tool_calls: list[dict[str, Any]] | None = None
+    warning: str | None = None
 
 
 class Embeddings(_Reply, frozen=True, tag="embeddings"):
@@ -649,6 +653,7 @@ class Resumed(_Reply, frozen=True, tag="resumed"):
     """Loads are allowed again; ``was_held``: whether there was a hold."""
 
     was_held: bool = True
+    warning: str | None = None
 
 
 class History(_Reply, frozen=True, tag="history"):

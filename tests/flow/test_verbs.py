@@ -7,6 +7,9 @@ import pytest
 
 from innkeep import wire
 from innkeepd.config.schema import ModelConfig
+from innkeepd.policy.scheduling.events import HoldBegan, PinSet
+from innkeepd.policy.scheduling.scheduler import Scheduler
+from innkeepd.residency.supervisor import OwnerFault
 from innkeepd.simulator.catalog import LIBRARY, SHELF
 from innkeepd.simulator.engine import Simulator
 from innkeepd.store.records import MemoryHistory
@@ -81,6 +84,90 @@ async def test_a_promise_is_told_once_it_survives_a_kill():
         assert records.on_disk["selection"]["model"] == QWEN
         await client.answer(wire.Unpin(id=0, model=LLAMA8))
         assert records.on_disk["pins"] == []
+
+
+class GatedDisk(MemoryHistory):
+    """Commits records only once the gate is open."""
+
+    def __init__(self):
+        super().__init__()
+        self.gate = anyio.Event()
+        self.on_disk = []
+
+    async def recorded(self):
+        with anyio.CancelScope(shield=True):
+            await self.gate.wait()
+        self.on_disk = list(self._records)
+        return self.degraded is None
+
+
+async def test_done_is_sent_once_its_record_survives_a_kill():
+    records = GatedDisk()
+    async with open_daemon(records=records) as daemon:
+        client = daemon.connect()
+        number = await client.chat(model=LLAMA8)
+        await anyio.sleep(300)
+        assert client.text(number)
+        assert client.kinds(number)[-1] == "Delta"
+        assert daemon.is_quiet()  # the model is given to the next meanwhile
+        records.gate.set()
+        done = await client.end(number)
+        assert (type(done), done.warning) == (wire.Done, None)
+        assert records.on_disk == [daemon.records[-1]["id"]]
+
+
+async def test_a_cancel_that_comes_after_the_answer_does_not_end_it_as_cancelled():
+    records = GatedDisk()
+    async with open_daemon(records=records) as daemon:
+        client = daemon.connect()
+        number = await client.chat(model=LLAMA8)
+        await anyio.sleep(300)
+        await client.answer(wire.Cancel(id=0, target=number))
+        records.gate.set()
+        assert isinstance(await client.end(number), wire.Done)
+        assert daemon.records[-1]["outcome"] == "answered"
+
+
+async def test_a_record_that_is_not_kept_is_reported_with_the_answer():
+    records = MemoryHistory()
+    async with open_daemon(records=records) as daemon:
+        records.degraded = "history: the disk is full"
+        done = await daemon.connect().chat_to_end(model=LLAMA8)
+        assert done.warning == "the decision record would not survive a restart: history: the disk is full"
+        resumed = await daemon.connect().answer(wire.Resume(id=0))
+        assert "would not survive a restart: history: the disk is full" in resumed.warning
+
+
+@pytest.mark.parametrize("asked", [wire.Hold(id=0, seconds=60.0), wire.Pin(id=0, model=LLAMA8)], ids=["hold", "pin"])
+async def test_what_faults_the_supervisor_is_not_kept_to_fault_the_next_daemon_too(monkeypatch, asked):
+    step = Scheduler.step
+
+    def broken(self, event, now):
+        if isinstance(event, (HoldBegan, PinSet)):
+            raise ZeroDivisionError
+        return step(self, event, now)
+
+    records = MemoryHistory()
+    with pytest.raises(OwnerFault):
+        async with open_daemon(records=records) as daemon:
+            client = daemon.connect()
+            await client.status()
+            monkeypatch.setattr(Scheduler, "step", broken)
+            await client.answer(asked)
+    assert (records.get("hold"), records.get("pins")) == (None, None)
+
+
+async def test_a_hold_is_kept_before_answers_end_and_not_only_once_the_memory_is_free(monkeypatch):
+    records = MemoryHistory()
+    async with open_daemon(records=records) as daemon:
+        client = daemon.connect()
+        number = await client.chat(model=QWEN)
+        await client.until(number, wire.Started)
+        asked = await client.ask(wire.Hold(id=0, seconds=3600.0))
+        await anyio.sleep(0.1)
+        assert records.get("hold")["until"] is not None
+        assert client.heard[asked] == []
+        assert isinstance(await client.end(asked), wire.Held)
 
 
 async def test_selecting_what_is_not_pulled_is_refused():

@@ -24,4 +24,6 @@ def run(args: "Namespace", terminal: Terminal) -> int:
         terminal.print_json(resumed)
     else:
         terminal.say("hold ended; models load on demand" if resumed.was_held else "there is no hold")
+    if resumed.warning:
+        terminal.print_error(resumed.warning)
     return OK

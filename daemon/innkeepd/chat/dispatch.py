@@ -473,6 +473,12 @@ class Dispatcher:
 
     # ---- the end ----
 
+    async def recorded(self) -> str | None:
+        """Wait until the records of ended requests survive a kill of this process; a sentence where they do not."""
+        if await self._history.recorded():
+            return None
+        return f"the decision record would not survive a restart: {self._history.degraded or 'the disk is slow'}"
+
     def _close(self, request: Request, outcome: str, code: str | None, message: str | None) -> None:
         record = decision_record(request, outcome, code, message)
         self._history.record(record)

@@ -202,18 +202,33 @@ class ResidencyControl:
             await self.changed()
         return True
 
+    def _take(self, event: ev.Event) -> None:
+        """Post an event whose effect the caller keeps on disk.
+
+        Raises ``OwnerFault`` where the supervisor fails at it: kept, it would repeat the fault at each restart.
+        """
+        self.post(event)
+        if self.supervisor.fault is not None:
+            raise self.supervisor.fault
+
     def _resident(self, weights: str) -> Residency | None:
         return self.scheduler.ledger.residents.get(weights)
 
     def pin(self, name: str, *, pinned: bool = True) -> None:
         """Keep a model, or no longer."""
         (self.catalog.pins.add if pinned else self.catalog.pins.discard)(name)
-        self.post(ev.PinSet(self.weights_of(name), pinned))
+        self._take(ev.PinSet(self.weights_of(name), pinned))
 
-    async def hold(self, seconds: float, *, drain: float, why: str = "") -> float:
-        """Give the memory back; returns once it is, with the instant until which nothing is loaded."""
+    async def hold(
+        self, seconds: float, *, drain: float, why: str = "", begun: Callable[[float], None] = lambda _until: None
+    ) -> float:
+        """Give the memory back; returns once it is, with the instant until which nothing is loaded.
+
+        ``begun`` is called with that instant as soon as the supervisor has taken the hold, before anything is awaited.
+        """
         until = self.now() + seconds
-        self.post(ev.HoldBegan(until, why))
+        self._take(ev.HoldBegan(until, why))
+        begun(until)
         self.attend()
         self.tell("residency", "on hold", {"seconds": seconds, "why": why})
         with anyio.move_on_after(drain):
@@ -229,7 +244,7 @@ class ResidencyControl:
     def resume(self) -> bool:
         """End a hold; False where there is none."""
         was_held = self.scheduler.held_until is not None
-        self.post(ev.HoldEnded())
+        self._take(ev.HoldEnded())
         if was_held:
             self.tell("residency", "hold ended", {})
         return was_held

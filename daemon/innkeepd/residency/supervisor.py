@@ -65,7 +65,8 @@ class Supervisor:
         self._inbox: deque[ev.Event] = deque()
         self._is_stepping = False
         self._has_memory_changed = False
-        self._has_failed = False
+        self.fault: OwnerFault | None = None
+        """The fault after which no event is taken; None while all is well."""
         self._handles: dict[str, LeaseHandle] = {}
         self.ticker = Ticker(scheduler.queue, clock.now, self._wake_waiter)
         self._changed = anyio.Event()
@@ -84,7 +85,7 @@ class Supervisor:
 
         After a fault of our own nothing is taken any more: the process is about to end.
         """
-        if self._has_failed:
+        if self.fault is not None:
             return
         self._inbox.append(event)
         if self._is_stepping:
@@ -142,9 +143,8 @@ class Supervisor:
 
     def _fail(self, event: ev.Event, error: Exception) -> None:
         """The owner's own fault: whatever was decided may be half done."""
-        self._has_failed = True
         self._inbox.clear()
-        fault = OwnerFault(event, f"{self._scheduler!r}, {len(self._handles)} requests")
+        self.fault = fault = OwnerFault(event, f"{self._scheduler!r}, {len(self._handles)} requests")
         fault.__cause__ = error
         self.on_fault(fault)
 

@@ -2,10 +2,14 @@
 
     record, put -> memory at once -> a bounded queue -> one writer thread -> SQLite
 
-Nobody ever waits for the disk: ``record`` and ``put`` only append to the queue. A disk that fails degrades the history
-to what is in memory until it can be written again, says so once, and stops nothing else.
+``record`` and ``put`` only append to the queue and never wait. Whoever acknowledges something to a client first awaits
+``written`` or ``recorded``: the writer then commits at once, and what gathers during one commit goes into the next one
+(group commit). A commit is in the write-ahead log, which survives the process; no ``fsync`` is awaited. A disk that
+fails or hangs degrades the history to memory until it can be written again, is reported once, and blocks nothing: the
+client is told that the fact would not survive a restart.
 """
 
+import asyncio
 import math
 import queue
 import sqlite3
@@ -13,6 +17,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -26,7 +31,11 @@ from innkeepd.store import sqlite as history_file
 __all__ = ["History", "MemoryHistory", "Records"]
 
 GATHER = 0.2
-"""Seconds in which writes gather to one transaction: the writer's thread then wakes rarely, not once a request."""
+"""Seconds in which writes that nobody awaits gather to one transaction."""
+FACT_WITHIN = 2.0
+"""Seconds that the disk has for a fact before its client is told that it would not survive a restart."""
+RECORD_WITHIN = 0.5
+"""Seconds that the disk has for a decision record before ``done`` is sent without it: the answer itself is complete."""
 WAITING = 2000
 """Writes that may wait for the disk; what comes on top is dropped, told once."""
 
@@ -42,8 +51,25 @@ PRUNE_EVERY = 200
 """Records written between two looks for old ones."""
 
 _FOUND = 20
-_Write: TypeAlias = tuple[str, float, str] | tuple[str, str | None] | threading.Event | None
-"""A record, a fact, somebody who waits until everything before is written, or the end."""
+
+
+class _Barrier:
+    """A caller that waits until all that was queued before it is committed; ``wake`` runs in the writer's thread."""
+
+    def __init__(self, wake: Callable[[], object]) -> None:
+        self.kept: bool | None = None
+        """Whether those writes survive a kill; None until the writer has got there."""
+        self._wake = wake
+
+    def release(self, *, kept: bool) -> None:
+        """Tell the caller; one whose event loop is gone has no need of it."""
+        self.kept = kept
+        with suppress(RuntimeError):
+            self._wake()
+
+
+_Write: TypeAlias = tuple[str, float, str] | tuple[str, str | None] | _Barrier | None
+"""A record, a fact, a caller that waits until everything before it is committed, or the end."""
 
 
 class Records(Protocol):
@@ -75,7 +101,14 @@ class Records(Protocol):
         ...
 
     async def written(self) -> bool:
-        """Whether what was put survives a kill: once it does, or after two seconds of a slow disk. Never raises."""
+        """Wait for the commit; whether what was put survives a kill. At most ``FACT_WITHIN`` seconds. Never raises."""
+        ...
+
+    async def recorded(self) -> bool:
+        """Wait for the commit; whether the records so far survive a kill, or none are kept by configuration.
+
+        At most ``RECORD_WITHIN`` seconds, also where the caller is cancelled meanwhile. Never raises.
+        """
         ...
 
     def close(self, seconds: float = 5.0) -> None:
@@ -125,6 +158,10 @@ class MemoryHistory:
         """As ``Records.written``; there is nothing to write."""
         return self.degraded is None
 
+    async def recorded(self) -> bool:
+        """As ``Records.recorded``; there is nothing to write."""
+        return self.degraded is None
+
     def close(self, seconds: float = 5.0) -> None:
         """As ``Records.close``; there is nothing to write."""
 
@@ -145,6 +182,7 @@ class History(MemoryHistory):
         self._since_pruned = 0
         self._aged_at = time.monotonic()
         self._identity = (0, 0)
+        self._overdue: _Barrier | None = None
 
     @classmethod
     def open(
@@ -187,7 +225,16 @@ class History(MemoryHistory):
 
     async def written(self) -> bool:
         """As ``Records.written``."""
-        return self._thread is not None and await anyio.to_thread.run_sync(self._await_writer)
+        return await self._committed(FACT_WITHIN)
+
+    async def recorded(self) -> bool:
+        """As ``Records.recorded``."""
+        if self._kept == 0:
+            return True
+        kept = False
+        with anyio.CancelScope(shield=True):
+            kept = await self._committed(RECORD_WITHIN)
+        return kept  # noqa: RET504 - mypy expects that a scope may swallow
 
     def close(self, seconds: float = 5.0) -> None:
         """Write what waits, for at most ``seconds``; a disk that hangs is left behind."""
@@ -208,9 +255,10 @@ class History(MemoryHistory):
 
     # ---- the caller's side ----
 
-    def _enqueue(self, write: _Write) -> None:
+    def _enqueue(self, write: _Write) -> bool:
+        """Queue a write; False where it is dropped."""
         if self._thread is None:
-            return
+            return False
         try:
             self._queue.put_nowait(write)
             self._dropping = False
@@ -218,13 +266,49 @@ class History(MemoryHistory):
             if not self._dropping:
                 self._dropping = True
                 self._warn(f"history: {self._path} can't keep up; records are dropped until it can")
+            return False
+        return True
 
-    def _await_writer(self) -> bool:
-        """In a worker thread: whether everything before is written; the disk has two seconds for it."""
-        written = threading.Event()
-        self._enqueue(written)
+    async def _committed(self, within: float) -> bool:
+        """Whether everything queued so far is committed within so many seconds."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # trio, which has no cheap way to be woken from another thread
+            return await anyio.to_thread.run_sync(self._await_writer, within)
+        event = anyio.Event()
+        barrier = self._barrier(partial(loop.call_soon_threadsafe, event.set))
+        if barrier is None:
+            return False
+        with anyio.move_on_after(within):
+            await event.wait()
+        return self._outcome(barrier)
+
+    def _await_writer(self, within: float = FACT_WITHIN) -> bool:
+        """``_committed`` for a worker thread."""
+        event = threading.Event()
+        barrier = self._barrier(event.set)
+        if barrier is None:
+            return False
+        event.wait(within)
+        return self._outcome(barrier)
+
+    def _barrier(self, wake: Callable[[], object]) -> _Barrier | None:
+        """A barrier behind everything queued so far; None where waiting is of no use.
+
+        While the disk hangs, only the first caller waits for it: every other one would wait its whole time in vain.
+        """
+        if self._overdue is not None and self._overdue.kept is None:
+            return None
+        barrier = _Barrier(wake)
+        if not self._enqueue(barrier):
+            return None
         self._hurry.set()
-        return written.wait(2.0) and self.degraded is None
+        return barrier
+
+    def _outcome(self, barrier: _Barrier) -> bool:
+        if barrier.kept is None:
+            self._overdue = barrier
+        return barrier.kept is True
 
     def _read(self, read: Callable[[sqlite3.Connection], list[DecisionRecord]]) -> list[DecisionRecord] | None:
         """In a worker thread: what ``read`` finds once everything before is written; None where the disk fails."""
@@ -286,8 +370,8 @@ class History(MemoryHistory):
                 if self.degraded is None:
                     self._degrade(err)
             for one in batch:
-                if isinstance(one, threading.Event):
-                    one.set()
+                if isinstance(one, _Barrier):
+                    one.release(kept=self.degraded is None)
         database.close()
 
     def _still_there(self, database: sqlite3.Connection) -> sqlite3.Connection:

@@ -198,9 +198,7 @@ def test_a_disk_error_is_told_once_and_ends_when_the_disk_works_again(opened, to
     for number in range(3):
         kept.record(record(number))
         kept.put("pins", [number])
-        written = threading.Event()
-        kept._enqueue(written)
-        assert written.wait(5)
+        assert not ask(kept.written)
     assert numbers(ask(kept.recent, 5)) == [2, 1, 0]
     assert "disk is full" in kept.degraded
     assert len(told) == 1
@@ -312,24 +310,114 @@ def test_a_history_in_memory_is_bounded_and_shows_itself():
 async def test_a_promise_is_told_as_not_kept_while_the_disk_is_full_and_all_is_written_once_it_is_not(
     tmp_path, monkeypatch
 ):
-    history = History.open(tmp_path / "a.sqlite3")
+    kept = History.open(tmp_path / "a.sqlite3")
     write = history_file.write_state
 
     def full(*_args):
         raise sqlite3.OperationalError("database or disk is full")
 
     monkeypatch.setattr(history_file, "write_state", full)
-    history.record(DecisionRecord(id="r1", asked_at=1.0))
-    history.put("pins", ["a"])
-    assert not await history.written()
+    kept.record(DecisionRecord(id="r1", asked_at=1.0))
+    kept.put("pins", ["a"])
+    assert not await kept.written()
     monkeypatch.setattr(history_file, "write_state", write)
-    history.record(DecisionRecord(id="r2", asked_at=2.0))
-    assert await history.written()
-    history.close()
+    kept.record(DecisionRecord(id="r2", asked_at=2.0))
+    assert await kept.written()
+    kept.close()
     again = History.open(tmp_path / "a.sqlite3", days=1e6)
     assert again.get("pins") == ["a"]
     assert {record.id for record in await again.recent(5)} == {"r1", "r2"}
     again.close()
+
+
+@pytest.mark.anyio
+async def test_a_record_that_is_awaited_is_in_the_file_at_once_and_does_not_wait_for_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(history, "GATHER", 3600.0)
+    kept = History.open(tmp_path / "a.sqlite3", days=1e6)
+    for number in range(20):
+        kept.record(DecisionRecord(id=f"r{number}", asked_at=1.0))
+        assert await kept.recorded()
+        with sqlite3.connect(tmp_path / "a.sqlite3") as other:  # as another process sees it, without the memory
+            assert other.execute("SELECT count(*) FROM records").fetchone() == (number + 1,)
+        other.close()
+    kept.close()
+
+
+@pytest.mark.anyio
+async def test_many_that_await_their_records_share_commits(tmp_path, monkeypatch):
+    kept = History.open(tmp_path / "a.sqlite3", days=1e6)
+    write, commits, begun, free = history_file.write_records, [], threading.Event(), threading.Event()
+
+    def slow(database, records):
+        commits.append(len(records))
+        begun.set()
+        free.wait(30)
+        write(database, records)
+
+    monkeypatch.setattr(history_file, "write_records", slow)
+    monkeypatch.setattr(history, "RECORD_WITHIN", 30.0)
+    outcomes = []
+
+    async def end(number):
+        kept.record(DecisionRecord(id=f"r{number}", asked_at=1.0))
+        outcomes.append(await kept.recorded())
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(end, 0)
+        await anyio.to_thread.run_sync(begun.wait, 30)
+        for number in range(1, 100):
+            kept.record(DecisionRecord(id=f"r{number}", asked_at=1.0))
+        tasks.start_soon(end, 100)
+        await anyio.wait_all_tasks_blocked()
+        free.set()
+    assert (outcomes, commits) == ([True, True], [1, 100])
+    kept.close()
+
+
+@pytest.mark.anyio
+async def test_a_disk_that_hangs_is_waited_for_once_and_then_by_nobody_until_it_goes_on(tmp_path, monkeypatch):
+    kept = History.open(tmp_path / "a.sqlite3", days=1e6)
+    write, free = history_file.write_records, threading.Event()
+    monkeypatch.setattr(history_file, "write_records", lambda *args: (free.wait(30), write(*args)))
+    monkeypatch.setattr(history, "RECORD_WITHIN", 0.05)
+    kept.record(DecisionRecord(id="r1", asked_at=1.0))
+    assert not await kept.recorded()
+    monkeypatch.setattr(history, "RECORD_WITHIN", 3600.0)
+    monkeypatch.setattr(history, "FACT_WITHIN", 3600.0)
+    kept.record(DecisionRecord(id="r2", asked_at=1.0))
+    assert not await kept.recorded()
+    kept.put("pins", ["a"])
+    assert not await kept.written()
+    released = threading.Event()
+    kept._overdue._wake = released.set
+    free.set()
+    assert await anyio.to_thread.run_sync(released.wait, 30)
+    assert await kept.recorded()
+    assert {each.id for each in await kept.recent(5)} == {"r1", "r2"}
+    kept.close()
+
+
+@pytest.mark.anyio
+async def test_a_caller_that_is_cancelled_still_learns_whether_its_record_was_kept(tmp_path):
+    kept = History.open(tmp_path / "a.sqlite3", days=1e6)
+    outcome = []
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        kept.record(DecisionRecord(id="r1", asked_at=1.0))
+        outcome.append(await kept.recorded())
+    assert outcome == [True]
+    kept.close()
+
+
+@pytest.mark.anyio
+async def test_what_is_dropped_or_was_never_on_a_disk_is_reported_as_not_kept(tmp_path, monkeypatch):
+    kept = History.open(tmp_path / "a.sqlite3", days=1e6)
+    monkeypatch.setattr(kept, "_enqueue", lambda _write: False)
+    assert (await kept.recorded(), await kept.written()) == (False, False)
+    monkeypatch.undo()
+    kept.close()
+    assert (await kept.recorded(), await kept.written()) == (False, False)
+    assert await History(tmp_path / "b.sqlite3", 0, 30.0, print).recorded()  # no records by configuration
 
 
 @pytest.mark.anyio

@@ -256,8 +256,11 @@ class AdminVerbs:
     async def hold(self, session: Session, asked: wire.Hold) -> None:
         """Give the memory back for a while."""
         why = " ".join(asked.why.split())[:MOST_REASON]
-        self._state.put_hold(self._control.wall(self._control.now()) + asked.seconds, why)
-        until = await self._control.hold(asked.seconds, drain=self._config.timeouts.drain, why=why)
+
+        def keep(until: float) -> None:
+            self._state.put_hold(self._control.wall(until), why)
+
+        until = await self._control.hold(asked.seconds, drain=self._config.timeouts.drain, why=why, begun=keep)
         warning = await self._state.written()
         session.send(wire.Held(id=asked.id, until=self._control.wall(until), why=why, warning=warning))
 
@@ -265,7 +268,8 @@ class AdminVerbs:
         """End a hold."""
         was_held = self._control.resume()
         self._state.put_hold(None)
-        session.send(wire.Resumed(id=asked.id, was_held=was_held))
+        warning = await self._state.written()
+        session.send(wire.Resumed(id=asked.id, was_held=was_held, warning=warning))
 
     async def feedback(self, session: Session, asked: wire.Feedback) -> None:
         """Keep what the role should have been."""

@@ -74,7 +74,10 @@ class ChatVerbs:
             )
             answer = _Answer(session, chat, request)
             result = await self._dispatcher.serve(request, answer.work, teller(session, chat.id))
-            session.send(answer.done(result))
+            done = answer.done(result)
+        # The record is made as the request ends and committed before `done` says so; the text is with the client.
+        warning = await self._dispatcher.recorded()
+        session.send(done if warning is None else structs.replace(done, warning=warning))
 
     async def embed(self, session: Session, embed: wire.Embed) -> None:
         """Vectors, by the same journey."""

@@ -84,7 +84,7 @@ async def test_a_half_closed_peer_still_gets_its_answer_and_then_the_end():
             await slow.began.wait()
             await anyio.wait_all_tasks_blocked()
             slow.go.set()
-            assert await pair.hear() == b'{"type":"resumed","was_held":true,"id":1}\n'
+            assert await pair.hear() == b'{"type":"resumed","was_held":true,"warning":null,"id":1}\n'
             await pair.over.wait()
 
 
