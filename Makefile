@@ -43,7 +43,7 @@ ollama: .venv/.made ## build the real Ollamas for Linux, 0.17.4 and 0.33.0, once
 	@PYTHON=$(BIN)/python packaging/ollama/build.sh
 
 bench: .venv/.proves ## how much innkeep costs, as ratios against a direct client in the same run
-	@$(BIN)/python scripts/bench.py
+	@$(BIN)/python scripts/bench $(ARGS)
 
 attack: .venv/.proves ## attack the daemon for up to 15 minutes; SEED=N repeats a run
 	ATTACK=long ATTACK_SEED=$(or $(SEED),$$(date +%s)) $(BIN)/python -m pytest tests/attack -m attack $(PYTEST)

@@ -124,6 +124,7 @@ class ResidencyControl:
         """Keep everything true until cancelled: each long-lived task is supervised."""
         async with anyio.create_task_group() as group:
             group.start_soon(supervise, "the timer", self.supervisor.run_timer, self.report)
+            group.start_soon(supervise, "the watchers' events", self.announcer.run, self.report)
             group.start_soon(supervise, "the waiters' ticker", self.supervisor.ticker.run, self.report)
             group.start_soon(supervise, "memory samples", self.monitor.sample, self.report)
             group.start_soon(supervise, "weighing of runners", self.monitor.weights.run, self.report)

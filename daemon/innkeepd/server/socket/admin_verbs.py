@@ -23,10 +23,12 @@ from innkeepd.store.settings import State
 
 MOST_UNSENT = 4 * 2**20
 """Bytes that a connection may leave unread before its watches end."""
-WATCHERS = 64
+WATCHERS = 1024
 """Watches at a time, of all connections: every event is encoded for each."""
 LEAST_EVERY = 0.1
 """Seconds between two snapshots of one watch, at least."""
+UNSENT_OF_ALL = 64 * MOST_UNSENT
+"""Bytes of events that all watchers together may leave unread."""
 MOST_RECORDS = 1000
 """Decision records in one answer."""
 MOST_REASON = 200
@@ -107,7 +109,7 @@ class AdminVerbs:
         def receive(kind: str, what: str, data: dict[str, Any]) -> None:
             if scope.cancel_called:
                 return
-            if session.unsent > MOST_UNSENT:
+            if session.unsent > min(MOST_UNSENT, UNSENT_OF_ALL // self._watchers):
                 scope.cancel()
             elif asked.kinds is None or kind in asked.kinds:
                 at = self._control.wall(self._control.now())

@@ -1,6 +1,7 @@
 """The control socket: bound by us or handed over by launchd or systemd; only the owner may speak."""
 
 import os
+import resource
 import socket
 import stat
 import struct
@@ -18,8 +19,10 @@ from innkeepd.errors import DaemonError
 from innkeepd.server.socket.session import Session, Verb
 from innkeepd.supervision import described
 
-CONNECTIONS = 256
-"""Connections at a time, as many as the HTTP port has; each holds a descriptor and some KB."""
+CONNECTIONS = 5120
+"""Connections at a time at most; each holds a descriptor and some KB. Only the owner's uid may open any."""
+SPARED = 512
+"""Descriptors left to everything else: the HTTP port (256 connections), Ollama, files."""
 BREATH = 0.1
 """Seconds until the next try where no connection can be accepted."""
 SOL_LOCAL, LOCAL_PEERCRED, XUCRED = 0, 1, "=IIh2x16I"
@@ -43,6 +46,13 @@ def peer_uid(connection: socket.socket, platform: str = sys.platform) -> int | N
         return int(struct.unpack("3i", credentials)[1])
     except (OSError, AttributeError):
         return None
+
+
+def connections_allowed() -> int:
+    """How many connections the control socket takes: as many as this process has descriptors for, or fewer."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    spare = CONNECTIONS if soft == resource.RLIM_INFINITY else max(soft // 2, soft - SPARED)
+    return min(CONNECTIONS, spare)
 
 
 def bind(path: Path) -> socket.socket:
@@ -140,7 +150,7 @@ async def _accept(listener: anyio.abc.SocketListener, door: "Acceptor") -> None:
 
 
 class Acceptor:
-    """Accepts connections of the owner's uid, at most ``CONNECTIONS`` at a time, and counts them.
+    """Accepts connections of the owner's uid, at most ``connections_allowed()`` at a time, and counts them.
 
     ``patience``: seconds that a client may leave unread what it is sent, as the configuration says now.
     """
@@ -160,6 +170,7 @@ class Acceptor:
         self._owner = owner
         self._warn = warn
         self._connected = 0
+        self._most = connections_allowed()
 
     async def welcome(self, stream: ByteStream) -> None:
         """Serve one connection to its end; a fault of one never reaches another."""
@@ -167,8 +178,8 @@ class Acceptor:
         if raw is not None and peer_uid(raw) != self._owner:
             await _refuse(stream, "forbidden", "only the user who runs innkeepd may speak here")
             return
-        if self._connected >= CONNECTIONS:
-            await _refuse(stream, "queue_full", f"{CONNECTIONS} connections are open; close some, or try again")
+        if self._connected >= self._most:
+            await _refuse(stream, "queue_full", f"{self._most} connections are open; close some, or try again")
             return
         self._connected += 1
         self._attend(self._connected)

@@ -240,6 +240,14 @@ async def test_a_daemon_out_of_descriptors_waits_and_serves_on(place, monkeypatc
         tasks.cancel_scope.cancel()
 
 
+@pytest.mark.parametrize(
+    ("soft", "allowed"), [(256, 128), (1024, 512), (4096, 3584), (65536, 5120), (resource.RLIM_INFINITY, 5120)]
+)
+def test_connections_leave_descriptors_to_everything_else(soft, allowed, monkeypatch):
+    monkeypatch.setattr(resource, "getrlimit", lambda _kind: (soft, soft))
+    assert listener.connections_allowed() == allowed
+
+
 @pytest.mark.anyio
 async def test_one_connection_too_many_is_refused_until_another_ends(place, monkeypatch):
     monkeypatch.setattr(listener, "CONNECTIONS", 1)
