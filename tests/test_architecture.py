@@ -25,6 +25,7 @@ FOLDERS = (
     "simulate",
     "service",
     "openclaw",
+    "setup",
 )
 """The folders of the daemon, lowest first: a module imports from its own folder and from those before it."""
 
@@ -34,7 +35,7 @@ SHARED = {"errors", "lock", "supervision", "arguments"}
 ENTRY = {"main", "run", "app", "log"}
 """Files of the root that wire everything; no folder imports them, but a verb may import ``log`` late."""
 
-CONTRACT = ("innkeep.wire", "innkeep.framing", "innkeep.errors", "innkeep.paths", "innkeep.units")
+CONTRACT = ("innkeep.wire", "innkeep.framing", "innkeep.errors", "innkeep.language", "innkeep.paths", "innkeep.units")
 """What the daemon's folders may use of the client package: the contract, never its faces."""
 
 PROTOCOL_ONLY = {"residency": {"backend", "ollama_dialect", "ollama_proved"}, "chat": {"backend", "ollama_count"}}

@@ -1,11 +1,14 @@
 """``innkeep ask TEXT``: one question, one answer."""
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable
+from contextlib import suppress
 
 from innkeep.cli.chat_arguments import add_chat_arguments
 from innkeep.cli.lazy import PATIENT_GREETING, open_client
 from innkeep.cli.outcome import OK, UsageError
 from innkeep.cli.terminal import Terminal
+from innkeep.errors import InnkeepError
 
 EXAMPLES = (
     'innkeep ask "왜 하늘은 파란가?"',
@@ -67,4 +70,19 @@ def run(args: Namespace, terminal: Terminal) -> int:
             )
             printer.print_all(answer.replies())
             printer.print_summary()
+        if terminal.shows_err and not args.quiet:
+            with suppress(InnkeepError):  # the answer is there, and that is what was asked for
+                offer_init(client.status().warnings, terminal)
     return OK
+
+
+def offer_init(warnings: Iterable[str], terminal: Terminal) -> None:
+    """Once: say that another model stood in for the roles' own, as the daemon warns, and what to do about it."""
+    from innkeep.paths import home
+
+    mark = home(terminal.environ) / "init_offered"
+    for warning in warnings:
+        if "`innkeep init`" in warning and not mark.exists():
+            terminal.print_error(warning)
+            with suppress(OSError):
+                mark.touch()

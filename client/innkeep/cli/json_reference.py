@@ -53,6 +53,9 @@ OWN: dict[str, str] = {
     "completion": "`shell`, `script`",
     "config": "`check`: `ok`, `message`; `path`: `path`; `show`: `config`, the tables with secrets masked",
     "service": "see `innkeep service ACTION --help`",
+    "init": "`type` `init`, `file`, `written`, `backup`, `budget`, `roles` with reasons, `models`, `notes`, `pulls`",
+    "fit": "`type` `fit`, `model`, `fit` (or `unknown`), `reason`, `footprint`, `context`, `budget`, `size`, `source`",
+    "pull": "`fit` first, then the lines of Ollama's `/api/pull`",
     "doctor": "see `innkeep doctor --help`",
     "openclaw": "`export`: OpenClaw's own JSON; `import`: `roles`; with `--write`: `file`, `changed`, `backup`",
 }

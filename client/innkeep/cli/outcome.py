@@ -32,7 +32,7 @@ ADVICE: dict[str, str] = {
     "connection_lost": "try again; `innkeep status` tells whether it is back",
     "bad_config": "`innkeep config check` shows the place",
     "unknown_model": "`innkeep models list` shows the names",
-    "model_missing": "`ollama pull` gets it",
+    "model_missing": "`innkeep init` chooses from what is pulled",
     "never_fits": "`innkeep models list` shows what fits",
     "context_overflow": "shorten the prompt or name a model with a larger context",
     "on_hold": "`innkeep resume` ends the hold",

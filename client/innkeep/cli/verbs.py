@@ -19,6 +19,9 @@ GROUPS: dict[str, dict[str, str]] = {
         "ping": "check that the daemon answers, and how fast",
     },
     "models": {
+        "init": "choose models for the roles from what is pulled",
+        "fit": "tell whether a model fits this machine",
+        "pull": "download a model, after telling whether it fits",
         "models": "list the models, or choose the one that answers",
         "load": "load a model into memory",
         "unload": "unload a model, or all of them",
@@ -46,6 +49,9 @@ DELEGATED: dict[str, tuple[str, ...]] = {
     "config": ("check", "path", "show"),
     "service": ("install", "uninstall", "start", "stop", "restart", "status", "logs", "print"),
     "doctor": (),
+    "init": (),
+    "fit": (),
+    "pull": (),
     "openclaw": ("import", "export"),
 }
 """Verbs of the daemon package and the words that may follow, for completion: they live beside what they configure."""

@@ -119,7 +119,7 @@ class TargetSelector:
         if not able:
             return []
         text = f"no model of the roles {', '.join(roles)} is pulled: {able[0]} answers instead"
-        return [f"{text}; name yours under [roles] in the configuration"]
+        return [f"{text}; `innkeep init` writes roles for what is pulled"]
 
     def explain(self, text: str, role: str) -> list[str]:
         """The words of ``text`` that speak for ``role``."""

@@ -147,9 +147,11 @@ def verdicts(
             lines[-1] |= {"reason": f"a cloud model: prompts go to {cloud[name]}, no memory of this machine"}
             continue
         if model is None:
-            reason = missing(name).reason if seen is not None else f"{name} is not known while Ollama is down"
+            verdict = missing(name, budget.bytes)
+            unknown = seen is None and verdict.fit == "missing"
+            reason = f"{name} is not known while Ollama is down" if unknown else verdict.reason
             lines.append({"name": name, "footprint": None, "context": None, "weight": None})
-            lines[-1] |= {"fit": "missing", "reason": reason}
+            lines[-1] |= {"fit": verdict.fit, "reason": reason}
             continue
         if (context := contexts.get(model.weights)) is None:
             beside = choose_contexts([*known, model], budget.bytes, policy, gpu_limit=limit)

@@ -1,7 +1,7 @@
 """Chains as ``[roles.*]`` of config.toml: printed, or merged into the file with its comments kept."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import tomlkit
@@ -51,10 +51,15 @@ def merge(text: str, roles: Mapping[str, Chain]) -> str:
 
 def write(file: Path, roles: Mapping[str, Chain], env: Mapping[str, str]) -> tuple[Path | None, bool]:
     """Merge into ``file``: (the backup, whether anything changed). Raises DaemonError and leaves the file as it was."""
+    return rewrite(file, lambda before: merge(before, roles), env)
+
+
+def rewrite(file: Path, merged: Callable[[str], str], env: Mapping[str, str]) -> tuple[Path | None, bool]:
+    """Replace a config.toml by ``merged`` of its text, once that reads as a configuration; returns as ``write``."""
     path = file.resolve()  # a link from a folder of dotfiles stays a link
     try:
         before = path.read_text(encoding="utf-8") if path.exists() else ""
-        after = merge(before, roles)
+        after = merged(before)
         if after == before:
             return None, False
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -75,7 +80,7 @@ def _prove(text: str, path: Path, env: Mapping[str, str]) -> Config:
             return load(Path(beside.name), env)
         except ConfigError as fault:
             what = str(fault).removeprefix(f"{beside.name}: ")
-            raise DaemonError(f"{path}: left as it was; with the imported roles it would be wrong: {what}") from None
+            raise DaemonError(f"{path}: left as it was; with the new roles it would be wrong: {what}") from None
 
 
 def _fill(table: Table, chain: Chain) -> None:

@@ -9,6 +9,7 @@ from innkeepd.config.schema import Config
 from innkeepd.policy.memory.budget import Budget
 from innkeepd.policy.memory.context import asks, choose_contexts, footprints, is_heavy, next_context, takes
 from innkeepd.policy.memory.estimate import Estimates
+from innkeepd.policy.memory.unpulled import too_large
 from innkeepd.policy.model import CONTEXT_STEPS, DERIVED_PREFIX, Model, canonical, is_derived_from
 from innkeepd.policy.scheduling.events import Spec
 from innkeepd.policy.scheduling.settings import SchedulerSettings
@@ -128,6 +129,8 @@ class Catalog:
         if candidate.name in self.left_out:
             return f"{candidate.name} is left out: {self.left_out[candidate.name]}; pull it again, or remove it"
         if said is None:
+            if self.budget is not None and (text := too_large(candidate.name, self.budget.bytes)) is not None:
+                return text
             return f"{candidate.name} is not pulled; `ollama pull {candidate.name.removesuffix(':latest')}`"
         return f"{candidate.name} is not among the models of the backend {said.name}: {', '.join(said.models)}"
 

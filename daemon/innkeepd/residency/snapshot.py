@@ -199,8 +199,10 @@ def _model(control: ResidencyControl, config: Config, name: str, model: Model | 
         fault = (
             control.monitor.observation.fault if control.monitor.observation and not control.catalog.models else None
         )
-        reason = f"can't be told: {fault}" if fault else missing(name).reason
-        return _without_memory(name, roles, "missing", reason)
+        verdict = missing(name, None if budget is None else budget.bytes)
+        if fault:
+            return _without_memory(name, roles, "missing", f"can't be told: {fault}")
+        return _without_memory(name, roles, verdict.fit, verdict.reason)
     spec = ledger.specs.get(model.weights)
     if spec is None:
         return _without_memory(name, roles, "missing", f"{name} is not looked at yet")

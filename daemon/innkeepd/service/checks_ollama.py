@@ -17,8 +17,8 @@ CONTEXT_FROM = 23 * GIB
 LARGE_CONTEXT_FROM = 47 * GIB
 """Metal memory from which on Ollama by itself takes a context of 32768 and 262144 (``server/routes.go``)."""
 
-SUBSTITUTE = "llama3.1:8b"
-"""What to put in place of a model that people wish for and can't have, where its role has nothing else that fits."""
+INIT = "innkeep init"
+"""Chooses from what is pulled, or names what to pull that fits."""
 
 
 def check_ollama(facts: Facts) -> Finding:
@@ -166,17 +166,11 @@ def check_models(facts: Facts) -> Finding:
     bare = [role for role, names in here.items() if not any(name in pulled for name in names)]
     if not missing and not bare:
         return Finding("models", "ok", f"{len(pulled)} pulled; every role has its models")
-    mend = " && ".join(f"ollama pull {name}" for name in missing) or _pull_and_set(facts, bare[0])
+    mend = " && ".join(f"ollama pull {name}" for name in missing)
     if bare:
-        why = "every chat of such a role is refused"
-        return Finding("models", "error", f"nothing is pulled for {', '.join(bare)}", why, mend)
+        why = "every chat of such a role is refused, or another model stands in"
+        return Finding("models", "error", f"nothing is pulled for {', '.join(bare)}", why, INIT)
     return Finding("models", "warning", f"not pulled: {', '.join(missing)}", "their fallbacks answer instead", mend)
-
-
-def _pull_and_set(facts: Facts, role: str) -> str:
-    """A model that fits in place of a role's that do not: pulling those would be for nothing."""
-    name = next(iter(_fitting(facts, role)), SUBSTITUTE)
-    return f"ollama pull {name} && innkeep models set {name} --role {role}"
 
 
 def check_never_fits(facts: Facts) -> Finding:
@@ -188,9 +182,11 @@ def check_never_fits(facts: Facts) -> Finding:
         return Finding("never_fits", "ok", "every model of the roles fits this machine by itself")
     reasons = {str(line["name"]): str(line["reason"]).partition(". ")[0] for line in facts.verdicts}
     stuck = {name: role for name, role in facts.config.roles.items() if canonical(role.primary) in never}
-    mend = " && ".join(
-        f"innkeep models set {next((each for each in _fitting(facts, name)), SUBSTITUTE)} --role {name}"
-        for name in stuck
+    instead = {name: next(iter(_fitting(facts, name)), None) for name in stuck}
+    mend = (
+        " && ".join(f"innkeep models set {model} --role {name}" for name, model in instead.items())
+        if None not in instead.values()
+        else INIT
     )
     why = "innkeep refuses it at once and takes the next candidate; Ollama would put everything else out and then fail"
     saw = "; ".join(reasons[name] for name in never)

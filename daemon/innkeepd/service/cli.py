@@ -22,6 +22,7 @@ from innkeepd.errors import ConfigError, DaemonError
 from innkeepd.service.checks_mac import folders, interpreter
 from innkeepd.service.clock import Clock, SystemClock
 from innkeepd.service.errors import ServiceFault
+from innkeepd.service.first_steps import OFFER, lacks_models
 from innkeepd.service.install import LaunchAgent
 from innkeepd.service.installation import examine
 from innkeepd.service.launchctl import Runner, run_command
@@ -51,6 +52,7 @@ class World(Struct, frozen=True):
     clock: Clock = SystemClock()
     say: Callable[[str], None] = print
     ask: Callable[..., Answer] = probe
+    lacks: Callable[[Config], bool] = lacks_models
 
 
 def main(argv: Sequence[str] | None = None, world: World | None = None) -> int:
@@ -127,6 +129,8 @@ def _obey(wanted: argparse.Namespace, world: World) -> int:
                 )
             if verb == "install":
                 _look_before(service, config, world)
+                if config is not None and world.lacks(config):
+                    world.say(OFFER)
             return _told(getattr(service, verb)(), world)
     return 0
 

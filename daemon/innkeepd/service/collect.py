@@ -82,18 +82,18 @@ def collect(
     """Look at this machine. Raises ``ServiceFault`` only where not even the paths can be found."""
     paths = locate(world.environ, uid=world.uid, platform=world.platform)
     told_us = kept(paths.socket)
-    config, fault = _config(world, told_us)
+    config, fault = configuration(world, told_us)
     policy = memory_policy(config)
     pretended = told_us.simulated if told_us else None
     seen = sightings(config.ollama.url)
-    ollama = msgspec.structs.replace(anyio.run(_ask, config, reach), is_simulated=pretended is not None)
+    ollama = msgspec.structs.replace(anyio.run(ask_ollama, config, reach), is_simulated=pretended is not None)
     view, view_fault = _view(world, config)
     answer = view.answer if view else world.ask(paths.socket, 3.0)
     if pretended is None:
         reading = (door or machine_memory(world.platform)).read()
         budget = budget_of(reading, policy)
     else:
-        reading, budget = _pretended(pretended, policy)
+        reading, budget = simulated_memory(pretended, policy)
     local = is_loopback(config.ollama.url.split("://")[1].rsplit(":", 1)[0])
     launcher, environment = (
         settings(seen, paths.user_home, getenv=_session(world), names=SETTINGS) if local else ("unknown", None)
@@ -141,7 +141,7 @@ def _sized(pulled: list[Model]) -> list[Model]:
     return [*pulled, *(model for model in KNOWN_MODELS if canonical(model.name) not in names)]
 
 
-def _pretended(seen_models: MemoryState, policy: MemoryPolicy) -> tuple[Reading, Budget]:
+def simulated_memory(seen_models: MemoryState, policy: MemoryPolicy) -> tuple[Reading, Budget]:
     """The memory of the machine that the daemon simulates: this one's says nothing about it."""
     level = {"normal": 1, "warning": 2, "critical": 4}[seen_models.pressure]
     reading = Reading(
@@ -155,7 +155,7 @@ def _pretended(seen_models: MemoryState, policy: MemoryPolicy) -> tuple[Reading,
     return reading, Budget(seen_models.budget, seen_models.budget, policy.reserve, seen_models.total, None, "", (sum_,))
 
 
-def _config(world: World, running: Kept | None) -> tuple[Config, str]:
+def configuration(world: World, running: Kept | None) -> tuple[Config, str]:
     """The configuration of the ``running`` daemon, from its own file; without one, what a daemon would read here.
 
     This shell's OLLAMA_HOST says nothing about a running daemon: it often points at innkeep itself. A broken file gives
@@ -180,7 +180,8 @@ def _config(world: World, running: Kept | None) -> tuple[Config, str]:
     return msgspec.structs.replace(config, ollama=OllamaConfig(url=running.url), http=http), fault
 
 
-async def _ask(config: Config, reach: Connect) -> Ollama:
+async def ask_ollama(config: Config, reach: Connect) -> Ollama:
+    """Version, pulled models and what is in memory, asked of Ollama within ``PATIENCE``; never raises."""
     backend = reach(config)
     ollama = Ollama(config.ollama.url, reachable=False, fault=f"no answer in {PATIENCE:.0f} s")
     try:

@@ -106,7 +106,7 @@ def test_ollamas_models_replace_the_built_in_ones_and_the_rest_is_missing():
     told = describe(MAC36, MemoryPolicy(), NAMES, Seen([CODER, own]))
     assert told["ollama"] == "answers"
     by_name = {line["name"]: line for line in told["models"]}
-    assert [by_name[name]["fit"] for name in NAMES] == ["fits", "missing", "missing", "missing"]
+    assert [by_name[name]["fit"] for name in NAMES] == ["fits", "missing", "never", "missing"]
     assert "ollama pull llama3.1:8b" in by_name["llama3.1:8b"]["reason"]
     assert by_name["mine:latest"]["fit"] == "fits"
 

@@ -127,7 +127,7 @@ def test_missing_models_come_with_the_line_that_pulls_them():
 
 def test_a_role_without_any_model_is_an_error():
     finding = check_models(facts_of(config=SMALL, ollama_pulled=[]))
-    assert (finding.level, finding.mend) == ("error", "ollama pull llama3.1:8b")
+    assert (finding.level, finding.mend) == ("error", "innkeep init")
 
 
 def test_models_are_not_judged_while_ollama_is_down():
@@ -141,9 +141,9 @@ def test_a_model_that_never_fits_comes_with_the_one_to_put_instead():
     assert finding.mend == "innkeep models set llama3.1:8b --role general"
 
 
-def test_a_role_of_which_nothing_fits_gets_a_model_that_does():
+def test_a_role_of_which_nothing_fits_is_chosen_anew():
     config = Config(roles={"general": RoleConfig(primary="llama3.3:latest")})
-    assert check_never_fits(facts_of(config=config)).mend == "innkeep models set llama3.1:8b --role general"
+    assert check_never_fits(facts_of(config=config)).mend == "innkeep init"
 
 
 def test_a_fallback_that_never_fits_is_to_be_taken_out():
@@ -173,7 +173,7 @@ def test_a_pull_that_can_never_run_is_not_advised():
     never = [{"name": "llama3.3:latest", "fit": "never", "reason": "too big"}]
     finding = check_models(facts_of(config=config, ollama_pulled=[], verdicts=never))
     assert finding.level == "error"
-    assert finding.mend == "ollama pull llama3.1:8b && innkeep models set llama3.1:8b --role general"
+    assert finding.mend == "innkeep init"
 
 
 def test_what_the_apps_settings_set_is_cured_there():

@@ -184,7 +184,7 @@ def test_a_real_closed_port_is_an_ollama_that_is_down():
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         config = Config(ollama=OllamaConfig(url=f"http://127.0.0.1:{closed.getsockname()[1]}"))
-        ollama = anyio.run(gathering._ask, config, connect)
+        ollama = anyio.run(gathering.ask_ollama, config, connect)
     assert not ollama.reachable
     assert "refused" in ollama.fault
 

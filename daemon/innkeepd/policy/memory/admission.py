@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from innkeepd.policy.memory.budget import Budget, gib, ollama_gate
+from innkeepd.policy.memory.unpulled import too_large
 from innkeepd.policy.scheduling.events import Passed, Spec
 from innkeepd.policy.scheduling.ledger import MemoryLedger
 from innkeepd.policy.scheduling.residency import RESIDENT, Cooling, Residency
@@ -41,7 +42,8 @@ def obstacle(ledger: MemoryLedger, weights: str, need: int, cooling: Cooling | N
         return None
     spec = ledger.specs.get(weights)
     if spec is None:
-        return Passed(weights, "model_missing", f"{weights} is not pulled; `ollama pull {weights}`")
+        text = too_large(weights, ledger.budget) or f"{weights} is not pulled; `ollama pull {weights}`"
+        return Passed(weights, "model_missing", text)
     if need > spec.footprints[-1][0]:
         return Passed(weights, "context_overflow", f"{spec.name} has no context of {need} tokens that fits")
     size = ledger.bytes_for(weights, spec.context_for(need))
@@ -146,8 +148,10 @@ class Verdict(Struct, frozen=True):
     evict: tuple[str, ...] = ()
 
 
-def missing(name: str) -> Verdict:
-    """The verdict on a model that is not on the disk."""
+def missing(name: str, budget: int | None = None) -> Verdict:
+    """The verdict on a model that is not on the disk; with a ``budget`` (bytes) no pull is advised for nothing."""
+    if budget is not None and (text := too_large(name, budget)) is not None:
+        return Verdict("never", text)
     return Verdict("missing", f"{name} is not pulled; get it with: ollama pull {name}")
 
 

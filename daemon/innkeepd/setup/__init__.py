@@ -1,0 +1,1 @@
+"""First steps: which models fit this machine, and which of them answer for which role."""
