@@ -38,8 +38,16 @@ ELSEWHERE = {
 }
 """Commands that are not run below, and why; a file that is named must be there."""
 
-EXPECTED = {"innkeep doctor": {1}, "innkeep doctor --report": {0, 1}, "innkeep routing train": {1}}
-"""Exit statuses other than 0: a daemon that is no service, on a simulated Ollama, is worth two warnings."""
+EXPECTED = {
+    "innkeep init": {1},
+    "innkeep doctor": {1},
+    "innkeep doctor --report": {0, 1},
+    "innkeep routing train": {1},
+}
+"""Exit statuses other than 0.
+
+`init` asks a person, and none is there; a daemon that is no service, on a simulated Ollama, is worth two warnings.
+"""
 
 
 def page(name):
