@@ -126,9 +126,10 @@ class Select(_Request, frozen=True, tag="select"):
 
 
 class Load(_Request, frozen=True, tag="load"):
-    """Bring a model into memory."""
+    """Bring a model into memory; it waits in the queue of its ``priority``."""
 
     model: str
+    priority: Priority = "interactive"
 
 
 class Unload(_Request, frozen=True, tag="unload"):
@@ -306,13 +307,17 @@ class Usage(Struct, frozen=True):
 
 
 class Timings(Struct, frozen=True):
-    """Seconds: waiting in line, of that for a swap, from grant to the first token, in all."""
+    """Seconds: waiting in the queue, of that for a swap, from grant to the first token, in all.
+
+    ``tokens_per_second`` of the answer and ``prompt_per_second`` of the prompt are as the engine measured them.
+    """
 
     queued: float = 0.0
     swap: float = 0.0
     first_token: float | None = None
     total: float = 0.0
     tokens_per_second: float | None = None
+    prompt_per_second: float | None = None
 
 
 class AttemptRecord(Struct, frozen=True):
@@ -575,7 +580,7 @@ class Estimates(Struct, frozen=True):
 class ModelState(Struct, frozen=True):
     """What is known of one model; sizes are bytes, ``fit`` is judged now with ``reason`` in words.
 
-    ``leaves`` are the models that would have to leave for it.
+    ``leaves`` are the models that would have to leave for it, ``first_for`` the roles whose first choice it is.
     """
 
     name: str
@@ -590,6 +595,7 @@ class ModelState(Struct, frozen=True):
     context: int | None = None
     estimates: Estimates | None = None
     leaves: list[str] = field(default_factory=list)
+    first_for: list[str] = field(default_factory=list)
 
 
 class Models(_Reply, frozen=True, tag="models"):

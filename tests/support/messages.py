@@ -58,6 +58,7 @@ REQUESTS: list[wire.Request] = [
     wire.RoutingAsk(id=28, action="train"),
     wire.Watch(id=29, kinds=["request"], every=1.0),
     wire.Unload(id=30, model="qwen2.5-coder:32b", cancel_load=True),
+    wire.Load(id=31, model="llama3.1:8b", priority="batch"),
 ]
 
 REPLIES: list[wire.Reply] = [

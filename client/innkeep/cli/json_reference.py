@@ -48,6 +48,7 @@ PRINTED: dict[str, tuple[type[Any], ...]] = {
 """Verb -> the messages of the protocol that it prints as they came."""
 
 OWN: dict[str, str] = {
+    "bench": "`at`, `ollama`, `simulated`, `machine`, `results`: seconds, bytes, tokens a second of each model",
     "top": "nothing: it draws a screen; `watch --json` has the same facts",
     "reload": "`type` `reloaded`, `pid`, `awaits_restart` (tables of the configuration), `warnings`",
     "completion": "`shell`, `script`",

@@ -15,6 +15,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "explain": "show everything about one past request",
         "feedback": "say which role a past request should have had",
         "routing": "show what feedback taught the router, train it, undo that",
+        "bench": "measure how fast the models are on this machine",
         "stats": "tell what routing would have changed",
         "ping": "check that the daemon answers, and how fast",
     },

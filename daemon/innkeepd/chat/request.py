@@ -55,6 +55,13 @@ class Request:
             return None
         return self.result.completion_tokens / self.result.decode_seconds
 
+    @property
+    def prompt_per_second(self) -> float | None:
+        """Tokens of the prompt a second, as the engine measured it; None where it reported nothing."""
+        if self.result is None or self.result.prefill_seconds <= 0 or not self.result.prompt_tokens:
+            return None
+        return self.result.prompt_tokens / self.result.prefill_seconds
+
 
 def decision_record(request: Request, outcome: str, code: str | None, message: str | None) -> wire.DecisionRecord:
     """What was decided for a request and why, and how it went.
@@ -91,6 +98,7 @@ def decision_record(request: Request, outcome: str, code: str | None, message: s
             first_token=None if request.first_token is None else round(request.first_token, 4),
             total=round(request.total, 4),
             tokens_per_second=None if (speed := request.tokens_per_second) is None else round(speed, 2),
+            prompt_per_second=None if (speed := request.prompt_per_second) is None else round(speed, 2),
         ),
         prompt_tokens=result.prompt_tokens,
         completion_tokens=result.completion_tokens,

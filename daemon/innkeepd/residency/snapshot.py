@@ -2,7 +2,7 @@
 
 import os
 
-from msgspec import convert
+from msgspec import convert, structs
 
 from innkeep import wire
 from innkeepd import __version__
@@ -144,7 +144,9 @@ def models(control: ResidencyControl, config: Config) -> list[wire.ModelState]:
     named = dict.fromkeys(name for role in config.roles.values() for name in role.chain)
     named |= dict.fromkeys(f"{backend.name}/{model}" for backend in config.backends for model in backend.models)
     names = [*named, *(name for name in pulled if name not in named)]
-    return [_model(control, config, name, pulled.get(name)) for name in names]
+    first = {name: [role for role, said in config.roles.items() if said.chain[:1] == (name,)] for name in names}
+    found = [_model(control, config, name, pulled.get(name)) for name in names]
+    return [structs.replace(each, first_for=first[each.name]) if first[each.name] else each for each in found]
 
 
 def warnings(control: ResidencyControl) -> list[str]:

@@ -219,7 +219,9 @@ class AdminVerbs:
     async def load(self, session: Session, asked: wire.Load) -> None:
         """Bring a model into memory."""
         began = anyio.current_time()
-        spec = ChatSpec(kind="load", model=bounded(asked.model), client=session.client, insist=True)
+        spec = ChatSpec(
+            kind="load", model=bounded(asked.model), client=session.client, insist=True, priority=asked.priority
+        )
         async with self._dispatcher.begin(spec) as request:
             await self._commands.load(request, teller(session, asked.id, waiting=False))
             session.send(

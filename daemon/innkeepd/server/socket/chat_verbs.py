@@ -215,6 +215,7 @@ class _Answer:
                 first_token=request.first_token,
                 total=request.total,
                 tokens_per_second=request.tokens_per_second,
+                prompt_per_second=request.prompt_per_second,
             ),
             attempts=[
                 wire.AttemptRecord(each.model, each.outcome, each.code, each.seconds, each.message)
