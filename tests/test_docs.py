@@ -39,6 +39,7 @@ TABLES = {
     "[[backends]]": config.BackendConfig,
     "[log]": config.LogConfig,
     "[history]": config.HistoryConfig,
+    "[[when]]": config.WhenConfig,
 }
 
 

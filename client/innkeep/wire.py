@@ -520,7 +520,7 @@ class Status(_Reply, frozen=True, tag="status"):
     ``selected_roles`` are first choices of single roles, ``pins`` stay in memory once they are loaded, ``held_until``
     (with ``held_why``) ends a hold, ``awaits_restart`` are the changed tables of the configuration not in force yet.
     ``config_file`` is the file that the daemon was configured by ("": none), ``http`` the address of its HTTP port as
-    configured ("": switched off).
+    configured ("": switched off). ``rules`` are the rules of ``[[when]]`` in force now, in words.
     """
 
     protocol: int
@@ -544,6 +544,7 @@ class Status(_Reply, frozen=True, tag="status"):
     awaits_restart: list[str] = field(default_factory=list)
     config_file: str = ""
     http: str = ""
+    rules: list[str] = field(default_factory=list)
 
 
 class Event(_Reply, frozen=True, tag="event"):

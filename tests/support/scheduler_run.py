@@ -76,7 +76,12 @@ class SchedulerRun:
             case ev.Grant(ticket=ticket, weights=weights):
                 self._end(ticket, "granted")
                 self.granted[ticket] = weights
-                daemon = self.scheduler.ledger
+                daemon, limits = self.scheduler.ledger, self.scheduler.state.limits
+                if not daemon.is_remote(weights):
+                    assert not (self.scheduler.state.is_on_hold or limits.frozen)
+                    assert not (limits.light_only and daemon.residents[weights].heavy)
+                    (lease,) = (each for each in self.scheduler.leases.of(weights) if each.ticket.id == ticket)
+                    assert not limits.batch_only or lease.ticket.priority == "batch"
                 assert daemon.has(weights, 0)
                 assert list(self.granted.values()).count(weights) <= daemon.slots(weights)
             case ev.Refuse(ticket=ticket):
@@ -88,7 +93,11 @@ class SchedulerRun:
 
     def _check_load(self, load: ev.Load) -> None:
         daemon = self.scheduler.ledger
-        assert self.scheduler.held_until is None
+        state, limits = self.scheduler.state, self.scheduler.state.limits
+        assert not state.is_on_hold
+        assert not limits.frozen
+        assert not limits.no_growth
+        assert not (limits.light_only and daemon.residents[load.weights].heavy)
         assert daemon.used() <= daemon.budget, "planned bytes never exceed the budget"
         if daemon.residents[load.weights].heavy:
             assert len(daemon.heavies()) <= daemon.heavy_limit, "never two heavy, not for an instant"
@@ -211,8 +220,11 @@ def random_event(life: SchedulerRun, dice: random.Random, *, foreign: bool) -> N
         life.step(ev.UnloadAsked(tuple(dice.sample(NAMES, 2))))
     elif roll < 0.88:
         life.step(ev.HoldBegan(life.now + dice.choice([-1, 0, 10, 300])))
-    elif roll < 0.9:
+    elif roll < 0.89:
         life.step(ev.HoldEnded())
+    elif roll < 0.9:
+        drawn = {name: dice.random() < 0.2 for name in ("hold", "light_only", "batch_only", "no_growth", "frozen")}
+        life.step(ev.Limited(**drawn, why="a rule" if any(drawn.values()) else ""))
     elif roll < 0.94:
         pressure: ev.Pressure = dice.choice(["normal", "normal", "warning", "critical"])
         life.step(ev.Measured(dice.choice([27, 27, 27, 30, 24, 8, 60]), dice.choice([None, None, 30, 5]), pressure))

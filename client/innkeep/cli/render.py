@@ -81,6 +81,7 @@ def _set_lines(status: wire.Status, now: float) -> list[str]:
         why = f' ("{status.held_why}")' if status.held_why else ""
         left = seconds(max(0.0, status.held_until - now))
         lines.append(f"on hold  until {clock(status.held_until)}, {left} more{why} (`innkeep resume` ends it)")
+    lines += [f"rule     {rule}" for rule in status.rules]
     resident = {one.name for one in status.resident}
     lines += [
         f"pinned   {name}, not in memory (`innkeep unpin {name}` ends it)"

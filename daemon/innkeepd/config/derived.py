@@ -1,6 +1,9 @@
 """The configuration in the types that ``policy`` takes."""
 
+from msgspec import convert, structs
+
 from innkeepd.config.schema import Config
+from innkeepd.policy.conditions import DAYS, Rule, read_hours
 from innkeepd.policy.memory.budget import MemoryPolicy
 from innkeepd.policy.scheduling.settings import SchedulerSettings
 
@@ -31,4 +34,20 @@ def scheduler_settings(config: Config) -> SchedulerSettings:
         heavy_limit=config.residency.heavy_limit,
         idle_unload=config.residency.idle_unload,
         hold_wait=config.schedule.hold_wait,
+    )
+
+
+def rules_of_use(config: Config) -> tuple[Rule, ...]:
+    """The ``[[when]]`` tables in the words of ``policy``."""
+    return tuple(
+        convert(
+            structs.asdict(said)
+            | {
+                "hours": read_hours(said.hours) if said.hours else None,
+                "days": [DAYS.index(day) for day in said.days],
+                "thermal": said.thermal or None,
+            },
+            Rule,
+        )
+        for said in config.when
     )

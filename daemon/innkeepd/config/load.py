@@ -15,7 +15,15 @@ from msgspec import structs
 from innkeep import paths
 from innkeepd.config.address import ollama_url
 from innkeepd.config.check import complaints
-from innkeepd.config.schema import BackendConfig, BackendTimeouts, Config, ModelConfig, RoleConfig, TimeoutsConfig
+from innkeepd.config.schema import (
+    BackendConfig,
+    BackendTimeouts,
+    Config,
+    ModelConfig,
+    RoleConfig,
+    TimeoutsConfig,
+    WhenConfig,
+)
 from innkeepd.config.values import BadValue, overlay, unknown_key
 from innkeepd.errors import ConfigError
 from innkeepd.policy.model import canonical
@@ -83,7 +91,7 @@ def _read(file: Path, *, must_exist: bool) -> dict[str, Any] | None:
 
 def _decode(table: dict[str, Any], file: Path, env: Mapping[str, str]) -> Config:
     sources: dict[str, str] = {}
-    plain = {key: value for key, value in table.items() if key not in {"roles", "models", "backends"}}
+    plain = {key: value for key, value in table.items() if key not in {"roles", "models", "backends", "when"}}
     config = overlay(Config(), plain, "", skip=("file", "sources"))
     timeouts = config.timeouts
     backends = tuple(
@@ -94,6 +102,7 @@ def _decode(table: dict[str, Any], file: Path, env: Mapping[str, str]) -> Config
     config = structs.replace(
         config,
         backends=backends,
+        when=tuple(_when(entry, f"when[{at}]") for at, entry in enumerate(_list(table.get("when", []), "when"))),
         roles=_roles(_dict(table.get("roles", {}), "roles"), config.roles, names),
         models=_models(_dict(table.get("models", {}), "models"), names),
         http=structs.replace(config.http, token=_token(config.http.token, config.http.token_file, "http", file, env)),
@@ -169,6 +178,15 @@ def _backend(entry: object, at: str, timeouts: TimeoutsConfig, file: Path, env: 
     return structs.replace(backend, url=backend.url.rstrip("/"), models=own, token=token)
 
 
+def _when(entry: object, at: str) -> WhenConfig:
+    rule = overlay(WhenConfig(), _dict(entry, at), at)
+    if not rule.then:
+        raise BadValue(f"{at}.then", 'expected "hold", "light_only", "batch_only" or "no_growth", got nothing')
+    if rule == WhenConfig(name=rule.name, then=rule.then):
+        raise BadValue(at, 'a rule needs a condition, such as hours = "22:00-07:00" or on_battery = true')
+    return structs.replace(rule, name=rule.name.strip() or at)
+
+
 def _token(token: str, token_file: str, at: str, file: Path, env: Mapping[str, str]) -> str:
     if not token_file:
         return token.strip()
@@ -191,9 +209,9 @@ def _note(table: Mapping[str, Any], at: str, source: str, sources: dict[str, str
         path = f'models."{_name(key, at, backends)}"' if at == "models" else f"{at}.{key}".lstrip(".")
         if isinstance(value, dict):
             _note(value, path, source, sources, backends)
-        elif path == "backends":
+        elif path in {"backends", "when"}:
             for index, entry in enumerate(value):
-                _note(entry, f"backends[{index}]", source, sources, backends)
+                _note(entry, f"{path}[{index}]", source, sources, backends)
         else:
             sources[path] = source
 

@@ -17,6 +17,9 @@ TokensOrAuto: TypeAlias = Annotated[int | None, "tokens or auto"]
 WeightOrAuto: TypeAlias = Annotated[Literal["heavy", "light"] | None, "weight or auto"]
 Count: TypeAlias = Annotated[int, "count"]
 
+Flag: TypeAlias = Annotated[bool | None, "true, false or unset"]
+PercentOrUnset: TypeAlias = Annotated[int | None, "percent or unset"]
+
 CODING = ("코드", "함수", "버그", "리팩토링", "code", "function", "bug", "debug", "refactor")
 REASONING = ("왜", "분석", "비교", "논리", "why", "analyze", "compare", "logic")
 
@@ -170,6 +173,27 @@ class RoutingConfig(_Table, frozen=True):
     shadow: bool = False
 
 
+class WhenConfig(_Table, frozen=True):
+    """A rule of use: where every condition that is set holds, ``then`` applies to the models in this machine's memory.
+
+    Unset (None, or empty) is no condition. ``name`` empty: the rule is called by its place, ``when[0]``.
+    """
+
+    name: str = ""
+    then: Annotated[str, "action of a rule"] = ""
+    hours: Annotated[str, "hours"] = ""
+    days: tuple[Annotated[str, "day"], ...] = ()
+    on_battery: Flag = None
+    battery_below: PercentOrUnset = None
+    low_power: Flag = None
+    thermal: Annotated[str, "thermal state"] = ""
+    camera: Flag = None
+    microphone: Flag = None
+    full_screen: Flag = None
+    app: str = ""
+    suspend: Flag = None
+
+
 def default_roles() -> dict[str, RoleConfig]:
     """The seed's chains; the last role catches the rest. The 70B stays as wanted; one that fits is behind it."""
     coder, thinker, big, small = "qwen2.5-coder:32b", "deepseek-r1:32b", "llama3.3:latest", "llama3.1:8b"
@@ -195,6 +219,7 @@ class Config(_Table, frozen=True):
     history: HistoryConfig = HistoryConfig()
     routing: RoutingConfig = RoutingConfig()
     backends: tuple[BackendConfig, ...] = ()
+    when: tuple[WhenConfig, ...] = ()
     file: Path | None = None
     sources: dict[str, str] = field(default_factory=dict)
 

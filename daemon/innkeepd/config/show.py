@@ -6,7 +6,7 @@ from typing import Any, get_type_hints
 from msgspec import Struct
 
 from innkeep.units import spell_seconds, spell_size
-from innkeepd.config.schema import Config
+from innkeepd.config.schema import Config, WhenConfig
 from innkeepd.config.values import marker
 
 
@@ -26,6 +26,9 @@ def show(config: Config) -> str:
         elif name == "backends":
             for index, backend in enumerate(value):
                 lines += _table(f"backends[{index}]", "[[backends]]", backend, config.sources)
+        elif name == "when":
+            for index, rule in enumerate(value):
+                lines += _rule(f"when[{index}]", rule, config.sources)
         else:
             lines += _table(name, f"[{name}]", value, config.sources)
     return "\n".join(lines) + "\n"
@@ -45,9 +48,16 @@ def _table(at: str, head: str, table: Struct, sources: dict[str, str]) -> list[s
     return lines + inner
 
 
+def _rule(at: str, rule: WhenConfig, sources: dict[str, str]) -> list[str]:
+    """A ``[[when]]`` table with the keys that are set: an unset one is no condition, and has no spelling."""
+    shown = [line for line in _table(at, "[[when]]", rule, sources) if line and not line.endswith('= "unset"')]
+    unset = [line for line in shown if line.endswith(('= ""', "= []"))]
+    return ["", *(line for line in shown if line not in unset)]
+
+
 def _spell(name: str, value: Any, unit: str) -> str:
     if value is None:
-        return '"never"' if unit.startswith("duration") else '"auto"'
+        return '"unset"' if unit.endswith("unset") else '"never"' if unit.startswith("duration") else '"auto"'
     if name == "token" and value:
         return '"***"'
     if unit.startswith("duration"):

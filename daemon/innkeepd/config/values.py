@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_t
 from msgspec import Struct, structs
 
 from innkeep import units
+from innkeepd.policy.conditions import DAYS, THERMAL, Then, read_hours
 
 _T = TypeVar("_T", bound=Struct)
 
@@ -129,6 +130,28 @@ def _weight(value: object) -> str:
     return str(value)
 
 
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("true or false")  # noqa: TRY004 - a reader's complaint is a ValueError
+    return value
+
+
+def _hours(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError('hours as in "22:00-07:00"')  # noqa: TRY004 - a reader's complaint is a ValueError
+    read_hours(value)
+    return value
+
+
+def _one_of(*words: str) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        if value not in words:
+            raise ValueError("one of " + ", ".join(f'"{word}"' for word in words))
+        return str(value)
+
+    return read
+
+
 _MANY = 2**63 - 1
 _READERS: dict[str, Callable[[object], Any]] = {
     "duration": units.seconds,
@@ -142,4 +165,10 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "count or 0": _integer(0, _MANY, "an integer, 0 or more"),
     "port": _integer(0, 65535, "a port: 0 (any free one) to 65535"),
     "number": _days,
+    "true, false or unset": _flag,
+    "percent or unset": _integer(1, 100, "a percentage, 1 to 100"),
+    "action of a rule": _one_of(*get_args(Then)),
+    "hours": _hours,
+    "day": _one_of(*DAYS),
+    "thermal state": _one_of(*THERMAL[1:]),
 }

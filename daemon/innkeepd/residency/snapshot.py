@@ -94,7 +94,9 @@ def _waiter(control: ResidencyControl, handle: LeaseHandle, now: float, position
         model=control.name_of(wanted),
         priority=ticket.priority,
         waited=now - handle.asked,
-        expected=None if scheduler.state.is_held_from(wanted) else scheduler.expected(ticket.id, now),
+        expected=None
+        if scheduler.state.is_barred(wanted, ticket.priority, ticket.need)
+        else scheduler.expected(ticket.id, now),
         position=position,
         client=handle.client,
         reason=scheduler.outlook(ticket.id, now).reason if 0 < (position or 0) <= REASONED else "",

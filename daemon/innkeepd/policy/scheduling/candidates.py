@@ -29,8 +29,9 @@ def choose_candidate(state: SchedulerState, group: Group, now: float) -> Choice:
         cooling = None if group.key.insist else state.cooling.get(weights)
         why = obstacle(state.ledger, weights, group.key.need, cooling, now)
         if why is None:
-            elsewhere = _elsewhere(state, group, passed, now) if state.is_held_from(weights) else None
-            return Choice(elsewhere or weights, tuple(found))
+            is_barred = state.is_barred(weights, group.key.priority, group.key.need)
+            instead = _allowed(state, group, passed, now) if is_barred else None
+            return Choice(instead or weights, tuple(found))
         found.append(why)
         passed.add(weights)
     return Choice("", tuple(found))
@@ -43,7 +44,7 @@ def refused(state: SchedulerState, group: Group, now: float) -> list[tuple[Waite
     if not group.wants:
         unknown = Passed("", "unknown_model", "no candidate is known")
         return [(waiter, waiter.passed[-1] if waiter.passed else unknown) for waiter in group.waiters]
-    if not state.is_held_from(group.wants):
+    if not state.is_barred(group.wants, group.key.priority, group.key.need):
         return []
     why = Passed(group.wants, "on_hold", _on_hold(state, now))
     return [(waiter, why) for waiter in group.until(now, state.bears_hold_until)]
@@ -55,15 +56,26 @@ def quoted(why: str) -> str:
 
 
 def _on_hold(state: SchedulerState, now: float) -> str:
+    if state.held_until is None:
+        if not state.limits.why:
+            return "the machine is about to sleep; ask again once it is awake"
+        return f"not allowed now by the rules of [[when]]: {state.limits.why}; `innkeep resume` lifts them"
     left = max(0.0, (state.held_until or now) - now)
     span = f"{left / 60:.0f} min" if left >= 90 else f"{left:.0f} s"
     return f"on hold{quoted(state.held_why)} for another {span}; `innkeep resume` ends it"
 
 
-def _elsewhere(state: SchedulerState, group: Group, passed: set[str], now: float) -> str | None:
-    """The best of the chain that runs on another machine and is ready there."""
-    remote = [w for w in group.key.chain if w not in passed and state.ledger.is_remote(w)]
-    return next((w for w in remote if state.is_ready(w, group.key.need, now)), None)
+def _allowed(state: SchedulerState, group: Group, passed: set[str], now: float) -> str | None:
+    """During a hold another machine may serve, and under a rule a model that it allows: the best of the chain."""
+    need = group.key.need
+    for weights in group.key.chain:
+        if weights in passed or state.is_barred(weights, group.key.priority, need):
+            continue
+        cooling = None if group.key.insist else state.cooling.get(weights)
+        is_remote = state.ledger.is_remote(weights)
+        if state.is_ready(weights, need, now) if is_remote else not obstacle(state.ledger, weights, need, cooling, now):
+            return weights
+    return None
 
 
 def smaller_for(state: SchedulerState, waiter: Waiter, draining: set[str], now: float) -> str | None:
@@ -77,6 +89,7 @@ def smaller_for(state: SchedulerState, waiter: Waiter, draining: set[str], now: 
     for weights in waiter.ticket.chain:
         is_smaller = state.ledger.is_remote(waiter.wants) or state.ledger.size(weights) < size
         is_here = state.is_ready(weights, waiter.ticket.need, now) and weights not in draining
-        if is_smaller and is_here and weights not in passed and state.has_slot(weights):
+        is_free = state.has_slot(weights) and not state.is_barred(weights, waiter.ticket.priority, waiter.ticket.need)
+        if is_smaller and is_here and weights not in passed and is_free:
             return weights
     return None

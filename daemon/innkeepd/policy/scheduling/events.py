@@ -218,6 +218,20 @@ class HoldEnded(Struct, frozen=True, tag=True):
     """Loads are allowed again."""
 
 
+class Limited(Struct, frozen=True, tag=True):
+    """What rules allow of this machine's memory from now on (``policy.limits.Limits``); all false: everything.
+
+    ``frozen``: nothing begins, and what is in memory stays: the machine is about to sleep. ``why`` names the rules.
+    """
+
+    hold: bool = False
+    light_only: bool = False
+    batch_only: bool = False
+    no_growth: bool = False
+    frozen: bool = False
+    why: str = ""
+
+
 class Closing(Struct, frozen=True, tag=True):
     """The daemon leaves: nothing is begun any more."""
 
@@ -245,6 +259,7 @@ Event: TypeAlias = (
     | Woke
     | UnloadDropped
     | RenewEnded
+    | Limited
 )
 
 

@@ -26,6 +26,11 @@ def held_out(state: SchedulerState, now: float) -> list[Residency]:
     return [r for r in state.ledger.residents.values() if not r.spared and r.rest_until <= now]
 
 
+def limited_out(state: SchedulerState, now: float) -> list[Residency]:
+    """A rule allows light models only: heavy ones go, pinned ones too."""
+    return [r for r in held_out(state, now) if r.heavy] if state.limits.light_only else []
+
+
 def out_of_order(state: SchedulerState, now: float) -> Residency | None:
     """Somebody else's load broke a rule: the least needed model that mends it, None where nobody can or need go.
 

@@ -49,22 +49,22 @@ def look_out(state: SchedulerState, ticket: str, expected: Callable[[str, float]
             counts[queue] = counts.get(queue, 0) + count
     ahead = sum(counts.values())
     parts = [f"{_ordinal(ahead + 1)} in line", *_behind(counts), *_doing(state, waiter)]
-    foretold = None if state.is_held_from(waiter.wants) else expected(ticket, now)
-    return _look(state, waiter, ahead, parts, foretold)
+    held = state.is_barred(waiter.wants, waiter.ticket.priority, waiter.ticket.need)
+    return _look(state, waiter, ahead, parts, None if held else expected(ticket, now))
 
 
 def _look(state: SchedulerState, waiter: Waiter, ahead: int, parts: list[str], expected: float | None) -> Outlook:
-    held = state.is_held_from(waiter.wants)
+    held = state.is_barred(waiter.wants, waiter.ticket.priority, waiter.ticket.need)
     return Outlook(
         weights=waiter.wants,
         position=ahead + 1,
         ahead=ahead,
         resident=tuple(r.weights for r in state.ledger.residents.values() if r.state != LOADING),
         expected=expected,
-        reason="; ".join([f"on hold{quoted(state.held_why)}", *parts[:1]] if held else parts),
+        reason="; ".join([f"on hold{quoted(state.barred_by())}", *parts[:1]] if held else parts),
         until=state.held_until if held else None,
         answering=tuple(weights for weights in state.ledger.residents if state.is_busy(weights)),
-        why=state.held_why if held else "",
+        why=state.barred_by() if held else "",
         refused_at=state.bears_hold_until(waiter) if held else None,
     )
 

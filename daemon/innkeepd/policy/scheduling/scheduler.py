@@ -146,7 +146,9 @@ class Scheduler:
         self._making_room = set()
         if self.state.is_closing:
             return set()  # what stands in memory stays for the next daemon
-        if self.held_until is not None:
+        if self.state.limits.frozen:
+            return set(self.ledger.residents)
+        if self.state.is_on_hold:
             self._unload_idle(eviction.held_out(self.state, now), "hold", now)
             self._unload_idle(eviction.asked_out(self.state), "asked", now)  # other tools' models too
             return set(self.ledger.residents)
@@ -156,6 +158,9 @@ class Scheduler:
         if (extra := eviction.out_of_order(self.state, now)) is not None:
             self._unload_idle([extra], "order", now)
             draining.add(extra.weights)
+        forbidden = eviction.limited_out(self.state, now)
+        self._unload_idle(forbidden, "rule", now)
+        draining |= {resident.weights for resident in forbidden}
         draining |= self._trim(now)
         if self.ledger.is_changing():
             self._choose_candidates(now)  # whoever counted on what is leaving may want something else
@@ -220,9 +225,10 @@ class Scheduler:
         return set()
 
     def _absent(self, now: float) -> list[Waiter]:
-        """The first waiter of each group whose model is not in memory, in the one order."""
+        """The first waiter of each group whose model is not in memory and may be loaded, in the one order."""
         groups = [group for _, group in heads(self.state.ranked(now))]
-        return [g.first for g in (groups[:1] if self.rules.order == "fifo" else groups) if not self.state.has(g)]
+        ordered = groups[:1] if self.rules.order == "fifo" else groups
+        return [g.first for g in ordered if not self.state.has(g) and not self.state.is_group_barred(g)]
 
     def _first_that_fits(self, absent: list[Waiter]) -> Waiter | None:
         asked: set[str] = set()
@@ -263,7 +269,8 @@ class Scheduler:
         heapify(ahead)
         while ahead:
             rank, _, group = heappop(ahead)
-            if group.wants not in draining and self.state.has_slot(group.wants) and self.state.has(group):
+            is_free = group.wants not in draining and self.state.has_slot(group.wants) and self.state.has(group)
+            if is_free and not self.state.is_group_barred(group):
                 self._grant(group.first, group.wants, now)
                 if group.waiters:
                     heappush(ahead, (rank, group.first.order, group))
@@ -272,7 +279,7 @@ class Scheduler:
 
     def _take_smaller(self, draining: set[str], now: float) -> None:
         """A waiter out of patience starts on a smaller model of its chain that is in memory and free."""
-        if self._is_twin or self.held_until is not None or self.rules.order == "fifo":
+        if self._is_twin or self.state.is_on_hold or self.rules.order == "fifo":
             return  # a twin foretells the wait for the better model
         patient = [group for group in self.queue.groups() if group.key.patience is not None]
         if not any(self._smaller_for(group.first, draining, now) for group in patient):

@@ -5,7 +5,7 @@ Facts and questions about them; nothing here decides. ``transitions`` changes th
 
 from copy import copy
 
-from innkeepd.policy.scheduling.events import Priority
+from innkeepd.policy.scheduling.events import Limited, Priority
 from innkeepd.policy.scheduling.group import Group, Waiter
 from innkeepd.policy.scheduling.lease import Leases
 from innkeepd.policy.scheduling.ledger import MemoryLedger
@@ -31,6 +31,8 @@ class SchedulerState:
         self.held_until: float | None = None
         self.held_since = 0.0
         self.held_why = ""
+        self.limits = Limited()
+        """What rules allow (``[[when]]``); a hold of the user's stands beside them."""
         self.gone: dict[str, float] = {}
         """When each model left memory by our doing: an older answer of ``/api/ps`` may still show it."""
         self.is_closing = False
@@ -59,9 +61,31 @@ class SchedulerState:
         twin.recycled, twin.coming_back, twin.swaps = dict(self.recycled), dict(self.coming_back), dict(self.swaps)
         return twin
 
-    def is_held_from(self, weights: str) -> bool:
-        """Whether the user's hold keeps this model from working; other machines go on."""
-        return self.held_until is not None and not self.ledger.is_remote(weights)
+    @property
+    def is_on_hold(self) -> bool:
+        """Whether the user or a rule wants the memory."""
+        return self.held_until is not None or self.limits.hold
+
+    def is_barred(self, weights: str, priority: Priority, need: int) -> bool:
+        """Whether a hold or a rule forbids to use these weights for such a request; other machines go on."""
+        if self.ledger.is_remote(weights):
+            return False
+        limits, spec = self.limits, self.ledger.specs.get(weights)
+        return (
+            self.is_on_hold
+            or limits.frozen
+            or (limits.light_only and spec is not None and spec.heavy)
+            or (limits.batch_only and priority != "batch")
+            or (limits.no_growth and not self.ledger.has(weights, need))
+        )
+
+    def is_group_barred(self, group: Group) -> bool:
+        """Whether a hold or a rule forbids what its members want."""
+        return self.is_barred(group.wants, group.key.priority, group.key.need)
+
+    def barred_by(self) -> str:
+        """Why, in the words of ``quoted``: the user's reason where a hold of theirs is on, else the rules' names."""
+        return self.held_why if self.held_until is not None else self.limits.why
 
     def has(self, group: Group) -> bool:
         """Whether what its members want can work now."""
@@ -91,7 +115,11 @@ class SchedulerState:
 
     def waiting_for(self, resident: Residency) -> list[Group]:
         """The groups whose members this resident would serve as it stands."""
-        return [g for g in self.queue.groups() if g.wants == resident.weights and g.key.need <= resident.context]
+        return [
+            g
+            for g in self.queue.groups()
+            if g.wants == resident.weights and g.key.need <= resident.context and not self.is_group_barred(g)
+        ]
 
     def contenders(self, resident: Residency) -> list[Waiter]:
         """Of those whom this resident would serve: the first of each group, and whoever stands in its gate."""
@@ -124,7 +152,7 @@ class SchedulerState:
         return self.swaps.get(weights, unloading)
 
     def bears_hold_until(self, waiter: Waiter) -> float:
-        """Until when it bears the hold that is on: its patience, else the rule's, from the later beginning."""
+        """Until when it bears the hold that is on: its patience, else ``hold_wait``, from the later beginning."""
         patience = self.rules.hold_wait if waiter.ticket.patience is None else waiter.ticket.patience
         return max(waiter.asked, self.held_since) + patience
 

@@ -33,10 +33,10 @@ def of_waiters(state: SchedulerState, now: float) -> Iterator[float]:
     """When somebody becomes due, runs out of patience or has borne a hold for long enough."""
     if state.held_until is not None:
         yield state.held_until
-        for group in state.queue.groups():
-            if (waiter := group.after(now, state.bears_hold_until)) is not None:
-                yield state.bears_hold_until(waiter)
-    elif len(state.queue):
+    for group in state.queue.groups():
+        if state.is_group_barred(group) and (waiter := group.after(now, state.bears_hold_until)) is not None:
+            yield state.bears_hold_until(waiter)
+    if len(state.queue) and not state.is_on_hold:
         dues = state.dues(now)
         yield from (resident.session_until for resident in state.ledger.residents.values())
         for group in state.queue.groups():

@@ -174,7 +174,7 @@ def _adopt(state: SchedulerState, line: ev.Seen, now: float) -> None:
         owned=False,
         used=now,
         expires=line.expires,
-        spared=state.held_until is not None,
+        spared=state.is_on_hold or state.limits.light_only,
         fresh=size,
         on_cpu=line.on_cpu,
     )
@@ -230,15 +230,32 @@ def _unload_dropped(state: SchedulerState, event: ev.UnloadDropped, _now: float)
 def _hold_began(state: SchedulerState, event: ev.HoldBegan, now: float) -> None:
     if state.held_until is None:
         state.held_since = now
-        for resident in state.ledger.residents.values():
-            resident.spared = False
+        _spare_nobody(state)
     state.held_until = event.until
     state.held_why = event.why
     state.coming_back.clear()
 
 
 def _hold_ended(state: SchedulerState, _event: ev.HoldEnded, _now: float) -> None:
+    """The user's word lifts what rules forbid as well, until they change."""
     state.held_until = None
+    state.limits = ev.Limited(frozen=state.limits.frozen)
+
+
+def _limited(state: SchedulerState, event: ev.Limited, now: float) -> None:
+    before, state.limits = state.limits, event
+    if not before.why and not before.frozen:
+        state.held_since = max(state.held_since, now)
+    if (event.hold and not before.hold) or (event.light_only and not before.light_only):
+        _spare_nobody(state)
+    if event != ev.Limited():
+        state.coming_back.clear()
+
+
+def _spare_nobody(state: SchedulerState) -> None:
+    """What other tools load from now on is not fought; what is in memory when a hold begins leaves."""
+    for resident in state.ledger.residents.values():
+        resident.spared = False
 
 
 def _closing(state: SchedulerState, _event: ev.Closing, _now: float) -> None:
@@ -268,4 +285,5 @@ _CHANGES: dict[type, Callable[[SchedulerState, Any, float], None]] = {
     ev.Woke: _woke,
     ev.UnloadDropped: _unload_dropped,
     ev.RenewEnded: _renew_ended,
+    ev.Limited: _limited,
 }

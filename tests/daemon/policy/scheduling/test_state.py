@@ -54,4 +54,4 @@ def test_a_hold_is_borne_from_the_later_of_both_beginnings():
     life.ask(chain=("a",), patience=5)
     state = life.scheduler.state
     assert [state.bears_hold_until(waiter) for waiter in state.queue] == [70, 25]
-    assert (state.is_held_from("a"), state.is_held_from("r")) == (True, False)
+    assert (state.is_barred("a", "interactive", 0), state.is_barred("r", "interactive", 0)) == (True, False)
