@@ -25,6 +25,8 @@ from innkeepd.machine.memory import MemoryDoor, machine_memory
 from innkeepd.machine.power import Awake, power_door
 from innkeepd.machine.runners import ProcessRunners, RunnersDoor
 from innkeepd.machine.sleep import SleepWatch
+from innkeepd.machine.surroundings import SurroundingsDoor, machine_surroundings
+from innkeepd.machine.system_events import EventsDoor, system_events
 from innkeepd.policy.memory.estimate import Estimates
 from innkeepd.policy.scheduling import events as ev
 from innkeepd.residency.catalog import Catalog
@@ -64,6 +66,8 @@ class App:
         simulated: bool = False,
         sleep_watch: SleepWatch | None = None,
         runners: RunnersDoor | None = None,
+        surroundings: SurroundingsDoor | None = None,
+        system_events: EventsDoor | None = None,
         journal: Callable[[float, Any, list[Any]], None] | None = None,
         log_request: Callable[[wire.DecisionRecord], None] = lambda _record: None,
     ) -> None:
@@ -85,6 +89,8 @@ class App:
             journal=journal,
             learned=self._learned,
             runners=runners,
+            surroundings=surroundings,
+            system_events=system_events,
         )
         self.timeline = Timeline(records, lambda: self.control.wall(self.control.now()))
         self.control.on_event.append(self.timeline.hear)
@@ -251,6 +257,8 @@ async def open_app(
         awake=Awake(power_door()),
         simulated=simulator is not None,
         sleep_watch=SleepWatch(),
+        surroundings=machine_surroundings(),
+        system_events=system_events(),
         runners=ProcessRunners(config.ollama.url) if simulator is None and _is_here(config.ollama.url) else None,
         journal=_journal(journal),
         log_request=log_request,

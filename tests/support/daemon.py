@@ -324,6 +324,8 @@ async def open_daemon(
     memory: Any = None,
     transport: Any = None,
     runners: Any = None,
+    surroundings: Any = None,
+    system_events: Any = None,
 ) -> AsyncIterator[Daemon]:
     """A daemon at work. On leaving it everything is cancelled; nothing of its own may have failed."""
     simulator = simulator or Simulator()
@@ -340,6 +342,8 @@ async def open_daemon(
             simulated=True,
             sleep_watch=sleep.watch() if sleep else None,
             runners=runners,
+            surroundings=surroundings,
+            system_events=system_events,
             journal=journal,
             log_request=lambda record: lines.append(to_builtins(record)),
         )

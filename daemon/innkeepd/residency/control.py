@@ -8,10 +8,13 @@ import anyio
 from anyio.abc import TaskGroup
 
 from innkeepd.backends.backend import Backend, BackendFault
+from innkeepd.config.derived import rules_of_use
 from innkeepd.machine.memory import MemoryDoor
 from innkeepd.machine.power import Awake
 from innkeepd.machine.runners import RunnersDoor
 from innkeepd.machine.sleep import SleepWatch
+from innkeepd.machine.surroundings import MachineSurroundings, SurroundingsDoor
+from innkeepd.machine.system_events import EventsDoor, NoEvents
 from innkeepd.policy.scheduling import events as ev
 from innkeepd.policy.scheduling.candidates import quoted
 from innkeepd.policy.scheduling.residency import Residency
@@ -24,6 +27,7 @@ from innkeepd.residency.loader import Loader
 from innkeepd.residency.monitor import FRESH, Monitor
 from innkeepd.residency.moves import Moves
 from innkeepd.residency.supervisor import Journal, Supervisor
+from innkeepd.residency.usage_rules import UsageRules
 from innkeepd.supervision import supervise
 
 
@@ -45,6 +49,8 @@ class ResidencyControl:
         journal: Journal | None = None,
         learned: Callable[[], None] = lambda: None,
         runners: RunnersDoor | None = None,
+        surroundings: SurroundingsDoor | None = None,
+        system_events: EventsDoor | None = None,
     ) -> None:
         self.catalog = catalog
         self.backend = backend
@@ -70,7 +76,22 @@ class ResidencyControl:
             tasks=tasks,
             post=self.supervisor.post,
             announcer=self.announcer,
-            woke=self.supervisor.rearm,
+            woke=self._woke,
+        )
+        self._rules = rules_of_use(catalog.config)
+        self.usage = UsageRules(
+            surroundings or MachineSurroundings({}),
+            system_events or NoEvents(),
+            self.clock,
+            rules=lambda: self._rules,
+            post=self.supervisor.post,
+            announcer=self.announcer,
+            granted=self._granted,
+            changed=self.supervisor.changed,
+            holds_memory=self._holds_memory,
+            wake=self.monitor.look_anew,
+            measure=self.monitor.measure,
+            tasks=tasks,
         )
         self.loader = Loader(
             Moves(
@@ -120,6 +141,11 @@ class ResidencyControl:
         if isinstance(action, ev.Load):
             self.monitor.weights.want(at_once=True)
 
+    def _woke(self) -> None:
+        """The machine has slept: the timer is computed anew, and the rules are looked at."""
+        self.supervisor.rearm()
+        self.usage.slept()
+
     async def run(self) -> None:
         """Keep everything true until cancelled: each long-lived task is supervised."""
         async with anyio.create_task_group() as group:
@@ -129,6 +155,8 @@ class ResidencyControl:
             group.start_soon(supervise, "memory samples", self.monitor.sample, self.report)
             group.start_soon(supervise, "weighing of runners", self.monitor.weights.run, self.report)
             group.start_soon(supervise, "the watch on Ollama", self.monitor.run, self.report)
+            group.start_soon(supervise, "the rules of use", self.usage.run, self.report)
+            group.start_soon(supervise, "the events of the system", self.usage.follow, self.report)
 
     # ---- leases ----
 
@@ -244,7 +272,7 @@ class ResidencyControl:
 
     def resume(self) -> bool:
         """End a hold; False where there is none."""
-        was_held = self.scheduler.held_until is not None
+        was_held = self.scheduler.state.is_on_hold or bool(self.scheduler.state.limits.why)
         self._take(ev.HoldEnded())
         if was_held:
             self.tell("residency", "hold ended", {})
@@ -255,6 +283,9 @@ class ResidencyControl:
         seen = self.monitor.observation
         is_away = seen is not None and not seen.reachable
         return not is_away and any(not resident.spared for resident in self.scheduler.ledger.residents.values())
+
+    def _granted(self) -> list[LeaseHandle]:
+        return [handle for handle in self.handles() if isinstance(handle.settled, ev.Grant)]
 
     def _local_leases(self) -> list[LeaseHandle]:
         ledger = self.scheduler.ledger
@@ -305,5 +336,7 @@ class ResidencyControl:
     def configure(self) -> None:
         """The configuration changed: judge everything anew."""
         self.scheduler.rules = self.catalog.scheduler_settings()
+        self._rules = rules_of_use(self.catalog.config)
+        self.usage.nudge()
         self.know_again()
         self.monitor.measure()

@@ -96,6 +96,14 @@ class Monitor:
             self.watch.hurry()
             self._woke()
 
+    def look_anew(self) -> None:
+        """Nothing that was seen so far counts: read memory, ask Ollama, and look at what is pulled and at runners."""
+        self.distrust()
+        self.measure()
+        self.watch.hurry()
+        self.pulled.look_anew()
+        self.weights.want(at_once=True)
+
     def free_now(self) -> int | None:
         """Bytes free as Ollama counts them, read at this instant; None where they cannot be read."""
         try:

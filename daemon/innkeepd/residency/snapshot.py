@@ -58,6 +58,7 @@ def status(
         counters=wire.Counters(**control.counts),
         awake=control.awake.reason,
         warnings=warnings,
+        rules=control.usage.in_force() if control.scheduler.state.limits.why else [],
     )
 
 
