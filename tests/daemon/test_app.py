@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from innkeep import wire
 from innkeepd import app
-from innkeepd.config.schema import BackendConfig, Config, ModelConfig, PatienceConfig, RoleConfig
+from innkeepd.config.schema import BackendConfig, Config, ModelConfig, PatienceConfig, RoleConfig, WhenConfig
 from innkeepd.store.records import MemoryHistory
 from support.daemon import LLAMA8, config, mock_clock, open_daemon
 
@@ -80,6 +80,7 @@ CHANGES = {
     "routing.sticky": False,
     "routing.shadow": True,
     "backends": (FAR,),
+    "when": (WhenConfig(name="call", then="hold", camera=True),),
 }
 """Another value for every key of the configuration. A new key needs one here, and its consumer in ``in_force``."""
 
@@ -105,6 +106,8 @@ def in_force(daemon, key):
         return getattr(settings, name)
     if table in {"roles", "routing"}:
         used[table] = getattr(app.dispatcher.selector._config, table)
+    if table == "when" and [rule.name for rule in control._rules] == ["call"]:
+        used[table] = CHANGES["when"]
     value = used.get(key, getattr(app.config, table))
     return getattr(value, name) if name and key not in used else value
 

@@ -36,6 +36,7 @@ def test_status_shows_what_the_user_has_set_and_how_to_undo_it():
         held_why="video call",
         pins=["llama3.1:8b", "mid"],
         awaits_restart=["http"],
+        rules=["night (hours 22:00-07:00): hold"],
     )
     lines = render.status_text(status, 2000.0, bracketed).splitlines()
     told = [line.removeprefix("<yellow>").removesuffix("</>") for line in lines if line.startswith("<yellow>")]
@@ -45,6 +46,7 @@ def test_status_shows_what_the_user_has_set_and_how_to_undo_it():
     ]
     assert told[2].endswith('60 s more ("video call") (`innkeep resume` ends it)')
     assert told[3:] == [
+        "rule     night (hours 22:00-07:00): hold",
         "pinned   mid, not in memory (`innkeep unpin mid` ends it)",
         "config   [http] changed; takes effect at a restart (`innkeep restart`)",
     ]
