@@ -29,7 +29,7 @@ FOLDERS = (
 )
 """The folders of the daemon, lowest first: a module imports from its own folder and from those before it."""
 
-SHARED = {"errors", "lock", "supervision", "arguments"}
+SHARED = {"errors", "lock", "ownership", "supervision", "arguments"}
 """Files of the root that every folder may import; they import nothing of ours but each other."""
 
 ENTRY = {"main", "run", "app", "log"}

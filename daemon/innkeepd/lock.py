@@ -2,12 +2,10 @@
 
 import fcntl
 import os
-import re
 import resource
 import stat
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import anyio
 
@@ -53,23 +51,6 @@ class Lock:
         with suppress(OSError):
             os.ftruncate(self._file, 0)
         os.close(self._file)
-
-
-def lock_ollama(url: str, folder: Path) -> Lock:
-    """One daemon an Ollama: two with homes of their own would each load a heavy model. ``folder`` keeps such locks.
-
-    Raises ``AlreadyRunning``, and ``DaemonError`` where the file cannot be made.
-    """
-    parts = urlsplit(url)
-    host = (parts.hostname or "").rstrip(".")
-    host = "loopback" if host == "localhost" or host.startswith("127.") or host == "::1" else host
-    name = re.sub("[^A-Za-z0-9._-]", "-", f"{host}-{parts.port or 80}{parts.path.rstrip('/')}")[:120]
-    try:
-        return Lock(folder / f"ollama-{name}.lock")
-    except AlreadyRunning as running:
-        text = f"another innkeepd, with another home, owns the Ollama at {url} ({running.pid})"
-        remedy = "stop it, or give one of the two an Ollama of its own ([ollama] url)"
-        raise AlreadyRunning(f"{text}; {remedy}", running.pid) from None
 
 
 def claim(folder: Path) -> None:

@@ -31,7 +31,8 @@ from innkeepd.arguments import Parser
 from innkeepd.config.load import find, load
 from innkeepd.config.schema import Config
 from innkeepd.errors import EX_CONFIG, EX_SOFTWARE, ConfigError, DaemonError
-from innkeepd.lock import AlreadyRunning, Lock, claim, lock_ollama, raise_descriptors, until_gone
+from innkeepd.lock import AlreadyRunning, Lock, claim, raise_descriptors, until_gone
+from innkeepd.ownership import Ownership, lock_ollama, take_ownership
 from innkeepd.residency.supervisor import OwnerFault
 from innkeepd.server.socket.activation import ActivationFailed, inherited, is_reachable, is_supervised
 from innkeepd.server.socket.bad_config import serve_bad_config
@@ -156,8 +157,13 @@ async def _serve(
             return 0
     async with AsyncExitStack() as stack:
         backend_url = await stack.enter_async_context(_simulated(options)) if options.simulate else None
-        if backend_url is None and not _owns_ollama(config, stack):
-            return 1
+        ownership: Ownership | None = None
+        if backend_url is None:
+            try:
+                ownership = await _own_ollama(config, stack)
+            except AlreadyRunning as error:
+                _complain(str(error))
+                return 1
         if backend_url is not None:
             config = replace(config, ollama=replace(config.ollama, url=backend_url.url))
         async with anyio.create_task_group() as tasks:
@@ -169,22 +175,34 @@ async def _serve(
             for listener in listeners:
                 tasks.start_soon(supervise, "the control socket", partial(daemon.listen, listener), daemon.report)
             tasks.start_soon(supervise, "the signals", daemon.obey_signals, daemon.report)
+            if ownership is not None:
+                tasks.start_soon(supervise, "the ownership of Ollama", ownership.keep, daemon.report)
             if own:  # launchd and systemd hold the socket, and would start us in vain
                 tasks.start_soon(supervise, "the look at the home folder", daemon.watch_home, daemon.report)
             await daemon.work()
     return daemon.status
 
 
-def _owns_ollama(config: Config, stack: AsyncExitStack) -> bool:
-    """Whether no other daemon of this user manages the same Ollama; True where no lock file can be made."""
+async def _own_ollama(config: Config, stack: AsyncExitStack) -> Ownership | None:
+    """Be the only daemon of this machine that manages this Ollama; None where another user's could not be seen.
+
+    Raises ``AlreadyRunning``.
+    """
     try:
         stack.callback(lock_ollama(config.ollama.url, Path.home() / ".innkeep" / "locks").release)
-    except AlreadyRunning as error:
-        _complain(str(error))
-        return False
-    except DaemonError:
-        return True
-    return True
+    except AlreadyRunning:
+        raise
+    except DaemonError as error:
+        _complain(f"whether another daemon of yours owns the Ollama at {config.ollama.url} is not known: {error}")
+    try:
+        ownership = await take_ownership(config.ollama.url)
+    except AlreadyRunning:
+        raise
+    except DaemonError as error:
+        _complain(f"whether another user's daemon owns the Ollama at {config.ollama.url} is not known: {error}")
+        return None
+    stack.callback(ownership.release)
+    return ownership
 
 
 async def _mended(config_file: Path | None, listeners: list[socket]) -> Config | None:

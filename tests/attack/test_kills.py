@@ -14,6 +14,7 @@ from innkeep.errors import InnkeepError
 from support.attack import LONG, Attack
 from support.live import DaemonProcess
 from support.ollama import HOW_TO_GET_ONE, OllamaServer, PsSampler, model_store, ollama_binary
+from support.second_user import WHY_NOT, can_be_another_user
 from support.simulated import BUDGET
 from support.target import PAUSE, SimulatedOllama, Target
 
@@ -188,10 +189,14 @@ def _try_chat(daemon: DaemonProcess, model: str) -> bool:
     return True
 
 
-def test_two_daemons_on_one_ollama_never_hold_two_heavy_models(attack):
+@pytest.mark.parametrize("users", ["one user", "two users"])
+def test_two_daemons_on_one_ollama_never_hold_two_heavy_models(attack, users):
+    if users != "one user" and not can_be_another_user():
+        pytest.skip(WHY_NOT)
     with SimulatedOllama(speed=60.0) as ollama, Target(ollama.url, config=CONFIG) as first:
-        second = Target(ollama.url, config=CONFIG)
-        second.user_home = first.user_home  # one user, two homes of innkeep
+        second = Target(ollama.url, config=CONFIG, as_nobody=users == "two users")
+        if users == "one user":
+            second.user_home = first.user_home  # one user, two homes of innkeep
         second.launch()
         try:
             second.until(lambda: not second.is_alive or second.is_well())
@@ -217,5 +222,11 @@ def test_two_daemons_on_one_ollama_never_hold_two_heavy_models(attack):
             together = len(sampler.seen_together(*HEAVIES))
             attack.figure("looks with two heavy models", f"{together} of {len(sampler.samples)}")
             assert together == 0
+            assert "owns the Ollama at" in second.last_words()
+            first.kill()
+            second.start()  # what a killed daemon left, of whichever user, is not in the way
+            first.launch()
+            first.until(lambda: not first.is_alive)
+            assert "owns the Ollama at" in first.last_words()
         finally:
             second.__exit__()

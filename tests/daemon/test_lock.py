@@ -6,7 +6,7 @@ import stat
 import pytest
 
 from innkeepd.errors import DaemonError
-from innkeepd.lock import AlreadyRunning, Lock, claim, lock_ollama, raise_descriptors
+from innkeepd.lock import AlreadyRunning, Lock, claim, raise_descriptors
 
 
 def test_who_has_the_lock_is_named_to_who_wants_it(tmp_path):
@@ -56,16 +56,6 @@ def test_a_lock_that_is_a_link_is_not_followed(tmp_path):
     with pytest.raises(DaemonError, match="cannot make the lock"):
         Lock(tmp_path / "innkeepd.lock")
     assert (tmp_path / "victim").read_text() == "precious"
-
-
-def test_two_homes_share_no_ollama_however_its_address_is_spelled(tmp_path):
-    lock = lock_ollama("http://localhost:11434", tmp_path)
-    for same in ("http://127.0.0.1:11434/", "http://[::1]:11434"):
-        with pytest.raises(AlreadyRunning, match=rf"owns the Ollama at .*pid {os.getpid()}.*url"):
-            lock_ollama(same, tmp_path)
-    lock_ollama("http://127.0.0.1:11500", tmp_path).release()
-    lock.release()
-    lock_ollama("http://127.0.0.1:11434", tmp_path).release()
 
 
 # --- the home folder and this process's rights ---

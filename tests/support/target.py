@@ -20,6 +20,7 @@ import psutil
 
 from support.innkeepd import free_port
 from support.process import ROOT, Lines
+from support.second_user import NOBODY, as_nobody
 
 UP_WITHIN = 30.0
 LOOK_EVERY = 0.02
@@ -31,10 +32,20 @@ PAUSE = threading.Event()
 class Target:
     """``innkeepd run`` in a home of its own. ``limits`` are shell words in front of it, such as ``ulimit -n 64``.
 
-    ``http``: TOML of the table ``[http]``; ``config``: tables behind it. ``user_home`` is ``$HOME``.
+    ``http``: TOML of the table ``[http]``; ``config``: tables behind it. ``user_home`` is ``$HOME``. ``as_nobody``: it
+    runs as a second user of the machine.
     """
 
-    def __init__(self, ollama: str, *, http: str = "", config: str = "", limits: str = ":", home: Path | None = None):
+    def __init__(
+        self,
+        ollama: str,
+        *,
+        http: str = "",
+        config: str = "",
+        limits: str = ":",
+        home: Path | None = None,
+        as_nobody: bool = False,
+    ):
         self.port = free_port()
         self.home = home or Path(tempfile.mkdtemp(prefix="ik"))
         self._is_ours = home is None
@@ -44,6 +55,9 @@ class Target:
         text = f'[ollama]\nurl = "{ollama}"\n[http]\nport = {self.port}\n{http}\n{config}'
         (self.home / "config.toml").write_text(text)
         self.process: subprocess.Popen[bytes] | None = None
+        self._as_nobody = as_nobody
+        if as_nobody:
+            os.chown(self.home, NOBODY, NOBODY)
 
     def __enter__(self) -> Self:
         try:
@@ -67,6 +81,7 @@ class Target:
         environ = {name: value for name, value in os.environ.items() if not name.startswith(("INNKEEP_", "OLLAMA_"))}
         environ |= {"INNKEEP_HOME": str(self.home), "HOME": str(self.user_home), "PYTHONPATH": paths, "NO_COLOR": "1"}
         shell = ["sh", "-c", f'{self._limits}; exec "$@"', "sh", sys.executable, "-m", "innkeepd.main", "run"]
+        shell = as_nobody(*shell) if self._as_nobody else shell
         with self._said.open("ab") as said:
             self.process = subprocess.Popen(shell, env=environ, stdout=said, stderr=said)
 
@@ -80,11 +95,12 @@ class Target:
         if not self.is_alive:
             raise RuntimeError(f"innkeepd is dead:\n{self.last_words()}")
         try:
+            if self.get("/api/version")[0] not in {200, 401}:
+                return False
+            if self._as_nobody:  # whose socket is not for us
+                return True
             with self.connect(5.0) as lines:
-                return lines.ask(type="hello", protocol=1)["type"] == "welcome" and self.get("/api/version")[0] in {
-                    200,
-                    401,
-                }
+                return bool(lines.ask(type="hello", protocol=1)["type"] == "welcome")
         except (OSError, AssertionError):
             return False
 

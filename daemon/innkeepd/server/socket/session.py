@@ -17,7 +17,7 @@ from innkeepd.backends.backend import BackendFault
 from innkeepd.chat.types import RequestFailed
 from innkeepd.server.socket.bulk import FREE, TOO_MANY, is_bulky
 from innkeepd.server.socket.reader import Reader
-from innkeepd.server.socket.writer import Writer
+from innkeepd.server.socket.writer import LAST_WORDS, Writer
 from innkeepd.supervision import described
 
 MOST_OPEN = 1024
@@ -67,8 +67,9 @@ class Session:
                     await self._finish_answers()
                     await self._writer.drained()
                 finally:
+                    tasks.cancel_scope.cancel()
+                    await self._requests_ended()
                     await self._writer.finish()
-                tasks.cancel_scope.cancel()
         finally:
             self._reader.close()
             await self._writer.aclose()
@@ -126,19 +127,24 @@ class Session:
 
     async def _serve(self, request: wire.Request) -> None:
         scope = self._open[request.id]
-        with scope:
-            try:
-                await self._verbs[type(request)](self, request)
-            except RequestFailed as failure:
-                self._fail(request.id, failure.code, failure.message, failure.detail)
-            except BackendFault as fault:
-                self._fail(request.id, fault.code, fault.message, {})
-            except Exception as error:  # noqa: BLE001
-                self._fail(request.id, "internal", f"a fault of innkeepd itself: {described(error)}", {})
-        if scope.cancelled_caught:
-            self.send(wire.Error(id=request.id, code="cancelled", message="the request was cancelled"))
-        self._open.pop(request.id, None)
-        self._ended.set()
+        try:
+            with scope:
+                await self._answer(request)
+            if scope.cancelled_caught:
+                self.send(wire.Error(id=request.id, code="cancelled", message="the request was cancelled"))
+        finally:
+            self._open.pop(request.id, None)
+            self._ended.set()
+
+    async def _answer(self, request: wire.Request) -> None:
+        try:
+            await self._verbs[type(request)](self, request)
+        except RequestFailed as failure:
+            self._fail(request.id, failure.code, failure.message, failure.detail)
+        except BackendFault as fault:
+            self._fail(request.id, fault.code, fault.message, {})
+        except Exception as error:  # noqa: BLE001
+            self._fail(request.id, "internal", f"a fault of innkeepd itself: {described(error)}", {})
 
     def _fail(self, request: int, code: str, message: str, detail: dict[str, Any]) -> None:
         retryable = from_code(code, message).retryable
@@ -198,4 +204,11 @@ class Session:
                 self._leave()
             self._ended = anyio.Event()
             with anyio.move_on_after(DESERTED_EVERY):
+                await self._ended.wait()
+
+    async def _requests_ended(self) -> None:
+        """Wait for cancelled requests: an answer that is complete still sends its `done` once its record is kept."""
+        with anyio.move_on_after(LAST_WORDS, shield=True):
+            while self._open:
+                self._ended = anyio.Event()
                 await self._ended.wait()
