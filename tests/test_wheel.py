@@ -65,9 +65,9 @@ def thin(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
 
 @pytest.fixture(scope="module")
 def full(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """The wheel with the extra ``daemon``: what the README tells people to install."""
+    """The wheel with every extra."""
     environment = Environment(tmp_path_factory.mktemp("full"))
-    environment.install(f"{wheel}[daemon]")
+    environment.install(f"{wheel}[daemon,top,otel]")
     return environment
 
 

@@ -36,9 +36,10 @@ from innkeepd.server.socket.admin_verbs import AdminVerbs
 from innkeepd.server.socket.session import Verb
 from innkeepd.store.records import History, Records
 from innkeepd.store.settings import State
+from innkeepd.store.spans import Spans, provider_for
 from innkeepd.store.timeline import Timeline
 
-RESTART_ONLY = ("ollama", "http", "history", "backends")
+RESTART_ONLY = ("ollama", "http", "history", "backends", "telemetry")
 """Tables whose change takes effect after a restart."""
 
 
@@ -131,6 +132,7 @@ class App:
             "the keeping of what was learned": self.keep_learned,
             "the look after engines elsewhere": self.elsewhere.run,
             "the HTTP port": self.serve_http,
+            "the export of spans": self.export_spans,
         }
 
     def leave(self, drain: float) -> None:
@@ -191,6 +193,26 @@ class App:
             if must_stay_closed(self.config.http) is not None:
                 return
             await anyio.sleep(OPEN_EVERY)
+
+    async def export_spans(self) -> None:
+        """Send a span a request to the configured collector, for as long as the daemon runs."""
+        if not self.config.telemetry.otlp:
+            return
+        try:
+            provider = await anyio.to_thread.run_sync(provider_for, self.config.telemetry.otlp)
+        except ImportError:
+            note = "telemetry.otlp needs OpenTelemetry: pip install 'innkeep[otel]'"
+            self._admin.notes.append(note)
+            self.log().warning(note)
+            return
+        spans = Spans(provider, lambda: self.control.wall(self.control.now()))
+        self.control.on_event.append(spans.hear)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            self.control.on_event.remove(spans.hear)
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(spans.close)
 
     def reconfigure(self, config: Config) -> list[str]:
         """Take a new configuration; returns the tables and keys that wait for a restart."""

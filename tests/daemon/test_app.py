@@ -76,6 +76,7 @@ CHANGES = {
     "history.limit": 7,
     "history.days": 7.0,
     "history.path": "a.sqlite3",
+    "telemetry.otlp": "http://127.0.0.1:4318",
     "routing.ignore": ("bug fables",),
     "routing.sticky": False,
     "routing.shadow": True,

@@ -1,5 +1,6 @@
 """Checks that span several keys: those that contradict each other."""
 
+import re
 from collections.abc import Iterator
 
 from innkeepd.config.address import is_loopback, same_place
@@ -10,6 +11,8 @@ def complaints(config: Config) -> Iterator[tuple[str, str]]:
     """Each contradiction as (key path, what is wrong and what to do), the gravest first."""
     yield from _port(config)
     yield from _backends(config)
+    if config.telemetry.otlp and not re.match(r"https?://[^/\s]", config.telemetry.otlp):
+        yield "telemetry.otlp", f"expected http://... or https://..., got {config.telemetry.otlp!r}"
     if config.history.limit == 0 and config.history.path:
         yield "history.path", "history.limit is 0, so no record is kept there; remove one of the two"
 

@@ -194,6 +194,12 @@ class WhenConfig(_Table, frozen=True):
     suspend: Flag = None
 
 
+class TelemetryConfig(_Table, frozen=True):
+    """``otlp``: base address of an OpenTelemetry collector (OTLP over HTTP) that gets a span a request; empty: none."""
+
+    otlp: str = ""
+
+
 def default_roles() -> dict[str, RoleConfig]:
     """The seed's chains; the last role catches the rest. The 70B stays as wanted; one that fits is behind it."""
     coder, thinker, big, small = "qwen2.5-coder:32b", "deepseek-r1:32b", "llama3.3:latest", "llama3.1:8b"
@@ -218,6 +224,7 @@ class Config(_Table, frozen=True):
     log: LogConfig = LogConfig()
     history: HistoryConfig = HistoryConfig()
     routing: RoutingConfig = RoutingConfig()
+    telemetry: TelemetryConfig = TelemetryConfig()
     backends: tuple[BackendConfig, ...] = ()
     when: tuple[WhenConfig, ...] = ()
     file: Path | None = None
