@@ -1,6 +1,6 @@
 """Messages in the user's language: English is the source, ``locale/LANGUAGE/LC_MESSAGES/innkeep.mo`` the translation.
 
-Code writes ``_("no command {name}").format(name=...)``: the literal is the key of the catalogue. What the daemon says
+Code writes ``_("no command {name}", name=...)``: the literal is the key of the catalogue. What the daemon says
 (errors, reasons, findings) is English on the wire and in ``--json``; ``translated`` finds its sentence in the catalogue
 by the words between the values. Without a translation a message stays English.
 """
@@ -74,16 +74,23 @@ class Catalogue:
 _SPOKEN: ContextVar[Catalogue | None] = ContextVar("spoken", default=None)
 
 
-def _(message: str) -> str:
-    """``message`` in the language spoken; format it afterwards."""
+def _(message: str, /, **values: object) -> str:
+    """``message`` in the language spoken, with ``values`` in its places."""
     spoken = _SPOKEN.get()
-    return message if spoken is None else spoken.find(message)
+    text = message if spoken is None else spoken.find(message)
+    return text.format(**values) if values else text
 
 
-def ngettext(one: str, many: str, number: int) -> str:
-    """The form of a message for ``number``; format it afterwards."""
+def later(message: str) -> str:
+    """``message`` as it is, marked for the catalogue: whoever shows it translates it by ``_``."""
+    return message
+
+
+def ngettext(one: str, many: str, n: int, /, **values: object) -> str:
+    """The form of a message for ``n``, with ``n`` and ``values`` in its places."""
     spoken = _SPOKEN.get()
-    return (one if number == 1 else many) if spoken is None else spoken.find_plural(one, many, number)
+    text = (one if n == 1 else many) if spoken is None else spoken.find_plural(one, many, n)
+    return text.format(n=n, **values)
 
 
 def translated(text: str) -> str:

@@ -12,6 +12,7 @@ from innkeep.cli.render import done_line, failed_over_line, routed_line
 from innkeep.cli.terminal import Terminal
 from innkeep.cli.units import seconds, whole_seconds
 from innkeep.cli.waiting import loading_line, reading_line, waiting_line
+from innkeep.language import _, translated
 
 WIDE = 10_000
 """Cells of a line that is kept, not redrawn: it may wrap."""
@@ -86,7 +87,7 @@ class AnswerPrinter:
         if (line := failed_over_line(started)) and not self.quiet:
             self.progress.clear()
             self.terminal.print_error(line)
-        self._keep(f"{started.model} has the request", f"start {started.attempt}")
+        self._keep(_("{model} has the request", model=started.model), f"start {started.attempt}")
         self.progress.show(partial(reading_line, started.model), topic=f"start {started.attempt}")
 
     def _take_delta(self, delta: wire.Delta) -> None:
@@ -96,7 +97,9 @@ class AnswerPrinter:
             self._speak(delta.text)
         if delta.tool_calls:
             self.progress.clear()
-            self.terminal.print_error(f"the model asks for {len(delta.tool_calls)} tool calls; --json shows them")
+            self.terminal.print_error(
+                _("the model asks for {tool_calls} tool calls; --json shows them", tool_calls=len(delta.tool_calls))
+            )
 
     def _think(self, thinking: str) -> None:
         if self.shows_thinking:
@@ -107,7 +110,7 @@ class AnswerPrinter:
         now = monotonic()
         self._thought_since = self._thought_since or now
         if not self.text:
-            self.progress.show(f"thinking, {whole_seconds(now - self._thought_since)}", topic="think")
+            self.progress.show(_("thinking, {time}", time=whole_seconds(now - self._thought_since)), topic="think")
 
     def _speak(self, text: str) -> None:
         if not self.text:
@@ -133,7 +136,7 @@ class AnswerPrinter:
         if self.done is None:
             return
         if self.done.finish_reason == "length" and not self.quiet:
-            self.terminal.print_error("answer truncated at the token limit; ask it to continue")
+            self.terminal.print_error(_("answer truncated at the token limit; ask it to continue"))
         if self.verbose or (self.terminal.shows_err and self.terminal.shows_out and not self.quiet):
             self.terminal.print_dim(f"({done_line(self.done)})\n")
         if self.verbose and len(self.done.attempts) > 1:
@@ -142,9 +145,9 @@ class AnswerPrinter:
 
 
 def _attempt_line(attempt: wire.AttemptRecord) -> str:
-    why = f" ({attempt.code}: {attempt.message})" if attempt.code else ""
-    took = f" after {seconds(attempt.seconds)}" if attempt.seconds else ""
-    return f"{attempt.model} {attempt.outcome.replace('_', ' ')}{took}{why}"
+    why = f" ({attempt.code}: {translated(attempt.message or '')})" if attempt.code else ""
+    took = _(" after {seconds}", seconds=seconds(attempt.seconds)) if attempt.seconds else ""
+    return f"{attempt.model} {_(attempt.outcome).replace('_', ' ')}{took}{why}"
 
 
 def chat_settings(args: Namespace) -> dict[str, Any]:

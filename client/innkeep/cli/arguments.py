@@ -10,10 +10,11 @@ from innkeep.cli.outcome import UsageError
 from innkeep.cli.overview import exit_statuses
 from innkeep.cli.terminal import terminal_width
 from innkeep.cli.verbs import VERBS
+from innkeep.language import _, later, translated
 from innkeep.units import seconds
 
-SOCKET_HELP = "the daemon's socket"
-JSON_HELP = "print JSON, one object a line"
+SOCKET_HELP = later("the daemon's socket")
+JSON_HELP = later("print JSON, one object a line")
 
 
 class Formatter(argparse.RawDescriptionHelpFormatter):
@@ -23,30 +24,36 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
         settings.setdefault("width", min(100, terminal_width(sys.stdout, {}) - 2))
         super().__init__(prog, max_help_position=26, **settings)
 
+    def add_usage(self, usage: str | None, actions: Any, groups: Any, prefix: str | None = None) -> None:
+        """The usage, with its first word translated."""
+        super().add_usage(usage, actions, groups, _("usage: ") if prefix is None else prefix)
+
 
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line, as ``UsageError``."""
 
     def __init__(self, **settings: Any) -> None:
         settings.setdefault("formatter_class", Formatter)
-        super().__init__(allow_abbrev=False, **settings)
+        super().__init__(allow_abbrev=False, add_help=False, **settings)
+        self._positionals.title, self._optionals.title = _("arguments"), _("options")
+        self.add_argument("-h", "--help", action="help", help=_("print this help"))
         self._negative_number_matcher = re.compile(r"-\d")  # -5m is a wrong value, not an unknown option
 
     def error(self, message: str) -> NoReturn:
         """Raise ``UsageError``."""
-        raise UsageError(f"{message}; see `{self.prog} --help`")
+        raise UsageError(_("{message}; see `{prog} --help`", message=translated(message), prog=self.prog))
 
 
 def parser_of(verb: str) -> Parser:
     """The whole parser of ``innkeep VERB``."""
     module = load_verb(verb)
-    examples = "\n".join(["examples:", *(f"  {example}" for example in module.EXAMPLES)])
+    examples = "\n".join([_("examples:"), *(f"  {example}" for example in module.EXAMPLES)])
     parser = Parser(
-        prog=f"innkeep {verb}", description=sentence(VERBS[verb]), epilog=f"{examples}\n\n{exit_statuses()}"
+        prog=f"innkeep {verb}", description=sentence(_(VERBS[verb])), epilog=f"{examples}\n\n{exit_statuses()}"
     )
     module.add_arguments(parser)
-    parser.add_argument("--socket", metavar="PATH", help=SOCKET_HELP)
-    parser.add_argument("--json", action="store_true", help=JSON_HELP)
+    parser.add_argument("--socket", metavar="PATH", help=_(SOCKET_HELP))
+    parser.add_argument("--json", action="store_true", help=_(JSON_HELP))
     return parser
 
 
@@ -59,7 +66,7 @@ def model_name(text: str) -> str:
     """A model's name; ``ollama/NAME``, as other tools write it, is NAME."""
     name = text.removeprefix("ollama/").strip()
     if not name:
-        raise argparse.ArgumentTypeError("a model's name is empty")
+        raise argparse.ArgumentTypeError(_("a model's name is empty"))
     return name
 
 
@@ -68,13 +75,13 @@ def duration_argument(text: str) -> float:
     try:
         return seconds(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"invalid duration {text!r}; use 90, 90s, 5m or 1h30m") from None
+        raise argparse.ArgumentTypeError(_("invalid duration {text!r}; use 90, 90s, 5m or 1h30m", text=text)) from None
 
 
 def positive_number(text: str) -> int:
     """A whole number of at least 1."""
     if not (text.isascii() and text.isdigit()) or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, not {text}")
+        raise argparse.ArgumentTypeError(_("must be 1 or more, not {text}", text=text))
     return int(text)
 
 

@@ -9,6 +9,7 @@ from innkeep.cli.lazy import PATIENT_GREETING, open_client
 from innkeep.cli.outcome import OK, UsageError
 from innkeep.cli.terminal import Terminal
 from innkeep.errors import InnkeepError
+from innkeep.language import _
 
 EXAMPLES = (
     'innkeep ask "왜 하늘은 파란가?"',
@@ -23,7 +24,7 @@ EXAMPLES = (
 
 def add_arguments(parser: ArgumentParser) -> None:
     """The text, its files and images, and how to answer."""
-    parser.add_argument("text", nargs="*", metavar="TEXT", help="the question; what is piped in comes after it")
+    parser.add_argument("text", nargs="*", metavar="TEXT", help=_("the question; what is piped in comes after it"))
     parser.add_argument(
         "-f",
         "--file",
@@ -31,15 +32,20 @@ def add_arguments(parser: ArgumentParser) -> None:
         action="append",
         default=[],
         dest="files",
-        help="add a text file; - is standard input",
+        help=_("add a text file; - is standard input"),
     )
     parser.add_argument(
-        "--image", metavar="FILE", action="append", default=[], dest="images", help="add a picture; may be given again"
+        "--image",
+        metavar="FILE",
+        action="append",
+        default=[],
+        dest="images",
+        help=_("add a picture; may be given again"),
     )
     add_chat_arguments(parser)
-    parser.add_argument("--last", action="store_true", help="the session's last turn: its model need not be held")
+    parser.add_argument("--last", action="store_true", help=_("the session's last turn: its model need not be held"))
     parser.add_argument(
-        "--no-stream", action="store_false", dest="stream", help="print the answer only when it is whole"
+        "--no-stream", action="store_false", dest="stream", help=_("print the answer only when it is whole")
     )
 
 
@@ -51,7 +57,7 @@ def run(args: Namespace, terminal: Terminal) -> int:
     from innkeep.wire import Done, Message
 
     if args.fallbacks and args.model is None:
-        raise UsageError("--fallback needs --model; a role's fallbacks are in the configuration")
+        raise UsageError(_("--fallback needs --model; a role's fallbacks are in the configuration"))
     question = Message("user", prompt_text(args.text, args.files, terminal), images=images_of(args.images) or None)
     messages = [*([Message("system", args.system)] if args.system else []), question]
     settings = chat_settings(args)

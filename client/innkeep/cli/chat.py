@@ -12,6 +12,7 @@ from innkeep.cli.lazy import PATIENT_GREETING, open_client
 from innkeep.cli.outcome import OK, UsageError, error_line
 from innkeep.cli.terminal import Terminal
 from innkeep.errors import InnkeepError
+from innkeep.language import _
 from innkeep.paths import home
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def run(args: Namespace, terminal: Terminal, read: Callable[[str], str] | None =
     from innkeep.cli.chat_commands import ChatState  # brings msgspec: not for --help
 
     if args.fallbacks and args.model is None:
-        raise UsageError("--fallback needs --model; a role's fallbacks are in the configuration")
+        raise UsageError(_("--fallback needs --model; a role's fallbacks are in the configuration"))
     # One session: "and now in Rust" stays with the coder, and nobody takes the model away between two quick turns.
     args.session = args.session or f"chat-{os.urandom(4).hex()}"
     at_terminal = sys.stdin.isatty() and terminal.shows_out
@@ -91,7 +92,7 @@ class _Reader:
 
             self._history, self._more = home() / "chat_history", more_is_typed
             read = terminal_reader(self._history, names)
-            terminal.note('/help lists the commands; """ begins and ends several lines; Ctrl-D leaves')
+            terminal.note(_('/help lists the commands; """ begins and ends several lines; Ctrl-D leaves'))
         self._read = read or _line_reader()
 
     def next(self) -> str | None:
@@ -166,7 +167,7 @@ def _turn(
         except InnkeepError as error:
             if not goes_on:
                 raise
-            hint = "; /reset forgets the conversation" if error.code == "context_overflow" else ""
+            hint = _("; /reset forgets the conversation") if error.code == "context_overflow" else ""
             terminal.print_error(error_line(error) + hint)
     if printer.text:
         state.messages.append(Message("assistant", "".join(printer.text)))

@@ -11,9 +11,10 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from innkeep.cli.arguments import ROLES
+from innkeep.language import _, later
 from innkeep.wire import Message
 
-HELP = """\
+HELP = later("""\
 /role [coding|reasoning|general|auto]  show or choose the role that answers
 /model [NAME|auto]                     show or choose the model that answers
 /system [TEXT]                         instructions; without TEXT none
@@ -24,7 +25,7 @@ HELP = """\
 /save FILE                             write the conversation (.json, else Markdown); /save! overwrites
 /help                                  this
 /exit                                  leave (so does Ctrl-D)
-Ctrl-C stops an answer. Several lines: paste them, end each with \\, or put them between lines of \"\"\"."""
+Ctrl-C stops an answer. Several lines: paste them, end each with \\, or put them between lines of \"\"\".""")
 
 COMMANDS = ("/edit", "/exit", "/help", "/last", "/model", "/reset", "/retry", "/role", "/save", "/system")
 
@@ -44,11 +45,11 @@ class ChatState:
 
     def obey(self, line: str) -> str:
         """Follow ``/command argument`` and give the answer to it."""
-        command, _, argument = line.partition(" ")
+        command, _space, argument = line.partition(" ")
         argument = argument.strip()
         match command:
             case "/help" | "/?":
-                return HELP
+                return _(HELP)
             case "/role":
                 return self._set_role(argument)
             case "/model":
@@ -70,20 +71,20 @@ class ChatState:
             case "/exit" | "/quit" | "/bye":
                 self.over = True
                 return ""
-        return f"no command {command}; /help lists them"
+        return _("no command {command}; /help lists them", command=command)
 
     def _ask_again(self, *, edits: bool) -> str:
         at = next((at for at in reversed(range(len(self.messages))) if self.messages[at].role == "user"), None)
         if at is None:
-            return "no question yet"
+            return _("no question yet")
         question = self.messages[at].content
         if edits:
             try:
                 question = edited(question)
             except OSError as error:
-                return f"the editor can't be started: {error.strerror or error}; set $EDITOR"
+                return _("the editor can't be started: {strerror}; set $EDITOR", strerror=error.strerror or error)
             if not question:
-                return "nothing to ask"
+                return _("nothing to ask")
         del self.messages[at:]
         self.again = question
         return ""
@@ -94,42 +95,44 @@ class ChatState:
 
     def _set_role(self, role: str) -> str:
         if not role:
-            return f"role: {self.role or 'automatic'}"
+            return _("role: {role}", role=self.role or _("automatic"))
         if role == "auto":
             self.role = None
-            return "role: automatic"
+            return _("role: automatic")
         if role not in ROLES:
-            return f"no role {role}; one of {', '.join(ROLES)}, auto"
+            return _("no role {role}; one of {ROLES}, auto", role=role, ROLES=", ".join(ROLES))
         self.role, self.model = role, None
-        return f"role: {role} from now on"
+        return _("role: {role} from now on", role=role)
 
     def _set_model(self, name: str) -> str:
         name = name.removeprefix("ollama/")
         if not name:
-            return f"model: {self.model or 'automatic'}"
+            return _("model: {model}", model=self.model or _("automatic"))
         if name == "auto":
             self.model = None
-            return "model: automatic"
+            return _("model: automatic")
         known = self.names()
         if known and name not in known and f"{name}:latest" not in known:
             close = get_close_matches(name, known, n=1)
-            return f"no model {name}" + (f"; did you mean {close[0]}?" if close else "; Tab shows the names")
+            return _("no model {name}", name=name) + (
+                _("; did you mean {close}?", close=close[0]) if close else _("; Tab shows the names")
+            )
         self.model, self.role = name, None
-        return f"model: {name} from now on"
+        return _("model: {name} from now on", name=name)
 
     def _save(self, name: str, *, overwrites: bool) -> str:
         if not name:
-            return "name a file: /save talk.md"
+            return _("name a file: /save talk.md")
         path = Path(name).expanduser()
         text = self.as_json() if path.suffix == ".json" else self.as_markdown()
         try:
             with path.open("w" if overwrites else "x", encoding="utf-8") as file:
                 file.write(text)
         except FileExistsError:
-            return f"{name} exists; /save! {name} overwrites it"
+            return _("{name} exists; /save! {name} overwrites it", name=name)
         except OSError as error:
             return f"{name}: {error.strerror or error}"
-        return f"{len(self.messages)} messages written to {path}"
+        return _("{messages} messages written to {path}", messages=len(self.messages), path=path)
 
     def as_json(self) -> str:
         """The messages in Ollama's shape."""

@@ -10,6 +10,7 @@ from innkeep.cli.outcome import INTERRUPTED, OK, PIPE_CLOSED, USAGE, UsageError,
 from innkeep.cli.terminal import Terminal
 from innkeep.cli.verbs import ALIASES, DELEGATED, GLOBAL_VALUES, VERBS
 from innkeep.errors import BadRequest, InnkeepError
+from innkeep.language import LANGUAGES, _, language_of, speaking
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -23,6 +24,16 @@ def run(argv: Sequence[str] | None = None, terminal: Terminal | None = None) -> 
     _accept_any_character()
     terminal = terminal or Terminal()
     try:
+        words, language = _language(words, terminal)
+    except UsageError as fault:
+        terminal.print_error(str(fault))
+        return USAGE
+    with speaking(language):
+        return _run(words, terminal)
+
+
+def _run(words: list[str], terminal: Terminal) -> int:
+    try:
         return _dispatch(words, terminal)
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -33,6 +44,34 @@ def run(argv: Sequence[str] | None = None, terminal: Terminal | None = None) -> 
             terminal.print_json(error_object(BadRequest(str(fault))))
         terminal.print_error(str(fault))
         return USAGE
+
+
+def _language(words: list[str], terminal: Terminal) -> tuple[list[str], str]:
+    """The words without ``--lang LANGUAGE``, and the language to speak: its, else the environment's.
+
+    What the daemon's own verbs print follows ``$INNKEEP_LANG``.
+    """
+    rest, name = [], ""
+    words = list(words)
+    while words:
+        word = words.pop(0)
+        if word == "--":
+            rest += [word, *words]
+            break
+        if word == "--lang":
+            if not words:
+                raise UsageError("--lang needs a language: en or ko")
+            name = words.pop(0)
+        elif word.startswith("--lang="):
+            name = word.removeprefix("--lang=")
+        else:
+            rest.append(word)
+    if not name:
+        return rest, language_of(terminal.environ)
+    if name not in LANGUAGES:
+        raise UsageError(f"no language {name!r}; use en or ko")
+    terminal.environ = {**terminal.environ, "INNKEEP_LANG": name}
+    return rest, name
 
 
 def _dispatch(words: list[str], terminal: Terminal) -> int:
@@ -71,7 +110,7 @@ def _without_verb(options: list[str], terminal: Terminal) -> int:
     if "--help" in options or "-h" in options:
         terminal.say(overview())
         return OK
-    terminal.note(overview() if not options else "innkeep: no command given; see `innkeep --help`")
+    terminal.note(overview() if not options else _("innkeep: no command given; see `innkeep --help`"))
     return USAGE
 
 
@@ -82,7 +121,7 @@ def _model_first(words: list[str]) -> tuple[str, list[str]]:
     if not words or words[0].startswith("-"):
         if "--help" in words or "-h" in words:
             return "ask", ["--help"]
-        raise UsageError("run needs a model: innkeep run MODEL [TEXT]")
+        raise UsageError(_("run needs a model: innkeep run MODEL [TEXT]"))
     has_text = any(not word.startswith("-") for word in words[1:]) or is_piped(sys.stdin)
     return "ask" if has_text else "chat", ["-m", *words]
 
@@ -91,7 +130,9 @@ def _unknown(verb: str) -> str:
     from difflib import get_close_matches  # for a slip of the finger only
 
     close = get_close_matches(verb, [*VERBS, *ALIASES], n=1)
-    return f"no command {verb!r}; " + (f"did you mean `innkeep {close[0]}`?" if close else "see `innkeep --help`")
+    return _("no command {verb!r}; ", verb=verb) + (
+        _("did you mean `innkeep {close}`?", close=close[0]) if close else _("see `innkeep --help`")
+    )
 
 
 def _run_verb(verb: str, words: list[str], terminal: Terminal) -> int:

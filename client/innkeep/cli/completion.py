@@ -4,6 +4,7 @@ from argparse import ArgumentParser, Namespace
 
 from innkeep.cli.outcome import OK
 from innkeep.cli.terminal import Terminal
+from innkeep.language import _
 
 EXAMPLES = (
     'eval "$(innkeep completion bash)"                                   # in ~/.bashrc',
@@ -16,7 +17,7 @@ SHELLS = ("bash", "zsh", "fish")
 
 def add_arguments(parser: ArgumentParser) -> None:
     """``SHELL``."""
-    parser.add_argument("shell", metavar="SHELL", choices=SHELLS, help="bash, zsh or fish")
+    parser.add_argument("shell", metavar="SHELL", choices=SHELLS, help=_("bash, zsh or fish"))
 
 
 def run(args: Namespace, terminal: Terminal) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from innkeep.cli.outcome import FAILURE, UsageError
 from innkeep.cli.terminal import Terminal
+from innkeep.language import _
 
 _NEEDED = ("psutil", "structlog")
 """Of the extra ``daemon``: without these the installed ``innkeepd`` can't start."""
@@ -24,8 +25,8 @@ def delegate(verb: str, before: Sequence[str], after: Sequence[str], terminal: T
     """
     innkeepd = find_innkeepd(terminal.environ)
     if innkeepd is None:
-        what = f"`innkeep {verb}` needs the daemon, which is not installed"
-        terminal.print_error(f"{what}; install the extra `daemon`, as the README says")
+        what = _("`innkeep {verb}` needs the daemon, which is not installed", verb=verb)
+        terminal.print_error(_("{what}; install the extra `daemon`, as the README says", what=what))
         return FAILURE
     socket, passed_on = _take_socket(before)
     socket_after, after = _take_socket(after)
@@ -35,7 +36,13 @@ def delegate(verb: str, before: Sequence[str], after: Sequence[str], terminal: T
     try:
         os.execve(innkeepd, [str(innkeepd), verb, *after, *passed_on], environ)  # noqa: S606  # no shell is wanted
     except OSError as error:
-        terminal.print_error(f"{innkeepd} can't be started: {error.strerror}; install innkeep again")
+        terminal.print_error(
+            _(
+                "{innkeepd} can't be started: {strerror}; install innkeep again",
+                innkeepd=innkeepd,
+                strerror=error.strerror,
+            )
+        )
     return FAILURE
 
 
@@ -69,5 +76,5 @@ def _take_socket(options: Sequence[str]) -> tuple[str | None, list[str]]:
         else:
             rest.append(option)
     if waiting:
-        raise UsageError("--socket needs a path; see `innkeep --help`")
+        raise UsageError(_("--socket needs a path; see `innkeep --help`"))
     return socket, rest

@@ -6,6 +6,7 @@ from innkeep.cli.lazy import open_client
 from innkeep.cli.outcome import OK
 from innkeep.cli.past import find_record
 from innkeep.cli.terminal import Terminal
+from innkeep.language import _
 
 EXAMPLES = (
     "innkeep explain last",
@@ -19,7 +20,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "request",
         metavar="ID",
-        help="a request of `innkeep history`, or last",
+        help=_("a request of `innkeep history`, or last"),
     )
 
 

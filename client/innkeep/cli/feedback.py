@@ -7,6 +7,7 @@ from innkeep.cli.lazy import open_client
 from innkeep.cli.outcome import OK
 from innkeep.cli.past import find_record
 from innkeep.cli.terminal import Terminal
+from innkeep.language import _
 
 EXAMPLES = (
     "innkeep feedback last reasoning",
@@ -16,8 +17,8 @@ EXAMPLES = (
 
 def add_arguments(parser: ArgumentParser) -> None:
     """``ID`` (or ``last``) and ``ROLE``."""
-    parser.add_argument("request", metavar="ID", help="a request of `innkeep history`, or last")
-    parser.add_argument("role", metavar="ROLE", choices=ROLES, help="the role that it should have had")
+    parser.add_argument("request", metavar="ID", help=_("a request of `innkeep history`, or last"))
+    parser.add_argument("role", metavar="ROLE", choices=ROLES, help=_("the role that it should have had"))
 
 
 def run(args: Namespace, terminal: Terminal) -> int:
@@ -27,10 +28,10 @@ def run(args: Namespace, terminal: Terminal) -> int:
     if args.json:
         terminal.print_json(noted)
     else:
-        terminal.say(f"noted: {noted.request} should have been {args.role}")
+        terminal.say(_("noted: {request} should have been {role}", request=noted.request, role=args.role))
         if not noted.teaches:
             terminal.print_error(
-                "`innkeep routing train` can't learn from it: the router holds nothing of that request"
+                _("`innkeep routing train` can't learn from it: the router holds nothing of that request")
             )
     if noted.warning:
         terminal.print_error(noted.warning)

@@ -8,6 +8,7 @@ from innkeep.cli.arguments import duration_argument, model_name, positive_number
 from innkeep.cli.lazy import open_client
 from innkeep.cli.outcome import OK
 from innkeep.cli.terminal import Terminal
+from innkeep.language import _
 
 if TYPE_CHECKING:
     from innkeep.wire import DecisionRecord
@@ -29,16 +30,20 @@ LOOKED_AT = 1000
 def add_arguments(parser: ArgumentParser) -> None:
     """``-n``, ``-l``, ``--trace`` and the filters."""
     parser.add_argument(
-        "-n", "--limit", type=positive_number, metavar="N", help=f"how many (default {SHOWN}; {TRACED} with --trace)"
+        "-n",
+        "--limit",
+        type=positive_number,
+        metavar="N",
+        help=_("how many (default {SHOWN}; {TRACED} with --trace)", SHOWN=SHOWN, TRACED=TRACED),
     )
-    parser.add_argument("-l", "--long", action="store_true", help="every column, however wide")
-    only = parser.add_argument_group(f"filters, over the newest {LOOKED_AT} requests")
-    only.add_argument("--since", type=duration_argument, metavar="TIME", help="asked at most so long ago: 90m, 24h")
-    only.add_argument("--model", type=model_name, metavar="NAME", help="answered by this model")
-    only.add_argument("--role", metavar="ROLE", help="of this role")
-    only.add_argument("--outcome", metavar="WORD", help="answered, failed, cancelled, or an error's code")
-    only.add_argument("--slow", type=duration_argument, metavar="TIME", help="that took at least so long")
-    parser.add_argument("--trace", action="store_true", help="as a trace of requests that the simulator can replay")
+    parser.add_argument("-l", "--long", action="store_true", help=_("every column, however wide"))
+    only = parser.add_argument_group(_("filters, over the newest {LOOKED_AT} requests", LOOKED_AT=LOOKED_AT))
+    only.add_argument("--since", type=duration_argument, metavar="TIME", help=_("asked at most so long ago: 90m, 24h"))
+    only.add_argument("--model", type=model_name, metavar="NAME", help=_("answered by this model"))
+    only.add_argument("--role", metavar="ROLE", help=_("of this role"))
+    only.add_argument("--outcome", metavar="WORD", help=_("answered, failed, cancelled, or an error's code"))
+    only.add_argument("--slow", type=duration_argument, metavar="TIME", help=_("that took at least so long"))
+    parser.add_argument("--trace", action="store_true", help=_("as a trace of requests that the simulator can replay"))
 
 
 def run(args: Namespace, terminal: Terminal) -> int:

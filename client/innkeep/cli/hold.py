@@ -9,6 +9,7 @@ from innkeep.cli.outcome import OK, UsageError
 from innkeep.cli.progress import Progress
 from innkeep.cli.terminal import Terminal
 from innkeep.cli.units import clock, seconds, whole_seconds
+from innkeep.language import _
 
 EXAMPLES = (
     "innkeep hold 30m",
@@ -19,8 +20,8 @@ EXAMPLES = (
 
 def add_arguments(parser: ArgumentParser) -> None:
     """``DURATION`` and ``--why``."""
-    parser.add_argument("duration", metavar="DURATION", nargs="+", help="how long: 90s, 30m, 1h30m")
-    parser.add_argument("--why", metavar="TEXT", default="", help="the reason, shown to everybody who waits")
+    parser.add_argument("duration", metavar="DURATION", nargs="+", help=_("how long: 90s, 30m, 1h30m"))
+    parser.add_argument("--why", metavar="TEXT", default="", help=_("the reason, shown to everybody who waits"))
 
 
 def run(args: Namespace, terminal: Terminal) -> int:
@@ -30,16 +31,27 @@ def run(args: Namespace, terminal: Terminal) -> int:
     except ArgumentTypeError as fault:
         raise UsageError(str(fault)) from None
     if length <= 0:
-        raise UsageError("a hold lasts longer than 0 s; `innkeep resume` ends one")
+        raise UsageError(_("a hold lasts longer than 0 s; `innkeep resume` ends one"))
     with open_client(args) as client, Progress(terminal, silent=args.json) as progress:
-        progress.show(lambda since, _: f"waiting for running answers, unloading everything, {whole_seconds(since)}")
+        progress.show(
+            lambda since, _cells: _(
+                "waiting for running answers, unloading everything, {since}", since=whole_seconds(since)
+            )
+        )
         held = client.hold(length, why=args.why)
     if args.json:
         terminal.print_json(held)
     else:
         left = seconds(max(0.0, held.until - time.time()))
         why = f' ("{held.why}")' if held.why else ""
-        terminal.say(f"on hold{why} for {left}, until {clock(held.until)}; `innkeep resume` ends it")
+        terminal.say(
+            _(
+                "on hold{why} for {left}, until {until}; `innkeep resume` ends it",
+                why=why,
+                left=left,
+                until=clock(held.until),
+            )
+        )
     if held.warning:
         terminal.print_error(held.warning)
     return OK

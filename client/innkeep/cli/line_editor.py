@@ -38,7 +38,7 @@ def terminal_reader(history: Path, names: Callable[[], Collection[str]]) -> Call
 
 def completions(line: str, word: str, names: Callable[[], Collection[str]]) -> list[str]:
     """What ``word``, the last one of ``line``, may become."""
-    command, space, _ = line.partition(" ")
+    command, space, _rest = line.partition(" ")
     if not space:
         choices: Collection[str] = COMMANDS if line.startswith("/") else ()
     elif command == "/model":

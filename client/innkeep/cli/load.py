@@ -7,6 +7,7 @@ from innkeep.cli.outcome import OK
 from innkeep.cli.swapping import follow_swap
 from innkeep.cli.terminal import Terminal
 from innkeep.cli.units import seconds
+from innkeep.language import _
 
 EXAMPLES = (
     "innkeep load qwen2.5-coder:32b",
@@ -17,7 +18,7 @@ EXAMPLES = (
 def add_arguments(parser: ArgumentParser) -> None:
     """``MODEL``."""
     parser.add_argument(
-        "model", metavar="MODEL", type=model_name, help="the model to load; others are unloaded if they must"
+        "model", metavar="MODEL", type=model_name, help=_("the model to load; others are unloaded if they must")
     )
 
 
@@ -27,5 +28,5 @@ def run(args: Namespace, terminal: Terminal) -> int:
 
     end = follow_swap(Load(id=0, model=args.model), args, terminal)
     if isinstance(end, Loaded) and not args.json:
-        terminal.say(f"loaded {end.model} ({seconds(end.took)})")
+        terminal.say(_("loaded {model} ({took})", model=end.model, took=seconds(end.took)))
     return OK

@@ -7,6 +7,7 @@ from innkeep.cli.arguments import add_role, model_name
 from innkeep.cli.lazy import open_client
 from innkeep.cli.outcome import OK, UsageError
 from innkeep.cli.terminal import Terminal
+from innkeep.language import _
 
 if TYPE_CHECKING:
     from innkeep.wire import Role
@@ -24,14 +25,14 @@ EXAMPLES = (
 def add_arguments(parser: ArgumentParser) -> None:
     """``list`` or ``set NAME|auto``."""
     parser.add_argument(
-        "action", nargs="?", choices=("list", "set"), default="list", help="list the models (default), or choose one"
+        "action", nargs="?", choices=("list", "set"), default="list", help=_("list the models (default), or choose one")
     )
     parser.add_argument(
-        "name", nargs="?", type=model_name, metavar="MODEL", help="for set: a model (ollama/MODEL too), or auto"
+        "name", nargs="?", type=model_name, metavar="MODEL", help=_("for set: a model (ollama/MODEL too), or auto")
     )
-    add_role(parser, "for set: only this role's first choice")
-    parser.add_argument("-l", "--long", action="store_true", help="for list: every column, and why each fits or not")
-    parser.add_argument("--names", action="store_true", help="for list: names only, one a line")
+    add_role(parser, _("for set: only this role's first choice"))
+    parser.add_argument("-l", "--long", action="store_true", help=_("for list: every column, and why each fits or not"))
+    parser.add_argument("--names", action="store_true", help=_("for list: names only, one a line"))
 
 
 def run(args: Namespace, terminal: Terminal) -> int:
@@ -39,7 +40,7 @@ def run(args: Namespace, terminal: Terminal) -> int:
     if args.action == "set":
         return _choose(args, terminal)
     if args.name is not None or args.role is not None:
-        raise UsageError("models list takes no model and no role; `innkeep models set MODEL` chooses one")
+        raise UsageError(_("models list takes no model and no role; `innkeep models set MODEL` chooses one"))
     with open_client(args) as client:
         models = client.models()
     if args.json:
@@ -58,7 +59,7 @@ def _choose(args: Namespace, terminal: Terminal) -> int:
     from msgspec import structs  # not for --help
 
     if args.name is None:
-        raise UsageError("models set needs a model's name, or auto; `innkeep models list` shows the names")
+        raise UsageError(_("models set needs a model's name, or auto; `innkeep models list` shows the names"))
     with open_client(args) as client:
         name = None if args.name == "auto" else args.name
         selected = client.select(name, role=args.role)

@@ -8,6 +8,7 @@ from innkeep.cli.arguments import duration_argument, positive_number
 from innkeep.cli.lazy import open_client
 from innkeep.cli.outcome import OK
 from innkeep.cli.terminal import Terminal
+from innkeep.language import _
 
 if TYPE_CHECKING:
     from innkeep.wire import Status
@@ -26,9 +27,9 @@ LEAST = 1.0
 def add_arguments(parser: ArgumentParser) -> None:
     """``--every`` and ``-n``."""
     parser.add_argument(
-        "--every", type=duration_argument, default=EVERY, metavar="TIME", help="time between two lines (default 30s)"
+        "--every", type=duration_argument, default=EVERY, metavar="TIME", help=_("time between two lines (default 30s)")
     )
-    parser.add_argument("-n", "--lines", type=positive_number, metavar="N", help="end after so many lines")
+    parser.add_argument("-n", "--lines", type=positive_number, metavar="N", help=_("end after so many lines"))
 
 
 def run(args: Namespace, terminal: Terminal) -> int:
@@ -51,23 +52,24 @@ def run(args: Namespace, terminal: Terminal) -> int:
 
 def status_line(status: "Status") -> str:
     """A status in one line: models with their bytes, what changes, the queue, memory."""
-    from innkeep.cli.units import gib, seconds
+    from innkeep.cli.units import counted, gib, seconds
 
     models = [
         f"{one.name} {gib(one.footprint)}"
-        + (f" answers {one.leases}" if one.leases else "")
-        + (" pinned" if one.pinned else "")
+        + (_(" answers {leases}", leases=one.leases) if one.leases else "")
+        + (_(" pinned") if one.pinned else "")
         for one in status.resident
     ]
-    models += [f"{one.what} {one.model} {seconds(one.elapsed)}" for one in status.changing]
+    models += [f"{_(one.what)} {one.model} {seconds(one.elapsed)}" for one in status.changing]
     memory = status.memory
     facts = [
-        ", ".join(models) or "nothing in memory",
-        f"{len(status.waiting)} waiting" + (f" ({seconds(status.oldest_wait)})" if status.oldest_wait else ""),
-        f"{gib(memory.available)} of {gib(memory.budget)} available",
-        f"pressure {memory.pressure}",
-        f"{status.counters.swaps} swaps",
+        ", ".join(models) or _("nothing in memory"),
+        _("{waiting} waiting", waiting=len(status.waiting))
+        + (f" ({seconds(status.oldest_wait)})" if status.oldest_wait else ""),
+        _("{available} of {budget} available", available=gib(memory.available), budget=gib(memory.budget)),
+        _("pressure {pressure}", pressure=_(memory.pressure)),
+        counted(status.counters.swaps, "swap"),
     ]
-    facts += [] if status.backend.reachable else ["Ollama does not answer"]
-    facts += ["on hold"] if status.held_until is not None else []
+    facts += [] if status.backend.reachable else [_("Ollama does not answer")]
+    facts += [_("on hold")] if status.held_until is not None else []
     return " | ".join(facts)

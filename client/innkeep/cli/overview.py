@@ -2,18 +2,20 @@
 
 from innkeep.cli.outcome import EXIT_STATUSES
 from innkeep.cli.verbs import GROUPS
+from innkeep.language import _, later
 
-_HEAD = """\
+_HEAD = later("""\
 usage: innkeep [--socket PATH] [--json] COMMAND ...
 
 Talk to innkeepd, the daemon that owns which model is in memory.
-"""
+""")
 
-_TAIL = """\
+_TAIL = later("""\
 everywhere:
   --socket PATH  the daemon's socket (default: $INNKEEP_SOCKET, else
                  $INNKEEP_HOME/innkeepd.sock, else ~/.innkeep/innkeepd.sock)
   --json         print one JSON object, or one a line where more than one comes
+  --lang LANG    speak en (English) or ko (Korean), whatever the locale says
   -V, --version  print the version
   -h, --help     print help; `innkeep COMMAND --help` has examples
 
@@ -26,21 +28,21 @@ examples:
   git diff | innkeep ask --role coding "review this"
   innkeep status
   innkeep hold 30m --why "video call"
-"""
+""")
 
 
 def exit_statuses() -> str:
     """The section of ``--help`` about exit statuses."""
-    return "\n".join(["exit status:", *(f"  {status:<4} {meaning}" for status, meaning in EXIT_STATUSES.items())])
+    return "\n".join([_("exit status:"), *(f"  {status:<4} {_(meaning)}" for status, meaning in EXIT_STATUSES.items())])
 
 
 def overview() -> str:
     """The help of the whole command."""
     sections = [
-        "\n".join([f"{head}:", *(f"  {verb:<11} {line}" for verb, line in verbs.items())])
+        "\n".join([f"{_(head)}:", *(f"  {verb:<11} {_(line)}" for verb, line in verbs.items())])
         for head, verbs in GROUPS.items()
     ]
-    return "\n".join([_HEAD, "\n\n".join(sections), "", _TAIL, exit_statuses()])
+    return "\n".join([_(_HEAD), "\n\n".join(sections), "", _(_TAIL), exit_statuses()])
 
 
 def version_line() -> str:
@@ -52,5 +54,5 @@ def version_line() -> str:
     try:
         number = version("innkeep")
     except PackageNotFoundError:
-        number = "(not installed)"
-    return f"innkeep {number} (protocol {PROTOCOL})"
+        number = _("(not installed)")
+    return _("innkeep {number} (protocol {PROTOCOL})", number=number, PROTOCOL=PROTOCOL)

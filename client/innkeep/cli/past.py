@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from innkeep.errors import BadRequest
+from innkeep.language import _
 
 if TYPE_CHECKING:
     from innkeep.blocking import Client
@@ -17,16 +18,16 @@ NAMED = 5
 def find_record(client: "Client", name: str) -> "DecisionRecord":
     """The record of ``name``; ``last`` is the newest chat. Raises ``BadRequest`` for none and for several."""
     if not name.strip():
-        raise BadRequest("an empty id; `innkeep history` lists them, `last` is the newest")
+        raise BadRequest(_("an empty id; `innkeep history` lists them, `last` is the newest"))
     if name == "last":
         for record in client.history(limit=LOOKED_AT).records:
             if record.kind == "chat":
                 return record
-        raise BadRequest("no question has been answered yet; `innkeep ask` asks one")
+        raise BadRequest(_("no question has been answered yet; `innkeep ask` asks one"))
     found = client.history(limit=LOOKED_AT, request=name).records
     if not found:
-        raise BadRequest(f"no request {name!r} is known; `innkeep history` lists them")
+        raise BadRequest(_("no request {name!r} is known; `innkeep history` lists them", name=name))
     if len(found) > 1 and found[0].id != name:
         some = ", ".join(record.id for record in found[:NAMED])
-        raise BadRequest(f"several requests begin with {name!r} ({some}); type more of the id")
+        raise BadRequest(_("several requests begin with {name!r} ({some}); type more of the id", name=name, some=some))
     return found[0]

@@ -6,13 +6,16 @@ from innkeep.cli.arguments import model_name
 from innkeep.cli.lazy import open_client
 from innkeep.cli.outcome import OK
 from innkeep.cli.terminal import Terminal
+from innkeep.language import _
 
 EXAMPLES = ("innkeep pin llama3.1:8b",)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """``MODEL``."""
-    parser.add_argument("model", metavar="MODEL", type=model_name, help="keep this model loaded until it is unpinned")
+    parser.add_argument(
+        "model", metavar="MODEL", type=model_name, help=_("keep this model loaded until it is unpinned")
+    )
 
 
 def run(args: Namespace, terminal: Terminal) -> int:
@@ -22,7 +25,7 @@ def run(args: Namespace, terminal: Terminal) -> int:
     if args.json:
         terminal.print_json(pinned)
     else:
-        terminal.say(f"pinned {pinned.model}: once loaded it stays; `innkeep unpin {pinned.model}` ends that")
+        terminal.say(_("pinned {model}: once loaded it stays; `innkeep unpin {model}` ends that", model=pinned.model))
     if pinned.warning:
         terminal.print_error(pinned.warning)
     return OK

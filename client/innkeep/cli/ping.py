@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from innkeep.cli.lazy import open_client
 from innkeep.cli.outcome import OK
 from innkeep.cli.terminal import Terminal
+from innkeep.language import _
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -38,5 +39,12 @@ def run(args: "Namespace", terminal: Terminal) -> int:
             }
         )
     else:
-        terminal.say(f"innkeepd {welcome.daemon} (pid {welcome.pid}) answers in {took * 1000:.1f} ms")
+        terminal.say(
+            _(
+                "innkeepd {daemon} (pid {pid}) answers in {took:.1f} ms",
+                daemon=welcome.daemon,
+                pid=welcome.pid,
+                took=took * 1000,
+            )
+        )
     return OK

@@ -1,6 +1,7 @@
 """One line on standard error that says what is being waited for, redrawn in place and once a second."""
 
 from collections.abc import Callable
+from contextvars import copy_context
 from threading import Event, Lock, Thread
 from time import monotonic
 from types import TracebackType
@@ -56,7 +57,7 @@ class Progress:
             self._line, self._since = line, self._clock()
             self._draw()
         if self._ticker is None and not isinstance(line, str):
-            self._ticker = Thread(target=self._tick, daemon=True)
+            self._ticker = Thread(target=copy_context().run, args=(self._tick,), daemon=True)  # speaks our language
             self._ticker.start()
 
     def clear(self) -> None:

@@ -11,6 +11,7 @@ from typing import TextIO
 
 from innkeep.cli.outcome import UsageError
 from innkeep.cli.terminal import Terminal
+from innkeep.language import _
 
 _MAX_BYTES = 12_000_000
 """A frame holds 16,777,215 bytes; images grow by a third in base64."""
@@ -37,8 +38,8 @@ def prompt_text(words: Sequence[str], files: Sequence[str], terminal: Terminal, 
     parts += [piped] if piped.strip() else []
     prompt = "\n\n".join(part.strip("\n") for part in parts).strip()
     if not prompt:
-        raise UsageError('no question given; pass text, `-f FILE`, or a pipe: innkeep ask "why is the sky blue?"')
-    _refuse_oversize("the prompt", len(prompt.encode(errors="replace")))
+        raise UsageError(_('no question given; pass text, `-f FILE`, or a pipe: innkeep ask "why is the sky blue?"'))
+    _refuse_oversize(_("the prompt"), len(prompt.encode(errors="replace")))
     _refuse_bad_text(prompt)
     return prompt
 
@@ -54,10 +55,10 @@ def is_piped(stdin: TextIO) -> bool:
 
 def _piped_text(stdin: TextIO, terminal: Terminal) -> str:
     if terminal.shows_err and not stdin.isatty():
-        ready, _, _ = select.select([stdin.fileno()], [], [], _HINT_AFTER)
+        ready, *_others = select.select([stdin.fileno()], [], [], _HINT_AFTER)
         if not ready:
-            terminal.note("innkeep: waiting for standard input; add `< /dev/null` if there is none")
-    return _decoded("standard input", stdin.buffer.read(_MAX_BYTES + 1))
+            terminal.note(_("innkeep: waiting for standard input; add `< /dev/null` if there is none"))
+    return _decoded(_("standard input"), stdin.buffer.read(_MAX_BYTES + 1))
 
 
 def _file_text(name: str) -> str:
@@ -69,7 +70,9 @@ def _file_bytes(name: str) -> bytes:
         with Path(name).open("rb") as file:
             content = file.read(_MAX_BYTES + 1)
     except OSError as error:
-        raise UsageError(f"{name}: {error.strerror or error}; name a file that can be read") from None
+        raise UsageError(
+            _("{name}: {strerror}; name a file that can be read", name=name, strerror=error.strerror or error)
+        ) from None
     _refuse_oversize(name, len(content))
     return content
 
@@ -79,19 +82,27 @@ def _decoded(name: str, content: bytes) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UsageError(f"{name}: not UTF-8 at byte {error.start}; convert it, or use --image for a picture") from None
+        raise UsageError(
+            _(
+                "{name}: not UTF-8 at byte {start}; convert it, or use --image for a picture",
+                name=name,
+                start=error.start,
+            )
+        ) from None
 
 
 def _refuse_oversize(name: str, size: int) -> None:
     if size > _MAX_BYTES:
-        raise UsageError(f"{name}: larger than {_MAX_BYTES // 10**6} MB; send a part of it")
+        raise UsageError(
+            _("{name}: larger than {MAX_BYTES} MB; send a part of it", name=name, MAX_BYTES=_MAX_BYTES // 10**6)
+        )
 
 
 def _refuse_bad_text(prompt: str) -> None:
     try:
         prompt.encode()
     except UnicodeEncodeError:
-        raise UsageError("the text on the command line is not UTF-8; put it into a file and use -f") from None
+        raise UsageError(_("the text on the command line is not UTF-8; put it into a file and use -f")) from None
 
 
 def images_of(names: Sequence[str]) -> list[str]:
@@ -99,8 +110,10 @@ def images_of(names: Sequence[str]) -> list[str]:
     contents = [_file_bytes(name) for name in names]
     for name, content in zip(names, contents, strict=True):
         if not is_picture(content):
-            raise UsageError(f"{name}: not a picture (PNG, JPEG, GIF, WebP, BMP, TIFF, HEIC); use -f for a text file")
-    _refuse_oversize("the images together", sum(map(len, contents)))
+            raise UsageError(
+                _("{name}: not a picture (PNG, JPEG, GIF, WebP, BMP, TIFF, HEIC); use -f for a text file", name=name)
+            )
+    _refuse_oversize(_("the images together"), sum(map(len, contents)))
     return [base64.b64encode(content).decode() for content in contents]
 
 

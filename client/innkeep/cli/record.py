@@ -7,33 +7,34 @@ import msgspec
 
 from innkeep.cli.render import Paint, headed, plain
 from innkeep.cli.story import story
-from innkeep.cli.table import columns
+from innkeep.cli.table import columns, pad
 from innkeep.cli.units import clock, seconds
+from innkeep.language import _, translated
 from innkeep.wire import DecisionRecord
 
 
 def history_text(records: Sequence[DecisionRecord], paint: Paint = plain, cells: int | None = None) -> str:
     """A table of records, newest first as they came. Columns that say the same in each row are left out."""
     if not records:
-        return "no request has been answered yet"
+        return _("no request has been answered yet")
     heads = ["ID", "ASKED", "KIND", "CLASS", "CLIENT", "ROLE", "MODEL", "WAITED", "TOTAL", "TOKENS", "OUTCOME"]
     rows = [
         [
             record.id or "-",
             _asked(record),
-            record.kind,
-            record.priority,
+            _(record.kind),
+            _(record.priority),
             record.client or "-",
             record.role or "-",
             record.model or "-",
             seconds(record.timings.queued),
             seconds(record.timings.total),
             str(record.completion_tokens) if record.completion_tokens else "-",
-            record.code or record.outcome or "-",
+            _(record.code or record.outcome or "-"),
         ]
         for record in map(_printable, records)
     ]
-    usual = {"KIND": "chat", "CLASS": "interactive", "CLIENT": "-"}
+    usual = {"KIND": _("chat"), "CLASS": _("interactive"), "CLIENT": "-"}
     silent = [at for at, head in enumerate(heads) if all(row[at] == usual.get(head) for row in rows)]
     heads, *rows = [[word for at, word in enumerate(row) if at not in silent] for row in (heads, *rows)]
     right, drop = {"WAITED", "TOTAL", "TOKENS"}, ("CLIENT", "CLASS", "TOKENS", "ROLE", "KIND")
@@ -44,22 +45,22 @@ def explain_text(record: DecisionRecord, paint: Paint = plain) -> str:
     """Everything about one request, in the order in which it happened."""
     record = _printable(record)
     facts = [
-        ("asked", _asked(record) + _by(record)),
-        ("kind", record.kind if record.kind != "chat" else ""),
-        ("route", _route(record)),
-        ("chain", ", ".join(record.chain)),
-        ("waited", "; ".join(dict.fromkeys([seconds(record.timings.queued), *record.waits]))),
-        ("unloaded", ", ".join(record.evicted)),
+        (_("asked"), _asked(record) + _by(record)),
+        (_("kind"), _(record.kind) if record.kind != "chat" else ""),
+        (_("route"), _route(record)),
+        (_("chain"), ", ".join(record.chain)),
+        (_("waited"), "; ".join(dict.fromkeys([seconds(record.timings.queued), *map(translated, record.waits)]))),
+        (_("unloaded"), ", ".join(record.evicted)),
         *_attempts(record),
-        ("outcome", _outcome(record)),
-        ("tokens", _tokens(record)),
-        ("times", _times(record)),
-        ("warnings", "; ".join(record.warnings)),
-        ("feedback", f"should have been {record.feedback}" if record.feedback else ""),
+        (_("outcome"), _outcome(record)),
+        (_("tokens"), _tokens(record)),
+        (_("times"), _times(record)),
+        (_("warnings"), "; ".join(map(translated, record.warnings))),
+        (_("feedback"), _("should have been {feedback}", feedback=record.feedback) if record.feedback else ""),
     ]
-    lines = [f"{paint('dim', f'{head:<12}')}  {text}" for head, text in facts if text]
+    lines = [f"{paint('dim', pad(head, 12))}  {text}" for head, text in facts if text]
     parts = [story(record)] if record.timings.total else []
-    return "\n".join([paint("bold", f"request {record.id or '-'}"), *parts, *lines])
+    return "\n".join([paint("bold", _("request {id}", id=record.id or "-")), *parts, *lines])
 
 
 def _printable(record: DecisionRecord) -> DecisionRecord:
@@ -80,18 +81,22 @@ def _asked(record: DecisionRecord) -> str:
 
 
 def _by(record: DecisionRecord) -> str:
-    words = [record.priority]
-    words += [f"by {record.client}"] if record.client else []
-    words += [f"via {record.door}"] if record.door not in ("", "socket") else []
-    words += [f"session {record.session}" + (" (last turn)" if record.last else "")] if record.session else []
+    words = [_(record.priority)]
+    words += [_("by {client}", client=record.client)] if record.client else []
+    words += [_("via {door}", door=record.door)] if record.door not in ("", "socket") else []
+    words += (
+        [_("session {session}", session=record.session) + (_(" (last turn)") if record.last else "")]
+        if record.session
+        else []
+    )
     return f", {', '.join(words)}"
 
 
 def _route(record: DecisionRecord) -> str:
     if not record.role:
         return ""
-    confidence = "" if record.confidence is None else f" (confidence {record.confidence:.2f})"
-    return f"{record.role}{confidence}" + (f": {record.reason}" if record.reason else "")
+    confidence = "" if record.confidence is None else _(" (confidence {confidence:.2f})", confidence=record.confidence)
+    return f"{record.role}{confidence}" + (f": {translated(record.reason)}" if record.reason else "")
 
 
 def _attempts(record: DecisionRecord) -> list[tuple[str, str]]:
@@ -99,27 +104,35 @@ def _attempts(record: DecisionRecord) -> list[tuple[str, str]]:
     for number, attempt in enumerate(record.attempts, start=1):
         code = f", {attempt.code}" if attempt.code else ""
         took = f", {seconds(attempt.seconds)}" if attempt.seconds else ""
-        why = f": {attempt.message}" if attempt.message else ""
-        lines.append((f"attempt {number}", f"{attempt.model} {attempt.outcome}{code}{took}{why}"))
+        why = f": {translated(attempt.message)}" if attempt.message else ""
+        lines.append((_("attempt {number}", number=number), f"{attempt.model} {_(attempt.outcome)}{code}{took}{why}"))
     return lines
 
 
 def _outcome(record: DecisionRecord) -> str:
-    words = ", ".join(dict.fromkeys(word for word in (record.outcome, record.code) if word))
-    return f"{words}: {record.message}" if record.message else words
+    words = ", ".join(_(word) for word in dict.fromkeys((record.outcome, record.code)) if word)
+    return f"{words}: {translated(record.message)}" if record.message else words
 
 
 def _tokens(record: DecisionRecord) -> str:
     """What the engine counted; it counts nothing of an answer that was cut off."""
     if record.outcome != "answered" and not record.completion_tokens:
-        return "not counted: the answer did not end" if record.timings.first_token is not None else ""
-    return f"{record.prompt_tokens} in the prompt, {record.completion_tokens} in the answer"
+        return _("not counted: the answer did not end") if record.timings.first_token is not None else ""
+    return _(
+        "{prompt_tokens} in the prompt, {completion_tokens} in the answer",
+        prompt_tokens=record.prompt_tokens,
+        completion_tokens=record.completion_tokens,
+    )
 
 
 def _times(record: DecisionRecord) -> str:
     times = record.timings
-    facts = [f"{seconds(times.queued)} in line"]
-    facts += [f"{seconds(times.swap)} of that for a swap"] if times.swap else []
-    facts += [] if times.first_token is None else [f"{seconds(times.first_token)} to the first token"]
-    facts.append(f"{seconds(times.total)} in all")
-    return ", ".join(facts + ([f"{times.tokens_per_second:.1f} tokens/s"] if times.tokens_per_second else []))
+    facts = [_("{queued} in line", queued=seconds(times.queued))]
+    facts += [_("{swap} of that for a swap", swap=seconds(times.swap))] if times.swap else []
+    facts += (
+        []
+        if times.first_token is None
+        else [_("{first_token} to the first token", first_token=seconds(times.first_token))]
+    )
+    facts.append(_("{total} in all", total=seconds(times.total)))
+    return ", ".join(facts + ([_("{n:.1f} tokens/s", n=times.tokens_per_second)] if times.tokens_per_second else []))

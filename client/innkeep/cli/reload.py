@@ -8,6 +8,7 @@ from argparse import ArgumentParser, Namespace
 from innkeep.cli.lazy import open_client
 from innkeep.cli.outcome import FAILURE, OK
 from innkeep.cli.terminal import Terminal
+from innkeep.language import _
 
 EXAMPLES = ("innkeep config check && innkeep reload",)
 
@@ -26,7 +27,13 @@ def run(args: Namespace, terminal: Terminal) -> int:
         try:
             os.kill(pid, signal.SIGHUP)
         except OSError as error:
-            terminal.print_error(f"pid {pid} can't be signalled: {error.strerror}; `innkeep restart` does it too")
+            terminal.print_error(
+                _(
+                    "pid {pid} can't be signalled: {strerror}; `innkeep restart` does it too",
+                    pid=pid,
+                    strerror=error.strerror,
+                )
+            )
             return FAILURE
         time.sleep(SETTLES)
         status = client.status()
@@ -35,9 +42,9 @@ def run(args: Namespace, terminal: Terminal) -> int:
             {"type": "reloaded", "pid": pid, "awaits_restart": status.awaits_restart, "warnings": status.warnings}
         )
         return OK
-    terminal.say("configuration read again")
+    terminal.say(_("configuration read again"))
     for table in status.awaits_restart:
-        terminal.say(f"[{table}] takes effect at a restart (`innkeep restart`)")
+        terminal.say(_("[{table}] takes effect at a restart (`innkeep restart`)", table=table))
     for warning in status.warnings:
         terminal.print_error(warning)
     return OK

@@ -4,22 +4,43 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
 from innkeep import wire
-from innkeep.cli.table import columns
+from innkeep.cli.table import columns, pad
 from innkeep.cli.units import clock, counted, gib, seconds, whole_seconds
+from innkeep.language import _, later, translated
 
 Paint: TypeAlias = Callable[[str, str], str]
 """``paint(style, text)``; see ``terminal.STYLES``."""
 
 PRESSURE_STYLES = {"normal": "green", "warning": "yellow", "critical": "red"}
 FIT_WORDS = {
-    "resident": "in memory",
-    "fits": "fits",
-    "tight": "tight",
-    "after_eviction": "after eviction",
-    "never": "never fits",
-    "missing": "not pulled",
+    "resident": later("in memory"),
+    "fits": later("fits"),
+    "tight": later("tight"),
+    "after_eviction": later("after eviction"),
+    "never": later("never fits"),
+    "missing": later("not pulled"),
 }
-MEMORY_WORDS = {"normal": "normal", "warning": "short of memory", "critical": "critically short of memory"}
+MEMORY_WORDS = {
+    "normal": later("normal"),
+    "warning": later("short of memory"),
+    "critical": later("critically short of memory"),
+}
+
+
+HEADS = (
+    later("IN MEMORY"), later("WEIGHT"), later("MEMORY"), later("CONTEXT"), later("STATE"), later("UNLOADS"),
+    later("WAITS"), later("FOR"), later("CLIENT"), later("PRIORITY"), later("SINCE"), later("STILL"), later("MODEL"),
+    later("ROLES"), later("SIZE"), later("FIT"), later("WHY"), later("ID"), later("ASKED"), later("KIND"),
+    later("CLASS"), later("ROLE"), later("WAITED"), later("TOTAL"), later("TOKENS"), later("OUTCOME"),
+)  # fmt: skip
+"""Heads of tables: ``columns`` translates them."""
+
+VALUES = (
+    later("heavy"), later("light"), later("loading"), later("unloading"), later("interactive"), later("agent"),
+    later("batch"), later("chat"), later("embed"), later("load"), later("answered"), later("failed"),
+    later("cancelled"), later("passed_over"),
+)  # fmt: skip
+"""Values of the wire that are shown as words."""
 
 
 def plain(style: str, text: str) -> str:  # noqa: ARG001  # a Paint that paints nothing
@@ -53,25 +74,35 @@ def _counters_line(counters: wire.Counters) -> str:
         (counters.reloads, "reload"),  # by Ollama itself, in the midst of requests
     ]
     parts = [counted(counters.requests, "request"), *(counted(number, noun) for number, noun in named if number)]
-    return "since start: " + ", ".join(parts)
+    return _("since start: ") + ", ".join(parts)
 
 
 def _house_lines(status: wire.Status, now: float, paint: Paint) -> list[str]:
     backend, memory = status.backend, status.memory
     version = f" {backend.version}" if backend.version else ""
-    reach = "" if backend.reachable else paint("red", ", unreachable")
-    label = paint("yellow", ", simulated") if backend.simulated else ""
-    sizes = f"{gib(memory.available)} free of {gib(memory.budget)} for models ({gib(memory.total)} in all)"
-    state = paint(PRESSURE_STYLES.get(memory.pressure, "bold"), MEMORY_WORDS.get(memory.pressure, memory.pressure))
+    reach = "" if backend.reachable else paint("red", _(", unreachable"))
+    label = paint("yellow", _(", simulated")) if backend.simulated else ""
+    sizes = _(
+        "{available} free of {budget} for models ({total} in all)",
+        available=gib(memory.available),
+        budget=gib(memory.budget),
+        total=gib(memory.total),
+    )
+    state = paint(PRESSURE_STYLES.get(memory.pressure, "bold"), _(MEMORY_WORDS.get(memory.pressure, memory.pressure)))
     lines = [
-        f"innkeepd {status.daemon}  pid {status.pid}, up {seconds(status.uptime)}",
+        _(
+            "innkeepd {daemon}  pid {pid}, up {uptime}",
+            daemon=status.daemon,
+            pid=status.pid,
+            uptime=seconds(status.uptime),
+        ),
         f"ollama{version}  {backend.url}{reach}{label}",
-        f"memory   {state}: {sizes}",
+        labelled(_("memory"), f"{state}: {sizes}"),
         *(paint("yellow", line) for line in _set_lines(status, now)),
     ]
     if status.awake:
-        lines.append(f"awake    {status.awake}")
-    return lines + [paint("yellow", f"warning: {warning}") for warning in status.warnings]
+        lines.append(labelled(_("awake"), translated(status.awake)))
+    return lines + [paint("yellow", _("warning: {text}", text=translated(warning))) for warning in status.warnings]
 
 
 def _set_lines(status: wire.Status, now: float) -> list[str]:
@@ -80,25 +111,44 @@ def _set_lines(status: wire.Status, now: float) -> list[str]:
     if status.held_until is not None:
         why = f' ("{status.held_why}")' if status.held_why else ""
         left = seconds(max(0.0, status.held_until - now))
-        lines.append(f"on hold  until {clock(status.held_until)}, {left} more{why} (`innkeep resume` ends it)")
-    lines += [f"rule     {rule}" for rule in status.rules]
+        text = _(
+            "until {time}, {left} more{why} (`innkeep resume` ends it)",
+            time=clock(status.held_until),
+            left=left,
+            why=why,
+        )
+        lines.append(labelled(_("on hold"), text))
+    lines += [labelled(_("rule"), rule) for rule in status.rules]
     resident = {one.name for one in status.resident}
     lines += [
-        f"pinned   {name}, not in memory (`innkeep unpin {name}` ends it)"
+        labelled(_("pinned"), _("{name}, not in memory (`innkeep unpin {name}` ends it)", name=name))
         for name in status.pins
         if name not in resident
     ]
     if status.awaits_restart:
         tables = ", ".join(f"[{name}]" for name in status.awaits_restart)
-        lines.append(f"config   {tables} changed; takes effect at a restart (`innkeep restart`)")
+        text = _("{tables} changed; takes effect at a restart (`innkeep restart`)", tables=tables)
+        lines.append(labelled(_("config"), text))
     return lines
+
+
+def labelled(label: str, text: str) -> str:
+    """``memory   normal``: a line of the snapshot's head."""
+    return f"{pad(label, 7)}  {text}"
 
 
 def selection_lines(selected: str | None, roles: Mapping[str, str]) -> list[str]:
     """What the user selected, each with the command that undoes it."""
-    lines = [] if selected is None else [f"routing  all chats to {selected} (`innkeep models set auto` ends it)"]
-    return lines + [
-        f"routing  {role}: {model} first (`innkeep models set auto --role {role}` ends it)"
+    return [labelled(_("routing"), text) for _model, text in _selections(selected, roles)]
+
+
+def _selections(selected: str | None, roles: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The selected models, each with a sentence."""
+    found = (
+        [(selected, _("all chats to {model} (`innkeep models set auto` ends it)", model=selected))] if selected else []
+    )
+    return found + [
+        (model, _("{role}: {model} first (`innkeep models set auto --role {role}` ends it)", role=role, model=model))
         for role, model in sorted(roles.items())
     ]
 
@@ -107,40 +157,42 @@ def _resident_lines(status: wire.Status, now: float, paint: Paint, cells: int | 
     rows = [
         [
             one.name,
-            one.weight,
+            _(one.weight),
             gib(one.footprint),
             str(one.context or "-"),
             _business(one),
-            _leaving(one, now) if status.backend.reachable else "unknown",
+            _leaving(one, now) if status.backend.reachable else _("unknown"),
         ]
         for one in status.resident
     ]
     if not rows:
-        return ["no model is in memory"]
+        return [_("no model is in memory")]
     heads = ["IN MEMORY", "WEIGHT", "MEMORY", "CONTEXT", "STATE", "UNLOADS"]
     right = {"MEMORY", "CONTEXT"}
     return headed(columns(heads, rows, right=right, cells=cells, drop=("WEIGHT", "CONTEXT")), paint)
 
 
 def _business(one: wire.Resident) -> str:
-    words = [f"answering {one.leases}" if one.leases else "idle"]
-    words += ["pinned"] if one.pinned else []
-    words += [] if one.owned else ["loaded by another program"]
+    words = [_("answering {leases}", leases=one.leases) if one.leases else _("idle")]
+    words += [_("pinned")] if one.pinned else []
+    words += [] if one.owned else [_("loaded by another program")]
     return ", ".join(words)
 
 
 def _leaving(one: wire.Resident, now: float) -> str:
     if one.pinned or one.expires is None:
         return "-"
-    return f"in {seconds(max(0.0, one.expires - now))}"
+    return _("in {time}", time=seconds(max(0.0, one.expires - now)))
 
 
 def _changing_lines(changing: Iterable[wire.Changing]) -> list[str]:
-    return [f"{one.what} {one.model}, {_progress(one.elapsed, one.expected)}" for one in changing]
+    return [f"{_(one.what)} {one.model}, {_progress(one.elapsed, one.expected)}" for one in changing]
 
 
 def _progress(elapsed: float, expected: float | None) -> str:
-    return whole_seconds(elapsed) + (f" of ~{whole_seconds(expected)}" if expected is not None else "")
+    return whole_seconds(elapsed) + (
+        _(" of ~{expected}", expected=whole_seconds(expected)) if expected is not None else ""
+    )
 
 
 def _waiting_lines(waiting: Iterable[wire.Waiter], paint: Paint, cells: int | None) -> list[str]:
@@ -149,7 +201,7 @@ def _waiting_lines(waiting: Iterable[wire.Waiter], paint: Paint, cells: int | No
             one.id,
             one.model,
             one.client or "-",
-            one.priority,
+            _(one.priority),
             seconds(one.waited),
             "-" if one.expected is None else f"~{whole_seconds(one.expected)}",
         ]
@@ -158,7 +210,7 @@ def _waiting_lines(waiting: Iterable[wire.Waiter], paint: Paint, cells: int | No
     if not rows:
         return []
     heads = ["WAITS", "FOR", "CLIENT", "PRIORITY", "SINCE", "STILL"]
-    if all(row[3] == "interactive" for row in rows):
+    if all(row[3] == _("interactive") for row in rows):
         heads, rows = _without(heads, rows, "PRIORITY")
     return headed(columns(heads, rows, right={"SINCE", "STILL"}, cells=cells, drop=("PRIORITY", "WAITS")), paint)
 
@@ -183,18 +235,18 @@ def models_text(models: wire.Models, paint: Paint = plain, cells: int | None = N
         [
             ("* " if one.name == models.selected else "  ") + one.name,
             ",".join(one.roles) or "-",
-            one.weight if one.fit != "missing" else "-",
+            _(one.weight) if one.fit != "missing" else "-",
             gib(one.size) if one.size else "-",
             gib(one.footprint) if one.footprint else "-",
-            FIT_WORDS.get(one.fit, one.fit),
+            _(FIT_WORDS.get(one.fit, one.fit)),
         ]
         for one in models.models
     ]
     if not rows:
-        return "no model is pulled; `ollama pull llama3.1:8b` gets a small one"
+        return _("no model is pulled; `innkeep init` says which ones fit this machine")
     if long:
         heads.append("WHY")
-        rows = [[*row, one.reason] for row, one in zip(rows, models.models, strict=True)]
+        rows = [[*row, translated(one.reason)] for row, one in zip(rows, models.models, strict=True)]
     table = columns(heads, rows, right={"SIZE", "MEMORY"}, cells=cells, drop=("WEIGHT", "SIZE"))
     lines = selection_lines(models.selected, models.selected_roles)
     return "\n".join([*headed(table, paint), *(["", *lines] if lines else [])])
@@ -203,14 +255,17 @@ def models_text(models: wire.Models, paint: Paint = plain, cells: int | None = N
 def selected_text(selected: wire.Selected) -> str:
     """What ``models set`` has changed, and what else stays set."""
     if selected.role is not None:
-        changed = f"{selected.role}: {selected.model} first" if selected.model else f"{selected.role}: as configured"
+        changed = (
+            _("{role}: {model} first", role=selected.role, model=selected.model)
+            if selected.model
+            else _("{role}: as configured", role=selected.role)
+        )
     elif selected.model is None:
-        changed = "routing: automatic"
+        changed = _("routing: automatic")
     else:
-        changed = f"all chats that name no model go to {selected.model}"
-    rest = selection_lines(selected.selected, selected.selected_roles)
-    own = selected.model or ""
-    return "\n".join([changed, *(f"still set: {line[9:]}" for line in rest if not (own and own in line))])
+        changed = _("all chats that name no model go to {model}", model=selected.model)
+    rest = _selections(selected.selected, selected.selected_roles)
+    return "\n".join([changed, *(_("still set: {text}", text=text) for name, text in rest if name != selected.model)])
 
 
 def route_text(route: wire.RouteReply, paint: Paint = plain, *, verbose: bool = False) -> str:
@@ -218,18 +273,28 @@ def route_text(route: wire.RouteReply, paint: Paint = plain, *, verbose: bool = 
     never = {option.name for option in route.options if option.fit == "never"}
     rest = [name for name in route.candidates if name != route.model and name not in never]
     lines = [
-        f"{paint('bold', route.model)} as {route.role} (confidence {route.confidence:.2f})",
-        f"because {route.reason}",
+        _(
+            "{model} as {role} (confidence {confidence:.2f})",
+            model=paint("bold", route.model),
+            role=route.role,
+            confidence=route.confidence,
+        ),
+        _("because {reason}", reason=translated(route.reason)),
     ]
-    lines += [f"then {', '.join(rest)}"] if rest else []
-    lines += [f"never fits: {', '.join(name for name in route.candidates if name in never)}"] if never else []
-    lines += [f"would unload {', '.join(route.leaves)} first"] if route.leaves else []
-    lines += [f"in memory in ~{whole_seconds(route.expected)}"] if route.expected else []
+    lines += [_("then {rest}", rest=", ".join(rest))] if rest else []
+    lines += (
+        [_("never fits: {names}", names=", ".join(name for name in route.candidates if name in never))] if never else []
+    )
+    lines += [_("would unload {leaves} first", leaves=", ".join(route.leaves))] if route.leaves else []
+    lines += [_("in memory in ~{expected}", expected=whole_seconds(route.expected))] if route.expected else []
     if not verbose:
         return "\n".join(lines)
-    lines += ["roles: " + ", ".join(f"{role} {share:.2f}" for role, share in route.shares.items())]
-    lines += [f"words: {', '.join(route.words)}"] if route.words else []
-    options = [f"{option.name}: {FIT_WORDS.get(option.fit, option.fit)}, {option.reason}" for option in route.options]
+    lines += [_("roles: {shares}", shares=", ".join(f"{role} {share:.2f}" for role, share in route.shares.items()))]
+    lines += [_("words: {words}", words=", ".join(route.words))] if route.words else []
+    options = [
+        f"{option.name}: {_(FIT_WORDS.get(option.fit, option.fit))}, {translated(option.reason)}"
+        for option in route.options
+    ]
     return "\n".join([*lines, *options])
 
 
@@ -239,8 +304,14 @@ def route_text(route: wire.RouteReply, paint: Paint = plain, *, verbose: bool = 
 def routed_line(routed: wire.Routed) -> str:
     """``routed to coding (why): qwen2.5-coder:32b, then deepseek-r1:32b``."""
     rest = [name for name in routed.candidates if name != routed.model]
-    then = f", then {', '.join(rest)}" if rest else ""
-    return f"routed to {routed.role} ({routed.reason}): {routed.model}{then}"
+    then = _(", then {rest}", rest=", ".join(rest)) if rest else ""
+    return _(
+        "routed to {role} ({reason}): {model}{then}",
+        role=routed.role,
+        reason=translated(routed.reason),
+        model=routed.model,
+        then=then,
+    )
 
 
 def failed_over_line(started: wire.Started) -> str:
@@ -249,7 +320,13 @@ def failed_over_line(started: wire.Started) -> str:
     return (
         ""
         if failed is None or failed.model == started.model
-        else f"{failed.model} failed ({failed.code}: {failed.message}); {started.model} answers"
+        else _(
+            "{model} failed ({code}: {message}); {other} answers",
+            model=failed.model,
+            code=failed.code,
+            message=translated(failed.message),
+            other=started.model,
+        )
     )
 
 
@@ -261,8 +338,8 @@ def done_line(done: wire.Done) -> str:
     times = done.timings
     pace = f", {times.tokens_per_second:.1f}/s" if times.tokens_per_second else ""
     waited = times.queued - times.swap
-    words = [f"waited {seconds(waited)}"] if waited >= 0.1 else []
-    words += [f"swap {seconds(times.swap)}"] if times.swap >= 0.1 else []
+    words = [_("waited {waited}", waited=seconds(waited))] if waited >= 0.1 else []
+    words += [_("swap {swap}", swap=seconds(times.swap))] if times.swap >= 0.1 else []
     role = f", {done.role}" if done.role else ""
     took = ": ".join([seconds(times.total), *([", ".join(words)] if words else [])])
     return f"{done.model}{role}; {counted(done.usage.completion_tokens, 'token')}{pace}; {took}"

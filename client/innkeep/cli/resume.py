@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from innkeep.cli.lazy import open_client
 from innkeep.cli.outcome import OK
 from innkeep.cli.terminal import Terminal
+from innkeep.language import _
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -23,7 +24,7 @@ def run(args: "Namespace", terminal: Terminal) -> int:
     if args.json:
         terminal.print_json(resumed)
     else:
-        terminal.say("hold ended; models load on demand" if resumed.was_held else "there is no hold")
+        terminal.say(_("hold ended; models load on demand") if resumed.was_held else _("there is no hold"))
     if resumed.warning:
         terminal.print_error(resumed.warning)
     return OK

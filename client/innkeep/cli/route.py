@@ -6,6 +6,7 @@ from innkeep.cli.lazy import open_client
 from innkeep.cli.outcome import OK
 from innkeep.cli.prompt import prompt_text
 from innkeep.cli.terminal import Terminal
+from innkeep.language import _
 
 EXAMPLES = (
     'innkeep route "refactor this function"',
@@ -16,9 +17,11 @@ EXAMPLES = (
 
 def add_arguments(parser: ArgumentParser) -> None:
     """``TEXT``."""
-    parser.add_argument("text", nargs="*", metavar="TEXT", help="the prompt, or what is piped in; nothing is loaded")
-    parser.add_argument("-v", "--verbose", action="store_true", help="show the words that decided and each model's fit")
-    parser.add_argument("--session", metavar="NAME", help="as a turn of this session")
+    parser.add_argument("text", nargs="*", metavar="TEXT", help=_("the prompt, or what is piped in; nothing is loaded"))
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help=_("show the words that decided and each model's fit")
+    )
+    parser.add_argument("--session", metavar="NAME", help=_("as a turn of this session"))
 
 
 def run(args: Namespace, terminal: Terminal) -> int:

@@ -6,6 +6,7 @@ from innkeep import wire
 from innkeep.cli.lazy import open_client
 from innkeep.cli.outcome import FAILURE, OK
 from innkeep.cli.terminal import Terminal
+from innkeep.language import _
 
 EXAMPLES = (
     "innkeep routing",
@@ -21,7 +22,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         nargs="?",
         default="show",
         choices=("show", "train", "undo"),
-        help="what to do; show where none is given",
+        help=_("what to do; show where none is given"),
     )
 
 
@@ -42,12 +43,17 @@ def routing_text(found: wire.Routing) -> str:
     """The message and the measures, then what is kept."""
     lines = [found.message] if found.message else []
     if found.before is not None and found.after is not None:
-        lines += [f"held back, before: {_measured(found.before)}", f"held back, after:  {_measured(found.after)}"]
+        lines += [
+            _("held back, before: {measured}", measured=_measured(found.before)),
+            _("held back, after:  {measured}", measured=_measured(found.after)),
+        ]
     kept = ", ".join(f"{count} {role}" for role, count in found.examples.items())
-    lines.append(f"examples kept, as hashed features: {kept}")
-    lines.append("the router is corrected by them" if found.in_use else "the router is as delivered")
+    lines.append(_("examples kept, as hashed features: {kept}", kept=kept))
+    lines.append(_("the router is corrected by them") if found.in_use else _("the router is as delivered"))
     return "\n".join(lines)
 
 
 def _measured(measure: wire.RoutingMeasure) -> str:
-    return f"{measure.right} of {measure.total} right, log-loss {measure.loss:.3f}"
+    return _(
+        "{right} of {total} right, log-loss {loss:.3f}", right=measure.right, total=measure.total, loss=measure.loss
+    )

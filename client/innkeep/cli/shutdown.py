@@ -8,6 +8,7 @@ from innkeep.cli.outcome import OK
 from innkeep.cli.terminal import Terminal
 from innkeep.cli.units import seconds
 from innkeep.errors import ConnectionLost
+from innkeep.language import _
 
 EXAMPLES = (
     "innkeep shutdown",
@@ -21,7 +22,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--drain",
         type=duration_argument,
         metavar="DURATION",
-        help="give running answers so long at most (default: the configuration's)",
+        help=_("give running answers so long at most (default: the configuration's)"),
     )
 
 
@@ -34,10 +35,10 @@ def run(args: Namespace, terminal: Terminal) -> int:
             if args.json:
                 terminal.print_json({"type": "stopping", "drain": 0.0})
             else:
-                terminal.say("innkeepd is gone")
+                terminal.say(_("innkeepd is gone"))
             return OK
     if args.json:
         terminal.print_json(stopping)
     else:
-        terminal.say(f"innkeepd stops; running answers have at most {seconds(stopping.drain)}")
+        terminal.say(_("innkeepd stops; running answers have at most {drain}", drain=seconds(stopping.drain)))
     return OK

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from innkeep.cli.lazy import open_client
 from innkeep.cli.outcome import OK
 from innkeep.cli.terminal import Terminal
+from innkeep.language import _
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -18,7 +19,7 @@ EXAMPLES = (
 
 def add_arguments(parser: "ArgumentParser") -> None:
     """``-l``."""
-    parser.add_argument("-l", "--long", action="store_true", help="every column, however wide")
+    parser.add_argument("-l", "--long", action="store_true", help=_("every column, however wide"))
 
 
 def run(args: "Namespace", terminal: Terminal) -> int:

@@ -8,6 +8,7 @@ from innkeep.cli.lazy import open_client
 from innkeep.cli.progress import Progress
 from innkeep.cli.terminal import Terminal
 from innkeep.cli.units import whole_seconds
+from innkeep.language import _
 
 if TYPE_CHECKING:
     from innkeep import wire
@@ -20,8 +21,13 @@ def follow_swap(request: "wire.Load | wire.Unload", args: Namespace, terminal: T
 
     end = None
     with open_client(args) as client, Progress(terminal, silent=args.json) as progress:
-        what = f"{args.verb} {request.model}" if request.model else f"{args.verb} every model"
-        progress.show(lambda since, _: f"{what}: waiting for running answers, {whole_seconds(since)}", topic=what)
+        what = f"{args.verb} {request.model}" if request.model else _("unload every model")
+        progress.show(
+            lambda since, _cells: _(
+                "{what}: waiting for running answers, {since}", what=what, since=whole_seconds(since)
+            ),
+            topic=what,
+        )
         for reply in client.stream(request):
             if args.json:
                 terminal.print_json(reply)

@@ -2,6 +2,8 @@
 
 from collections.abc import Collection, Sequence
 
+from innkeep.language import _
+
 
 def width(text: str) -> int:
     """Cells that ``text`` takes: wide East Asian characters two, combining ones none."""
@@ -39,21 +41,22 @@ def columns(
     cells: int | None = None,
     drop: Sequence[str] = (),
 ) -> list[str]:
-    """The head line and one line a row, in columns as wide as needed; those named in ``right`` end flush.
+    """The head line, translated, and one line a row, in columns as wide as needed; those named in ``right`` end flush.
 
     Where a line would be wider than ``cells`` (None: no limit), columns are left out in the order of ``drop``, then
     the widest one is cut.
     """
-    table = [list(heads), *(list(row) for row in rows)]
-    dropped = iter(drop)
+    table = [[_(head) for head in heads], *(list(row) for row in rows)]
+    names, dropped = list(heads), iter(drop)
     while cells is not None and _needed(table) > cells and (name := next(dropped, None)) is not None:
-        if name in table[0]:
-            at = table[0].index(name)
+        if name in names:
+            at = names.index(name)
+            del names[at]
             table = [[*row[:at], *row[at + 1 :]] for row in table]
     if cells is not None and _needed(table) > cells:
         _shorten(table, cells)
     widths = _widths(table)
-    flush = [head in right for head in table[0]]
+    flush = [name in right for name in names]
     return [
         "  ".join(
             pad(cell, most, right=at_right) for cell, most, at_right in zip(row, widths, flush, strict=True)

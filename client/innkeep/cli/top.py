@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 from innkeep.cli.lazy import open_client
 from innkeep.cli.outcome import OK, UsageError
 from innkeep.cli.terminal import Terminal
+from innkeep.language import _, later
 
 EXAMPLES = (
     "innkeep top",
@@ -13,30 +14,30 @@ EXAMPLES = (
     "ssh -t studio innkeep top",
 )
 
-MISSING = (
+MISSING = later(
     "`innkeep top` needs Textual: install the extra `top` (pip install 'innkeep[top]'); `innkeep watch` needs none"
 )
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """``--read-only`` and ``--ascii``."""
-    parser.add_argument("--read-only", action="store_true", help="look only: no key changes anything")
-    parser.add_argument("--ascii", action="store_true", help="draw bars with ASCII characters")
+    parser.add_argument("--read-only", action="store_true", help=_("look only: no key changes anything"))
+    parser.add_argument("--ascii", action="store_true", help=_("draw bars with ASCII characters"))
 
 
 def run(args: Namespace, terminal: Terminal) -> int:
     """Show the screen until ``q``. Raises ``UsageError`` where there is no terminal to draw on, or no Textual."""
     if args.json:
-        raise UsageError("top draws a screen; `innkeep watch --json` and `innkeep monitor --json` print lines")
+        raise UsageError(_("top draws a screen; `innkeep watch --json` and `innkeep monitor --json` print lines"))
     if not (terminal.shows_out and terminal.shows_err and sys.stdin.isatty()) or terminal.environ.get("TERM") == "dumb":
-        raise UsageError("top needs a terminal; `innkeep monitor` prints a line each half minute")
+        raise UsageError(_("top needs a terminal; `innkeep monitor` prints a line each half minute"))
     try:
         from innkeep.cli.top_app import TopApp  # brings Textual: 0.2 s, for this verb only
         from innkeep.cli.top_view import ASCII, BLOCKS
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("textual", "rich"):
             raise
-        raise UsageError(MISSING) from None
+        raise UsageError(_(MISSING)) from None
     from innkeep.client import AsyncClient  # brings anyio
 
     with open_client(args) as client:

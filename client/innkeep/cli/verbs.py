@@ -1,44 +1,46 @@
 """Every verb and its one line, as data: ``innkeep --help`` imports none of their modules."""
 
+from innkeep.language import later
+
 GROUPS: dict[str, dict[str, str]] = {
-    "talk": {
-        "ask": "ask a question; the answer streams to standard output",
-        "chat": "have a conversation in the terminal",
-        "route": "show where a prompt would go and why, without loading anything",
+    later("talk"): {
+        "ask": later("ask a question; the answer streams to standard output"),
+        "chat": later("have a conversation in the terminal"),
+        "route": later("show where a prompt would go and why, without loading anything"),
     },
-    "look": {
-        "status": "show what is in memory, who waits, what you have set",
-        "top": "see memory, queue and requests live, and act by keys",
-        "watch": "follow what happens, event by event",
-        "monitor": "print a line each half minute about memory and the queue",
-        "history": "list past requests, newest first",
-        "explain": "show everything about one past request",
-        "feedback": "say which role a past request should have had",
-        "routing": "show what feedback taught the router, train it, undo that",
-        "bench": "measure how fast the models are on this machine",
-        "stats": "tell what routing would have changed",
-        "ping": "check that the daemon answers, and how fast",
+    later("look"): {
+        "status": later("show what is in memory, who waits, what you have set"),
+        "top": later("see memory, queue and requests live, and act by keys"),
+        "watch": later("follow what happens, event by event"),
+        "monitor": later("print a line each half minute about memory and the queue"),
+        "history": later("list past requests, newest first"),
+        "explain": later("show everything about one past request"),
+        "feedback": later("say which role a past request should have had"),
+        "routing": later("show what feedback taught the router, train it, undo that"),
+        "bench": later("measure how fast the models are on this machine"),
+        "stats": later("tell what routing would have changed"),
+        "ping": later("check that the daemon answers, and how fast"),
     },
-    "models": {
-        "init": "choose models for the roles from what is pulled",
-        "fit": "tell whether a model fits this machine",
-        "pull": "download a model, after telling whether it fits",
-        "models": "list the models, or choose the one that answers",
-        "load": "load a model into memory",
-        "unload": "unload a model, or all of them",
-        "pin": "keep a model in memory until it is unpinned",
-        "unpin": "unpin a model",
-        "hold": "free the memory for a while: unload everything, load nothing",
-        "resume": "end a hold early",
+    later("models"): {
+        "init": later("choose models for the roles from what is pulled"),
+        "fit": later("tell whether a model fits this machine"),
+        "pull": later("download a model, after telling whether it fits"),
+        "models": later("list the models, or choose the one that answers"),
+        "load": later("load a model into memory"),
+        "unload": later("unload a model, or all of them"),
+        "pin": later("keep a model in memory until it is unpinned"),
+        "unpin": later("unpin a model"),
+        "hold": later("free the memory for a while: unload everything, load nothing"),
+        "resume": later("end a hold early"),
     },
-    "daemon": {
-        "config": "check, locate or show the configuration",
-        "service": "install, start and stop the daemon as a service",
-        "doctor": "find out what is wrong and how to fix it",
-        "openclaw": "connect OpenClaw to innkeep",
-        "reload": "read the configuration again",
-        "shutdown": "stop the daemon once running answers have ended",
-        "completion": "print a completion script for your shell",
+    later("daemon"): {
+        "config": later("check, locate or show the configuration"),
+        "service": later("install, start and stop the daemon as a service"),
+        "doctor": later("find out what is wrong and how to fix it"),
+        "openclaw": later("connect OpenClaw to innkeep"),
+        "reload": later("read the configuration again"),
+        "shutdown": later("stop the daemon once running answers have ended"),
+        "completion": later("print a completion script for your shell"),
     },
 }
 """Heading -> verb -> one line, in the order of ``--help``."""

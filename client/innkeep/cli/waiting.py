@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from innkeep import wire
 from innkeep.cli.table import cut, width
 from innkeep.cli.units import clock, ordinal, whole_seconds
+from innkeep.language import _, ngettext
 
 
 def fitting(variants: Sequence[str], cells: int) -> str:
@@ -27,45 +28,58 @@ def waiting_line(waiting: wire.Waiting, since: float, cells: int, now: float | N
         return fitting(_hold_variants(waiting, waiting.until, time.time() if now is None else now), cells)
     known = waiting.expected is not None
     left = f"~{whole_seconds(max(1.0, (waiting.expected or 0.0) - since))}" if known else whole_seconds(waited + since)
-    place = f"{left}  {ordinal(waiting.position)} in line for {waiting.model}"
+    place = _(
+        "{left}  {position} in line for {model}", left=left, position=ordinal(waiting.position), model=waiting.model
+    )
     return fitting([place + who for who in (*_holders(waiting), "")], cells)
 
 
 def _hold_variants(waiting: wire.Waiting, until: float, now: float) -> list[str]:
     why = f' ("{waiting.why}")' if waiting.why else ""
-    ends = f"on hold until {clock(until)}"
+    ends = _("on hold until {until}", until=clock(until))
     refused = waiting.refused_at is not None and waiting.refused_at < until
-    gives_up = f", gives up in {whole_seconds((waiting.refused_at or now) - now)}" if refused else ""
+    gives_up = (
+        _(", gives up in {refused_at}", refused_at=whole_seconds((waiting.refused_at or now) - now)) if refused else ""
+    )
     return [
-        f"{ends}{why}{gives_up}; `innkeep resume` ends it",
+        _("{ends}{why}{gives_up}; `innkeep resume` ends it", ends=ends, why=why, gives_up=gives_up),
         f"{ends}{why}{gives_up}",
         f"{ends}{gives_up}",
-        f"on hold{gives_up}",
+        _("on hold{gives_up}", gives_up=gives_up),
     ]
 
 
 def _holders(waiting: wire.Waiting) -> list[str]:
     """Who holds the memory: names where there is room, else how many."""
     if waiting.answering:
-        verb = "is" if len(waiting.answering) == 1 else "are"
-        return [f" ({_listed(waiting.answering)} {verb} answering)", f" ({len(waiting.answering)} answering)"]
-    return [f" ({_listed(waiting.resident)} in memory)"] if waiting.resident else []
+        names, number = _listed(waiting.answering), len(waiting.answering)
+        return [
+            ngettext(" ({names} is answering)", " ({names} are answering)", number, names=names),
+            _(" ({n} answering)", n=number),
+        ]
+    return [_(" ({resident} in memory)", resident=_listed(waiting.resident))] if waiting.resident else []
 
 
 def loading_line(loading: wire.Loading, since: float, cells: int) -> str:
     """``loading qwen2.5-coder:32b  7 s of ~12 s (deepseek-r1:32b is unloading)``."""
-    of = f" of ~{whole_seconds(loading.expected)}" if loading.expected is not None else ""
-    text = f"loading {loading.model}  {whole_seconds(loading.elapsed + since)}{of}"
-    leaves = f" ({_listed(loading.unloading)} is unloading)" if loading.unloading else ""
+    of = _(" of ~{expected}", expected=whole_seconds(loading.expected)) if loading.expected is not None else ""
+    text = _(
+        "loading {model}  {elapsed}{of}", model=loading.model, elapsed=whole_seconds(loading.elapsed + since), of=of
+    )
+    leaves = _(" ({unloading} is unloading)", unloading=_listed(loading.unloading)) if loading.unloading else ""
     return fitting([text + leaves, text], cells)
 
 
 def reading_line(model: str, since: float, cells: int) -> str:
     """``qwen2.5-coder:32b is reading the prompt, 3 s``."""
     return fitting(
-        [f"{model} is reading the prompt, {whole_seconds(since)}", f"reading, {whole_seconds(since)}"], cells
+        [
+            _("{model} is reading the prompt, {since}", model=model, since=whole_seconds(since)),
+            _("reading, {since}", since=whole_seconds(since)),
+        ],
+        cells,
     )
 
 
 def _listed(names: Iterable[str]) -> str:
-    return " and ".join(names)
+    return _(" and ").join(names)

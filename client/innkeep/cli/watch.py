@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 from innkeep.cli.lazy import open_client
 from innkeep.cli.outcome import OK
 from innkeep.cli.terminal import Terminal
+from innkeep.language import _
 
 EXAMPLES = (
     "innkeep watch",
@@ -19,7 +20,7 @@ KINDS = ("residency", "request", "memory", "backend", "log")
 def add_arguments(parser: ArgumentParser) -> None:
     """``--kind``."""
     parser.add_argument(
-        "--kind", action="append", choices=KINDS, dest="kinds", help="only this kind of event; may be given again"
+        "--kind", action="append", choices=KINDS, dest="kinds", help=_("only this kind of event; may be given again")
     )
 
 

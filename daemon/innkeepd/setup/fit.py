@@ -87,8 +87,9 @@ def verdict_on(sized: Sized, situation: Situation) -> dict[str, Any]:
 def words_of(verdict: dict[str, Any]) -> str:
     """A verdict for people: the answer first, then where the size is from."""
     if verdict["fit"] == "unknown":
-        return _("nothing is known of its size; name its parameters in the tag, such as {name}:8b").format(
-            name=verdict["model"].rpartition(":")[0]
+        return _(
+            "nothing is known of its size; name its parameters in the tag, such as {name}:8b",
+            name=verdict["model"].rpartition(":")[0],
         )
     answers = {
         "resident": _("fits (it is in memory)"),
@@ -98,8 +99,11 @@ def words_of(verdict: dict[str, Any]) -> str:
         NEVER: _("never fits this machine"),
     }
     first = answers.get(verdict["fit"], verdict["fit"])
-    sums = _("{footprint} in memory at {context} tokens, of a budget of {budget}").format(
-        footprint=gib(verdict["footprint"] or 0), context=verdict["context"], budget=gib(verdict["budget"])
+    sums = _(
+        "{footprint} in memory at {context} tokens, of a budget of {budget}",
+        footprint=gib(verdict["footprint"] or 0),
+        context=verdict["context"],
+        budget=gib(verdict["budget"]),
     )
     lines = [first, f"  {sums}", f"  {verdict['words']}"]
     if verdict["fit"] == "after_eviction":

@@ -23,7 +23,7 @@ from innkeepd.policy.memory.budget import gib
 from innkeepd.policy.role_choice import RoleChoice, choose_roles
 from innkeepd.service.cli import World
 from innkeepd.setup import roles_file
-from innkeepd.setup.situation import Situation, look
+from innkeepd.setup.situation import Situation, look, no_answer
 
 UNREACHABLE = 4
 
@@ -40,8 +40,7 @@ def main(
     try:
         situation = looked(world)
         if not situation.ollama.reachable:
-            text = _("no answer from Ollama at {url}; start it with `ollama serve` or the Ollama app")
-            return _fail(text.format(url=situation.ollama.url), UNREACHABLE)
+            return _fail(no_answer(situation.ollama.url), UNREACHABLE)
         korean = language_of(world.environ) == "ko"
         choice = choose_roles(situation.ollama.pulled, situation.budget, situation.policy, korean=korean)
         if not wanted.json:
@@ -79,13 +78,15 @@ def parser() -> Parser:
 
 def shown(choice: RoleChoice, situation: Situation) -> str:
     """What was found and chosen, for people."""
-    number = len(choice.traits)
-    head = ngettext("{n} model is pulled; models may take {budget} of this machine's memory",
-                    "{n} models are pulled; models may take {budget} of this machine's memory", number)  # fmt: skip
-    lines = [head.format(n=number, budget=gib(situation.budget.bytes))]
-    if not number:
-        lines = [_("no model is pulled; models may take {budget} of this machine's memory").format(
-            budget=gib(situation.budget.bytes))]  # fmt: skip
+    number, budget = len(choice.traits), gib(situation.budget.bytes)
+    head = ngettext(
+        "{n} model is pulled; models may take {budget} of this machine's memory",
+        "{n} models are pulled; models may take {budget} of this machine's memory",
+        number,
+        budget=budget,
+    )
+    none = _("no model is pulled; models may take {budget} of this machine's memory", budget=budget)
+    lines = [head if number else none]
     for role, chosen in choice.roles.items():
         chain = " -> ".join((chosen.primary, *chosen.fallbacks))
         lines += ["", f"{role}: {chain}", *(f"  {translated(reason)}" for reason in chosen.reasons)]
@@ -108,11 +109,12 @@ def _is_to_be_written(
     if read is None and not sys.stdin.isatty():
         sys.stderr.write("innkeep: " + _("nothing written; `innkeep init --yes` writes this") + "\n")
         return False
+    file = _at_home(situation.file)
     question = (
-        _("Replace the roles in {file} (a copy is kept)? [Y/n] ")
+        _("Replace the roles in {file} (a copy is kept)? [Y/n] ", file=file)
         if situation.has_roles
-        else _("Write these roles to {file}? [Y/n] ")
-    ).format(file=_at_home(situation.file))
+        else _("Write these roles to {file}? [Y/n] ", file=file)
+    )
     try:
         answer = (read or input)(f"\n{question}").strip().lower()
     except EOFError:
@@ -126,10 +128,10 @@ def _is_to_be_written(
 def _ending(situation: Situation, backup: Path | None, *, changed: bool, is_read: bool) -> str:
     file = _at_home(situation.file)
     if not changed:
-        return _("{file} says so already").format(file=file)
-    kept = _(" (as it was: {backup})").format(backup=backup.name) if backup else ""
+        return _("{file} says so already", file=file)
+    kept = _(" (as it was: {backup})", backup=backup.name) if backup else ""
     after = _("; the daemon has read it") if is_read else _("; it counts from the daemon's next start")
-    return _("{file} written{kept}{after}").format(file=file, kept=kept, after=after)
+    return _("{file} written{kept}{after}", file=file, kept=kept, after=after)
 
 
 def _reload(pid: int | None) -> bool:

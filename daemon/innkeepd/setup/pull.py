@@ -25,7 +25,7 @@ from innkeepd.service.cli import World
 from innkeepd.service.collect import Connect, connect
 from innkeepd.setup.fit import NEVER, verdict_on, words_of
 from innkeepd.setup.registry import model_in_registry
-from innkeepd.setup.situation import Situation, look
+from innkeepd.setup.situation import Situation, look, no_answer
 from innkeepd.setup.size import Registry, size_of
 
 UNREACHABLE = 4
@@ -61,8 +61,7 @@ def main(
     except DaemonError as fault:
         return _fail(str(fault), EX_CONFIG if isinstance(fault, ConfigError) else 1)
     if not situation.ollama.reachable:
-        text = _("no answer from Ollama at {url}; start it with `ollama serve` or the Ollama app")
-        return _fail(text.format(url=situation.ollama.url), UNREACHABLE)
+        return _fail(no_answer(situation.ollama.url), UNREACHABLE)
     sized = size_of(name, situation, registry)
     if sized is not None:
         verdict = verdict_on(sized, situation)
@@ -73,13 +72,13 @@ def main(
         if verdict["fit"] == NEVER and not wanted.force:
             return _fail(_("not pulled; --force downloads it all the same"), 1)
     elif not wanted.json:
-        sys.stderr.write(_("{name}: its size is not known before it is pulled").format(name=name) + "\n")
+        sys.stderr.write(_("{name}: its size is not known before it is pulled", name=name) + "\n")
     try:
         anyio.run(_pull, reach(situation.config), name, world.say if wanted.json else None)
     except BackendFault as fault:
         return _fail(f"{name}: {fault.message}", 1)
     if not wanted.json:
-        world.say(_("pulled {name}").format(name=name))
+        world.say(_("pulled {name}", name=name))
     return 0
 
 
@@ -183,5 +182,5 @@ class Bar:
 
 def _left(seconds: float) -> str:
     if seconds < 90:
-        return _("{n} s left").format(n=round(seconds))
-    return _("{n} min left").format(n=round(seconds / 60))
+        return _("{n} s left", n=round(seconds))
+    return _("{n} min left", n=round(seconds / 60))

@@ -10,6 +10,7 @@ from pathlib import Path
 import anyio
 from msgspec import Struct, structs
 
+from innkeep.language import _
 from innkeepd.config.derived import memory_policy
 from innkeepd.config.load import find
 from innkeepd.config.schema import Config
@@ -58,6 +59,11 @@ class Situation(Struct, frozen=True):
         seen = Seen([*others, model], running)
         lines = verdicts(self.free, self.budget, self.policy, [name], seen=seen)
         return next(line for line in lines if line["name"] == name)
+
+
+def no_answer(url: str) -> str:
+    """What to say where Ollama is down."""
+    return _("no answer from Ollama at {url}; start it with `ollama serve` or the Ollama app", url=url)
 
 
 def look(

@@ -28,14 +28,17 @@ class Sized(Struct, frozen=True):
         size = gib(self.model.size)
         match self.source:
             case "pulled":
-                return _("size: {size} on this disk").format(size=size)
+                return _("size: {size} on this disk", size=size)
             case "registry":
-                return _("size: {size}, from the registry's manifest").format(size=size)
+                return _("size: {size}, from the registry's manifest", size=size)
             case "built_in":
-                return _("size: {size}, built into innkeep").format(size=size)
+                return _("size: {size}, built into innkeep", size=size)
             case "name":
-                return _("size: ~{size}, estimated for {parameters} billion parameters in {quantization}").format(
-                    size=size, parameters=f"{self.model.parameters / 1e9:g}", quantization=self.model.quantization
+                return _(
+                    "size: ~{size}, estimated for {parameters} billion parameters in {quantization}",
+                    size=size,
+                    parameters=f"{self.model.parameters / 1e9:g}",
+                    quantization=self.model.quantization,
                 )
 
 

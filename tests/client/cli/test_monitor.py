@@ -21,7 +21,7 @@ def test_monitor_prints_a_line_each_half_minute(daemon, innkeep, slept):
     assert len(ended.out.splitlines()) == 3
     assert ended.out.splitlines()[0][8:] == (
         "  qwen2.5-coder:32b 21.0 GiB answers 1, llama3.1:8b 6.0 GiB | 0 waiting | 3.0 GiB of 27.0 GiB available"
-        " | pressure normal | 1 swaps"
+        " | pressure normal | 1 swap"
     )
     assert (ended.status, slept) == (0, [30.0, 30.0])
 

@@ -118,7 +118,7 @@ def test_models_are_a_table_with_fit_and_reason():
 
 
 def test_no_models_says_how_to_get_one():
-    assert "ollama pull" in render.models_text(wire.Models(id=0, models=[]))
+    assert "innkeep init" in render.models_text(wire.Models(id=0, models=[]))
 
 
 @pytest.mark.parametrize(
