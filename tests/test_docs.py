@@ -40,6 +40,7 @@ TABLES = {
     "[log]": config.LogConfig,
     "[history]": config.HistoryConfig,
     "[[when]]": config.WhenConfig,
+    "[notify]": config.NotifyConfig,
 }
 
 

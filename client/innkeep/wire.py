@@ -513,6 +513,19 @@ class Counters(Struct, frozen=True):
     reloads: int = 0
 
 
+class Notice(Struct, frozen=True):
+    """One thing that a person should know of, as long as it holds; ``since`` is an instant.
+
+    ``kind`` is ``swap_storm``, ``never_fits``, ``memory_pressure``, ``ollama_gone``, ``unproved_version`` or
+    ``over_budget``; more may come. ``subject`` is a model where it is about one.
+    """
+
+    kind: str
+    text: str
+    since: float
+    subject: str = ""
+
+
 class Status(_Reply, frozen=True, tag="status"):
     """One snapshot. ``awake`` says why idle sleep is held off just now, where it is.
 
@@ -520,7 +533,8 @@ class Status(_Reply, frozen=True, tag="status"):
     ``selected_roles`` are first choices of single roles, ``pins`` stay in memory once they are loaded, ``held_until``
     (with ``held_why``) ends a hold, ``awaits_restart`` are the changed tables of the configuration not in force yet.
     ``config_file`` is the file that the daemon was configured by ("": none), ``http`` the address of its HTTP port as
-    configured ("": switched off). ``rules`` are the rules of ``[[when]]`` in force now, in words.
+    configured ("": switched off). ``rules`` are the rules of ``[[when]]`` in force now, in words,
+    ``notices`` the things that need somebody now.
     """
 
     protocol: int
@@ -545,6 +559,7 @@ class Status(_Reply, frozen=True, tag="status"):
     config_file: str = ""
     http: str = ""
     rules: list[str] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
 
 
 class Event(_Reply, frozen=True, tag="event"):

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -22,16 +23,19 @@ from innkeepd.chat.dispatch import Dispatcher
 from innkeepd.config.address import is_loopback
 from innkeepd.config.schema import BackendConfig, Config
 from innkeepd.machine.memory import MemoryDoor, machine_memory
+from innkeepd.machine.notify import desktop_command, run_command
 from innkeepd.machine.power import Awake, power_door
 from innkeepd.machine.runners import ProcessRunners, RunnersDoor
 from innkeepd.machine.sleep import SleepWatch
 from innkeepd.machine.surroundings import SurroundingsDoor, machine_surroundings
 from innkeepd.machine.system_events import EventsDoor, system_events
 from innkeepd.policy.memory.estimate import Estimates
+from innkeepd.policy.notices import Notice
 from innkeepd.policy.scheduling import events as ev
 from innkeepd.residency.catalog import Catalog
 from innkeepd.residency.control import ResidencyControl
 from innkeepd.residency.health import HealthChecks
+from innkeepd.residency.notices import NoticeWatch
 from innkeepd.server.socket.admin_verbs import AdminVerbs
 from innkeepd.server.socket.session import Verb
 from innkeepd.store.records import History, Records
@@ -99,9 +103,18 @@ class App:
         self.control.catalog.pins = self.state.pins()
         self._restore_hold()
         self.dispatcher = Dispatcher(self.control, config, backends, records, log=log_request)
+        self._tasks = tasks
+        self.notices = NoticeWatch(self.control, self._notify, self._judge_later)
         self.elsewhere = HealthChecks(self.control, backends, warn=lambda text: self.log().warning(text))
         self.dispatcher.selector.selected, self.dispatcher.selector.selected_roles = self.state.selection()
-        self._admin = AdminVerbs(self.control, self.dispatcher, self.state, simulated=simulated, stop=self.leave)
+        self._admin = AdminVerbs(
+            self.control,
+            self.dispatcher,
+            self.state,
+            simulated=simulated,
+            stop=self.leave,
+            notices=self.notices.active,
+        )
 
     def _restore_hold(self) -> None:
         """A hold survives a restart: the memory stays the user's until the time is up."""
@@ -109,6 +122,26 @@ class App:
         left = 0.0 if kept is None else kept[0] - self.control.wall(self.control.now())
         if kept is not None and 0.0 < left <= LONGEST_HOLD:
             self.control.post(ev.HoldBegan(self.control.now() + left, kept[1]))
+
+    def _judge_later(self, wait: float) -> None:
+        self._tasks.start_soon(self._judge_notices, wait)
+
+    async def _judge_notices(self, wait: float) -> None:
+        await anyio.sleep(wait)
+        self.notices.judge()
+
+    def _notify(self, notice: Notice) -> None:
+        """Run what the configuration names for a notice that was raised."""
+        said = self.config.notify
+        data = msgspec.json.encode(notice)
+        environ = {"INNKEEP_NOTICE": notice.kind, "INNKEEP_TEXT": notice.text}
+        commands = [said.command, desktop_command(notice.text) if said.desktop else None]
+
+        def report(why: str) -> None:
+            self.log().warning("a notice could not be passed on", why=why, notice=notice.kind)
+
+        for command in filter(None, commands):
+            self._tasks.start_soon(partial(run_command, command, data, environ, report=report))
 
     def _learned(self) -> None:
         self._kept.set()

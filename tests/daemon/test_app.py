@@ -82,6 +82,8 @@ CHANGES = {
     "routing.shadow": True,
     "backends": (FAR,),
     "when": (WhenConfig(name="call", then="hold", camera=True),),
+    "notify.command": ("alert",),
+    "notify.desktop": True,
 }
 """Another value for every key of the configuration. A new key needs one here, and its consumer in ``in_force``."""
 

@@ -102,6 +102,8 @@ def _house_lines(status: wire.Status, now: float, paint: Paint) -> list[str]:
     ]
     if status.awake:
         lines.append(labelled(_("awake"), translated(status.awake)))
+    texts = [one.text for one in status.notices if one.text not in status.warnings]
+    lines += [paint("yellow", _("notice:  {text}", text=translated(text))) for text in texts]
     return lines + [paint("yellow", _("warning: {text}", text=translated(warning))) for warning in status.warnings]
 
 

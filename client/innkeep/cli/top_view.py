@@ -125,7 +125,8 @@ def _notes(state: TopState, status: wire.Status, now: float) -> list[Line]:
     if status.held_until is not None:
         why = f' ("{status.held_why}")' if status.held_why else ""
         notes.append(((f"on hold for {seconds(max(0.0, status.held_until - now))}{why}", "yellow"),))
-    notes += [((warning, "yellow"),) for warning in status.warnings]
+    texts = dict.fromkeys([*(one.text for one in status.notices), *status.warnings])
+    notes += [((text, "yellow"),) for text in texts]
     return notes[:2]
 
 

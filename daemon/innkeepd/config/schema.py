@@ -141,6 +141,13 @@ class HistoryConfig(_Table, frozen=True):
     path: str = ""
 
 
+class NotifyConfig(_Table, frozen=True):
+    """Who is told of notices: ``command`` is run for each with its words as arguments; ``desktop``: also by macOS."""
+
+    command: tuple[str, ...] = ()
+    desktop: bool = False
+
+
 class BackendTimeouts(_Table, frozen=True):
     """Seconds; what a backend does not say is taken from [timeouts] when the file is read."""
 
@@ -227,6 +234,7 @@ class Config(_Table, frozen=True):
     telemetry: TelemetryConfig = TelemetryConfig()
     backends: tuple[BackendConfig, ...] = ()
     when: tuple[WhenConfig, ...] = ()
+    notify: NotifyConfig = NotifyConfig()
     file: Path | None = None
     sources: dict[str, str] = field(default_factory=dict)
 

@@ -15,6 +15,7 @@ from innkeepd.chat.dispatch import Dispatcher
 from innkeepd.chat.lessons import Lesson
 from innkeepd.chat.types import ChatSpec, RequestFailed
 from innkeepd.config.schema import Config
+from innkeepd.policy.notices import Notice
 from innkeepd.residency import snapshot
 from innkeepd.residency.control import ResidencyControl
 from innkeepd.server.socket.chat_verbs import ChatVerbs, said, teller
@@ -46,12 +47,14 @@ class AdminVerbs:
         *,
         simulated: bool,
         stop: Callable[[float], None],
+        notices: Callable[[], list[Notice]] = list,
     ) -> None:
         self._control = control
         self._dispatcher = dispatcher
         self._state = state
         self._simulated = simulated
         self._stop = stop
+        self._notices = notices
         self._began = control.now()
         self._watchers = 0
         self._talk = ChatVerbs(dispatcher)
@@ -96,6 +99,7 @@ class AdminVerbs:
             awaits_restart=self.awaits_restart,
             config_file=str(file) if file else "",
             http=f"{http.host}:{http.port}" if http.enabled else "",
+            notices=[wire.Notice(each.kind, each.text, each.since, each.subject) for each in self._notices()],
         )
 
     def _warnings(self) -> list[str]:

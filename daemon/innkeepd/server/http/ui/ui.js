@@ -94,7 +94,7 @@ function happened(told) {
 function drawState() {
   if (!state) return;
   const {backend, memory} = state;
-  $('health').textContent = [backend.reachable ? t('up', {v: backend.version || ''}) : t('down'), state.held_until && t('held', {t: clock(state.held_until)}), ...state.warnings].filter(Boolean).join(' · ');
+  $('health').textContent = [backend.reachable ? t('up', {v: backend.version || ''}) : t('down'), state.held_until && t('held', {t: clock(state.held_until)}), ...new Set([...state.notices.map(one => one.text), ...state.warnings])].filter(Boolean).join(' · ');
   $('hold').textContent = t(state.held_until ? 'resume' : 'hold');
   const used = [...state.resident].reduce((sum, one) => sum + one.footprint, 0);
   $('memory').textContent = t('budget', {u: gib(used), b: gib(memory.budget), a: gib(memory.available), p: TEXT[language].pressure[memory.pressure]});
