@@ -4,8 +4,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 import anyio
+from anyio.abc import Process
 
 WITHIN = 10.0
 """Seconds that a command has; then it is ended."""
@@ -23,19 +25,26 @@ async def run_command(
 ) -> None:
     """Run a command without a shell, with ``data`` as its standard input; ``report`` is told why it failed."""
     try:
-        with anyio.fail_after(WITHIN):
-            ended = await anyio.run_process(
-                list(command),
-                input=data,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env=dict(os.environ) | dict(environ),
-                check=False,
-            )
-    except TimeoutError:
-        report(f"{command[0]} did not end within {WITHIN:g} s and was ended")
+        process = await anyio.open_process(
+            list(command), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(os.environ) | dict(environ)
+        )
     except OSError as error:
         report(f"{command[0]} can't be run: {error.strerror or error}")
-    else:
-        if ended.returncode:
-            report(f"{command[0]} ended with status {ended.returncode}")
+        return
+    async with process:  # leaving it waits for the process, and ends it where the daemon stops
+        with anyio.move_on_after(WITHIN) as scope:
+            await _feed(process, data)
+            await process.wait()
+        if scope.cancelled_caught:
+            process.kill()
+            report(f"{command[0]} did not end within {WITHIN:g} s and was ended")
+        elif process.returncode:
+            report(f"{command[0]} ended with status {process.returncode}")
+
+
+async def _feed(process: Process, data: bytes) -> None:
+    """Write the standard input; a program may end without reading it."""
+    if process.stdin is not None:
+        with suppress(anyio.BrokenResourceError):
+            await process.stdin.send(data)
+        await process.stdin.aclose()
