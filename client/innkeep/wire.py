@@ -526,6 +526,16 @@ class Notice(Struct, frozen=True):
     subject: str = ""
 
 
+class LoopLag(Struct, frozen=True):
+    """How long the daemon's event loop was held, in which nobody else is served, in the last one or two minutes.
+
+    Seconds: ``p99`` of its turns, and the ``longest`` of them.
+    """
+
+    p99: float
+    longest: float
+
+
 class Status(_Reply, frozen=True, tag="status"):
     """One snapshot. ``awake`` says why idle sleep is held off just now, where it is.
 
@@ -534,7 +544,7 @@ class Status(_Reply, frozen=True, tag="status"):
     (with ``held_why``) ends a hold, ``awaits_restart`` are the changed tables of the configuration not in force yet.
     ``config_file`` is the file that the daemon was configured by ("": none), ``http`` the address of its HTTP port as
     configured ("": switched off). ``rules`` are the rules of ``[[when]]`` in force now, in words,
-    ``notices`` the things that need somebody now.
+    ``notices`` the things that need somebody now. ``loop_lag`` is None where the event loop is not metered.
     """
 
     protocol: int
@@ -560,6 +570,7 @@ class Status(_Reply, frozen=True, tag="status"):
     http: str = ""
     rules: list[str] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+    loop_lag: LoopLag | None = None
 
 
 class Event(_Reply, frozen=True, tag="event"):

@@ -32,6 +32,7 @@ from innkeepd.config.load import find, load
 from innkeepd.config.schema import Config
 from innkeepd.errors import EX_CONFIG, EX_SOFTWARE, ConfigError, DaemonError
 from innkeepd.lock import AlreadyRunning, Lock, claim, raise_descriptors, until_gone
+from innkeepd.machine.loop_lag import MeteredLoop
 from innkeepd.ownership import Ownership, lock_ollama, take_ownership
 from innkeepd.residency.supervisor import OwnerFault
 from innkeepd.server.socket.activation import ActivationFailed, inherited, is_reachable, is_supervised
@@ -71,7 +72,8 @@ def main(argv: Sequence[str]) -> int:
         _complain(str(error))
         return 1
     try:
-        return anyio.run(partial(_serve, own=own is not None), options, config_file, config, listeners)
+        serve = partial(_serve, own=own is not None)
+        return anyio.run(serve, options, config_file, config, listeners, backend_options={"loop_factory": MeteredLoop})
     finally:
         if bound is not None:
             unbind(paths.socket_path(), bound)
@@ -174,7 +176,7 @@ async def _serve(
             asyncio.get_running_loop().set_exception_handler(daemon.hear_the_loop)
             for listener in listeners:
                 tasks.start_soon(supervise, "the control socket", partial(daemon.listen, listener), daemon.report)
-            tasks.start_soon(daemon.obey_signals)
+            tasks.start_soon(supervise, "the signals", daemon.obey_signals, daemon.report)
             if ownership is not None:
                 tasks.start_soon(supervise, "the ownership of Ollama", ownership.keep, daemon.report)
             if own:  # launchd and systemd hold the socket, and would start us in vain
@@ -305,19 +307,13 @@ class Daemon:
             (log.warning if kind == "log" else log.info)(what, kind=kind, **data)
 
     async def obey_signals(self) -> None:
-        """SIGTERM and SIGINT drain and stop, a second one stops at once; SIGHUP re-reads the configuration.
-
-        The receiver outlives a fault of ours: without it a signal ends the process at once, SIGHUP too.
-        """
+        """SIGTERM and SIGINT drain and stop, a second one stops at once; SIGHUP re-reads the configuration."""
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-            await supervise("the signals", partial(self._obey, signals), self.report)
-
-    async def _obey(self, signals: AsyncIterator[signal.Signals]) -> None:
-        async for number in signals:
-            if number == signal.SIGHUP:
-                self._reload()
-            else:
-                self.stop(0.0 if self._leaving else self._app.config.timeouts.drain)
+            async for number in signals:
+                if number == signal.SIGHUP:
+                    self._reload()
+                else:
+                    self.stop(0.0 if self._leaving else self._app.config.timeouts.drain)
 
     async def watch_home(self) -> None:
         """Stop when the home folder is removed: no client can reach this daemon, and another could start beside it."""

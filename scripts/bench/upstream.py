@@ -68,8 +68,8 @@ def _shown(name: str) -> bytes:
         {
             "modelfile": f"FROM /blobs/sha256-{NAMES.index(name) if name in NAMES else 0:064x}",
             "details": DETAILS,
-            "capabilities": ["completion"],
-            "model_info": {"general.architecture": "llama", "llama.block_count": 32, "llama.context_length": 8192},
+            "capabilities": ["completion", "tools", "vision"],
+            "model_info": {"general.architecture": "llama", "llama.block_count": 32, "llama.context_length": 131072},
         }
     )
 
@@ -80,7 +80,8 @@ class Upstream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self.transport: asyncio.Transport = transport  # type: ignore[assignment]  # TCP gives a full transport
-        self.buffer = b""
+        self.buffer = bytearray()
+        self.awaited = 0
         self.readable = asyncio.Event()
         self.readable.set()
 
@@ -95,22 +96,27 @@ class Upstream(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """A request, once its body is whole."""
         self.buffer += data
-        head, mark, rest = self.buffer.partition(b"\r\n\r\n")
+        if len(self.buffer) < self.awaited:
+            return
+        head, mark, rest = self.buffer[:8192].partition(b"\r\n\r\n")
         if not mark:
             return
         length = next(
             (int(x.split(b":")[1]) for x in head.lower().split(b"\r\n") if x.startswith(b"content-length")), 0
         )
-        if len(rest) < length:
+        self.awaited = len(head) + 4 + length
+        if len(self.buffer) < self.awaited:
             return
-        self.buffer = rest[length:]
+        rest = bytes(self.buffer[len(head) + 4 : self.awaited])
+        del self.buffer[: self.awaited]
+        self.awaited = 0
         path = head.split(b" ", 2)[1].decode()
         if path == "/empty":
             FIXED["/api/ps"] = _plain({"models": []})
         if path == "/api/show":
-            self.transport.write(_shown(json.loads(rest[:length]).get("model", NAME)))
+            self.transport.write(_shown(json.loads(rest).get("model", NAME)))
         elif path in {"/api/chat", "/v1/chat/completions"}:
-            self._chat(json.loads(rest[:length]), is_openai=path.startswith("/v1"))
+            self._chat(json.loads(rest), is_openai=path.startswith("/v1"))
         else:
             self.transport.write(FIXED[path])
 

@@ -155,7 +155,7 @@ async def test_a_fault_of_ours_in_a_verb_is_internal_and_the_connection_lives_on
         client = daemon.connect()
         await client.status()
 
-        def broken(*_args):
+        def broken(*_args, **_more):
             raise RuntimeError("a bug")
 
         monkeypatch.setattr(daemon.app.dispatcher.selector, "route", broken)
@@ -174,7 +174,7 @@ async def test_a_fault_of_ours_on_a_connection_ends_that_one_alone(monkeypatch):
         await client.status()
         with monkeypatch.context() as patch:
 
-            def broken(*_args):
+            def broken(*_args, **_more):
                 raise RuntimeError("a bug")
 
             patch.setattr("innkeepd.server.socket.session.decode_request", broken)

@@ -27,6 +27,8 @@ MOST_KEPT = 32
 """Connections kept: those of a burst that are too many are closed at once."""
 READ_AHEAD = 128 * 1024
 """Bytes that one connection may hold for a reader that is slower than the server."""
+SENT_AT_ONCE = 256 * 1024
+"""Bytes of a request given to the transport at a time: it copies what the kernel does not take."""
 LINGER = 0.05
 """Seconds in which the end of a body may follow its last line: Ollama sends it in a packet of its own."""
 SAFE_TO_REPEAT = frozenset({"GET", "HEAD"})
@@ -183,7 +185,7 @@ class Connection(asyncio.Protocol):
         self._parser = HttpResponseParser(self)
         self._pieces: list[bytes] = []
         self._unread = 0
-        self._is_paused = self._is_bodiless = self._has_head = False
+        self._is_paused = self._is_bodiless = self._has_head = self._is_choked = False
         self._is_whole = self._keeps_alive = True
         self._fault: httpx2.TransportError | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -208,9 +210,22 @@ class Connection(asyncio.Protocol):
         self.status, self.headers = 0, []
         self._has_head = self._is_whole = False
         self._is_bodiless = bodiless
-        self._transport.write(message)
+        if len(message) <= SENT_AT_ONCE:
+            self._transport.write(message)
+        else:
+            await self._write(memoryview(message))
         while not self._has_head:
             await self._news()
+
+    async def _write(self, message: memoryview) -> None:
+        """Write a long request part by part, as the server reads; where it answers before the end, the rest is kept."""
+        for start in range(0, len(message), SENT_AT_ONCE):
+            while self._is_choked and not self._has_head:
+                await self._news()
+            if self._has_head:
+                self._keeps_alive = False  # it would read the next request as the rest of this one
+                return
+            self._transport.write(message[start : start + SENT_AT_ONCE])
 
     async def piece(self) -> bytes:
         """The part of the body received since the last read; b'' at its end."""
@@ -293,6 +308,15 @@ class Connection(asyncio.Protocol):
             self._is_whole = True
         self._fail(httpx2.ReadError(str(error or "")))
         self._transport = None
+        self._wake()
+
+    def pause_writing(self) -> None:
+        """Note that the server reads more slowly than it is written to."""
+        self._is_choked = True
+
+    def resume_writing(self) -> None:
+        """Go on writing."""
+        self._is_choked = False
         self._wake()
 
     # --- called by httptools ---

@@ -11,6 +11,7 @@ What every call keeps to, because each was seen to go wrong (``tests/data/ollama
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any, TypeVar
 
 import anyio
@@ -36,6 +37,7 @@ from innkeepd.backends.ollama_wire import (
     error_words,
     model_of,
 )
+from innkeepd.machine.offload import SMALL, off_loop
 from innkeepd.policy.answer_limit import asked_for, certain_limit, counted_limit
 from innkeepd.policy.error_texts import classify
 from innkeepd.policy.model import DERIVED_PREFIX, Model, canonical
@@ -147,7 +149,8 @@ class OllamaBackend:
         """Stream an answer. Ollama sends the head with the first piece, so entering already waits for the prompt."""
         limited, counted = await self._limited(ask)
         body = self._owned("/api/chat", limited, ask.context, ask.keep_alive)
-        async with self.forward("POST", "/api/chat", _ENCODE(body), _JSON) as answer:
+        data = await off_loop(_length(ask) > SMALL, partial(_ENCODE, body))
+        async with self.forward("POST", "/api/chat", data, _JSON) as answer:
             await _refuse_errors(answer)
             lines = AnswerLines(prefill=counted.prefill_seconds, load=counted.load_seconds)
             yield AnswerStream(answer.chunks(), lines)
@@ -182,7 +185,8 @@ class OllamaBackend:
         if self._elsewhere or self.dialect.shifts_by_request or ask.context is None:
             return body, counted
         asked = asked_for((ask.options or {}).get("num_predict"), ask.own_limit)
-        limit = certain_limit(ask.context, len(_ENCODE(body)), asked)
+        size = len(await off_loop(_length(ask) > SMALL, partial(_ENCODE, body)))
+        limit = certain_limit(ask.context, size, asked)
         if limit is None:
             counted = await count_prompt(self, "/api/chat", body, context=ask.context, keep_alive=ask.keep_alive)
             limit = counted_limit(ask.context, counted.tokens, asked)
@@ -250,6 +254,13 @@ async def _refuse_errors(answer: Answer) -> None:
     if answer.status >= 400:
         text = error_text(await answer.read())
         raise BackendFault(classify(answer.status, text), text, status=answer.status)
+
+
+def _length(ask: Ask) -> int:
+    """About how many bytes the texts and images of a chat have."""
+    return sum(
+        len(part) for message in ask.messages for part in (message.get("content") or "", *(message.get("images") or ()))
+    )
 
 
 def _chat_body(ask: Ask) -> dict[str, Any]:

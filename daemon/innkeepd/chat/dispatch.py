@@ -79,7 +79,7 @@ class Dispatcher:
     @asynccontextmanager
     async def begin(self, spec: ChatSpec) -> AsyncIterator[Request]:
         """A request from its route to its record, whatever happens in between."""
-        request = Request(spec, self.selector.route(spec))
+        request = Request(spec, await self.selector.routed(spec))
         self.lessons.note(request.id, request.target.seen, chosen=spec.role is not None)
         self.control.counts["requests"] += 1
         outcome, code, message = "answered", None, None

@@ -1,6 +1,7 @@
 """Where a wish goes: what the request names, what the user selected, else what the router makes of its words."""
 
 from collections import OrderedDict
+from functools import partial
 
 from msgspec import structs
 
@@ -9,6 +10,7 @@ from innkeepd.chat.router import router_of
 from innkeepd.chat.shadow import Seen, Shadow
 from innkeepd.chat.types import ChatSpec, Target
 from innkeepd.config.schema import Config, default_roles
+from innkeepd.machine.offload import SHORT, off_loop
 from innkeepd.policy.memory.admission import obstacle
 from innkeepd.policy.model import DERIVED_PREFIX
 from innkeepd.policy.routing.correction import Example
@@ -43,8 +45,19 @@ class TargetSelector:
         self._config = config
         self._router: Router | None = None
 
-    def route(self, spec: ChatSpec, *, remember: bool = True) -> Target:
-        """Where a wish goes; names are looked up later. ``remember`` its role for the next turn of its session."""
+    async def routed(self, spec: ChatSpec, *, remember: bool = True) -> Target:
+        """What ``route`` returns; the words of a long prompt are judged in a thread."""
+        is_judged = spec.model is None and spec.role is None
+        is_long = is_judged and sum(map(len, spec.demand.turns)) > SHORT
+        reader = self._reader
+        judged = await off_loop(is_long, partial(self._judge, spec, reader)) if is_judged else None
+        return self.route(spec, remember=remember, judged=judged)
+
+    def route(self, spec: ChatSpec, *, remember: bool = True, judged: Route | None = None) -> Target:
+        """Where a request goes; names are looked up later. ``remember`` its role for the next turn of its session.
+
+        ``judged`` is what its words came to, where they have been looked at already.
+        """
         if spec.model is not None:
             if self._config.routing.shadow and remember and spec.demand.turns:
                 self._count(spec, spec.model)
@@ -53,7 +66,7 @@ class TargetSelector:
         if spec.role is not None:
             way = self._direct(spec.role, 1.0, "the request names the role", self.chain(spec.role))
             return structs.replace(way, seen=self._shown(spec)) if remember else way
-        judged = found = self._judge(spec)
+        judged = found = judged or self._judge(spec, self._reader)
         if self.selected is None:
             found = self._without_swap(found)
         if spec.session and remember and not found.is_errand:
@@ -157,9 +170,9 @@ class TargetSelector:
         seen = _example(self._reader.route(spec.demand.turns[-1:]))
         return None if seen is None or spec.role is None else structs.replace(seen, role=spec.role)
 
-    def _judge(self, spec: ChatSpec) -> Route:
+    def _judge(self, spec: ChatSpec, reader: Router) -> Route:
         previous = self._sessions.get(spec.session) if spec.session else None
-        return self._reader.route(spec.demand.turns, previous=previous, tools=spec.demand.called)
+        return reader.route(spec.demand.turns, previous=previous, tools=spec.demand.called)
 
     def _without_swap(self, found: Route) -> Route:
         """The same, or a role whose model is in memory where the prompt is doubtful and a swap dear."""
@@ -173,7 +186,7 @@ class TargetSelector:
 
     def _count(self, spec: ChatSpec, model: str) -> None:
         """Count where a chat that names its model would have gone."""
-        found = self._judge(spec)
+        found = self._judge(spec, self._reader)
         way = self._direct(found.role, found.confidence, found.reason, self.chain(found.role))
         self.shadow.count(Seen(self._control.catalog.candidate(model).name, found.role, self.would_take(way)))
 

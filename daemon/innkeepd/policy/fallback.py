@@ -18,6 +18,8 @@ RETRY_DELAYS = (0.1, 0.5)
 """Seconds before each quick retry of an unreachable backend: Ollama's app restarts its server in less than a second."""
 
 _ASCII_PER_TOKEN = 4
+_COUNTED = 65_536
+"""Characters that are counted at a time."""
 _BYTES_PER_TOKEN = 3
 
 _PROMPT_TOKENS = re.compile(
@@ -202,8 +204,16 @@ def estimate_tokens(text: str) -> int:
     letters 2 bytes, emoji 4. Models of 100 K and more words in their vocabulary use fewer, so this errs towards
     patience.
     """
-    ascii_bytes = len(text.encode("ascii", "ignore"))
-    other_bytes = len(text.encode("utf-8", "surrogatepass")) - ascii_bytes
+    if text.isascii():
+        return -(-len(text) // _ASCII_PER_TOKEN)
+    ascii_bytes = other_bytes = 0
+    for start in range(
+        0, len(text), _COUNTED
+    ):  # a copy of a long text as a whole is slow, and nobody else runs meanwhile
+        part = text[start : start + _COUNTED]
+        kept = len(part.encode("ascii", "ignore"))
+        ascii_bytes += kept
+        other_bytes += len(part.encode("utf-8", "surrogatepass")) - kept
     return -(-ascii_bytes // _ASCII_PER_TOKEN) - (-other_bytes // _BYTES_PER_TOKEN)
 
 

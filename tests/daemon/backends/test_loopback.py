@@ -11,7 +11,7 @@ from anyio.abc import SocketAttribute
 from innkeepd.backends import loopback
 from innkeepd.backends.backend import BackendFault
 from innkeepd.backends.http import MAX_BODY, HttpClient, Unreachable
-from innkeepd.backends.loopback import MOST_KEPT, READ_AHEAD, Connection
+from innkeepd.backends.loopback import MOST_KEPT, READ_AHEAD, SENT_AT_ONCE, Connection
 from innkeepd.machine.sleep import Instant
 
 pytestmark = pytest.mark.anyio
@@ -493,6 +493,38 @@ async def sent(connection):
     reading = asyncio.ensure_future(connection.send(b"GET /"))
     await asyncio.sleep(0)
     return reading
+
+
+async def test_a_long_request_is_written_as_the_server_reads(connection, wire):
+    sending = asyncio.ensure_future(connection.send(b"x" * (SENT_AT_ONCE * 3)))
+    connection.pause_writing()
+    await asyncio.sleep(0)
+    assert wire.sent == b""
+    connection.resume_writing()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert len(wire.sent) == SENT_AT_ONCE * 3
+    connection.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    await sending
+    assert connection.is_reusable
+
+
+async def test_a_server_that_answers_before_it_has_read_all_gets_no_rest_and_no_other_request(connection, wire):
+    connection.pause_writing()
+    sending = asyncio.ensure_future(connection.send(b"x" * (SENT_AT_ONCE * 3)))
+    await asyncio.sleep(0)
+    connection.data_received(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+    await sending
+    assert (connection.status, wire.sent, connection.is_reusable) == (413, b"", False)
+
+
+async def test_a_server_that_leaves_in_mid_request_is_an_error(connection):
+    connection.pause_writing()
+    sending = asyncio.ensure_future(connection.send(b"x" * (SENT_AT_ONCE * 3)))
+    await asyncio.sleep(0)
+    connection.connection_lost(None)
+    with pytest.raises(httpx2.ReadError):
+        await sending
 
 
 async def test_a_response_is_read_however_it_is_cut(connection, wire):

@@ -13,6 +13,7 @@ from innkeepd.chat.dispatch import Dispatcher
 from innkeepd.chat.sink import ClientStuck
 from innkeepd.chat.types import Progress, RequestFailed
 from innkeepd.config.schema import HttpConfig
+from innkeepd.machine.offload import SMALL, off_loop
 from innkeepd.residency.control import ResidencyControl
 from innkeepd.server.http.access import AccessGuard
 from innkeepd.server.http.admin import AdminProxy
@@ -118,7 +119,8 @@ class HttpApp:
         if endpoint is not None and method == "POST":
             await self._run(endpoint, await self._json(headers, receive), headers, receive, response)
         elif method == "POST" and path == COUNT_TOKENS:
-            await response.whole(_ENCODE(counted_tokens(await self._json(headers, receive))))
+            data = await self._json(headers, receive)
+            await response.whole(_ENCODE(await off_loop(len(data) > SMALL, partial(counted_tokens, data))))
         elif method in {"GET", "HEAD"} and path == "/":
             await response.whole(b"Ollama is running", content_type=b"text/plain; charset=utf-8")
         elif method in {"GET", "HEAD"} and path in self._looks:
@@ -126,12 +128,12 @@ class HttpApp:
         elif method == "GET" and path == "/metrics":
             await self.metrics.answer(headers, response)
         elif method == "POST" and path == "/api/show":
-            await response.whole(await self.model_list.show(await self._json(headers, receive)))
+            await response.whole(await self.model_list.show(bytes(await self._json(headers, receive))))
         elif method == "GET" and path.startswith("/v1/models/"):
             await response.whole(await self.model_list.model(path.removeprefix("/v1/models/")))
         elif self._admin.serves(method, path):
             self._admin.refuse_unless_allowed(path)
-            await self._passed_through(method, path, await self._body(headers, receive), receive, response)
+            await self._passed_through(method, path, bytes(await self._body(headers, receive)), receive, response)
         elif endpoint is not None or path in self._looks or path in ("/api/show", COUNT_TOKENS):
             raise HttpFault(405, "method not allowed")
         else:
@@ -140,9 +142,9 @@ class HttpApp:
     # ---- running a model ----
 
     async def _run(
-        self, endpoint: Endpoint, data: bytes, headers: Headers, receive: Receive, response: Response
+        self, endpoint: Endpoint, data: bytearray, headers: Headers, receive: Receive, response: Response
     ) -> None:
-        asked = read(endpoint, data)
+        asked = await off_loop(len(data) > SMALL, partial(read, endpoint, data))
         known = self.virtual.find(asked.name)
         if known is not None:
             asked.is_virtual = True
@@ -163,7 +165,8 @@ class HttpApp:
 
     async def _pass(self, asked: ModelRequest, proxy: Proxy, headers: Headers, response: Response) -> None:
         try:
-            async with self._dispatcher.begin(asked.spec(headers)) as request:
+            spec = await off_loop(asked.size > SMALL, partial(asked.spec, headers))
+            async with self._dispatcher.begin(spec) as request:
                 response.identity = request.id
                 proxy.request = request
                 await self._dispatcher.serve(request, proxy.work, proxy.tell)
@@ -215,21 +218,21 @@ class HttpApp:
 
     # ---- in ----
 
-    async def _json(self, headers: Headers, receive: Receive) -> bytes:
+    async def _json(self, headers: Headers, receive: Receive) -> bytearray:
         """A body that is to be decoded. Raises ``HttpFault`` 400 where that would hold everybody else up."""
         data = await self._body(headers, receive)
         if len(data) > FREE and await anyio.to_thread.run_sync(is_bulky, data, "json"):
             raise HttpFault(400, TOO_MANY, "bad_request")
         return data
 
-    async def _body(self, headers: Headers, receive: Receive) -> bytes:
+    async def _body(self, headers: Headers, receive: Receive) -> bytearray:
         """The whole body. Raises ``HttpFault`` 413 before it is read, where its length is told."""
         length = headers.get(b"content-length", b"0").lstrip(b"0")
         # 20 digits are more than any size has; int() itself refuses 4,300 of them.
         if length.isdigit() and (len(length) > 20 or int(length) > self._max_body):
             raise _too_large(self._max_body)
-        parts: list[bytes] = []
-        size, more = 0, True
+        whole = bytearray()  # grows without being copied, other than joining its parts at the end
+        more = True
         while more:
             try:
                 with anyio.fail_after(BODY_WITHIN):
@@ -238,12 +241,11 @@ class HttpApp:
                 raise HttpFault(408, f"the body stopped for {BODY_WITHIN:g} s", "bad_request") from None
             if message["type"] == "http.disconnect":
                 raise HttpFault(400, "the client left", "cancelled")
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            if size > self._max_body:
+            whole += message.get("body", b"")
+            if len(whole) > self._max_body:
                 raise _too_large(self._max_body)
             more = message.get("more_body", False)
-        return b"".join(parts)
+        return whole
 
 
 async def _hold(proxy: Proxy, scope: anyio.CancelScope) -> None:

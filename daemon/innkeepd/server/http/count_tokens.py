@@ -14,7 +14,7 @@ from innkeepd.server.http.request import ENDPOINTS, read
 COUNT_TOKENS = "/v1/messages/count_tokens"
 
 
-def counted_tokens(data: bytes) -> dict[str, Any]:
+def counted_tokens(data: bytes | bytearray) -> dict[str, Any]:
     """The answer; ``is_estimate`` says what it is. Raises ``HttpFault`` 400 for a body that is no request."""
     body = read(ENDPOINTS["/v1/messages"], data).body
     if not isinstance(body.get("messages"), list):

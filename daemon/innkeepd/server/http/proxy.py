@@ -6,6 +6,7 @@ streams is told meanwhile, every ten seconds, that somebody is there; after that
 
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 
 import anyio
 import msgspec
@@ -16,6 +17,7 @@ from innkeepd.chat.dispatch import RELOADED, Dispatcher
 from innkeepd.chat.request import Request
 from innkeepd.chat.sink import deliver
 from innkeepd.chat.types import Assignment, Progress, RequestFailed
+from innkeepd.machine.offload import SMALL, off_loop
 from innkeepd.policy.client_habits import gives_up_on_silence, heartbeat
 from innkeepd.policy.error_texts import classify
 from innkeepd.policy.model import without_derived
@@ -140,7 +142,7 @@ class Proxy:
         if not asked.stream:
             lease.response_deadline.whole((lease.context or ELSEWHERE) / self._speed(lease))
         renamed = Renamed(old, asked.name) if old != asked.name else None
-        body = asked.body_for(lease, old, limit)
+        body = await off_loop(asked.size > SMALL, partial(asked.body_for, lease, old, limit))
         try:
             async with lease.backend.forward("POST", asked.endpoint.path, body, _SENT) as answer:
                 if answer.status >= 300:

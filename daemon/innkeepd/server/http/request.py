@@ -146,7 +146,7 @@ class ModelRequest(Struct):
         return self.name if same and not self.is_virtual else lease.model
 
 
-def read(endpoint: Endpoint, data: bytes) -> ModelRequest:
+def read(endpoint: Endpoint, data: bytes | bytearray) -> ModelRequest:
     """A request's body. Raises ``HttpFault`` 400 in Ollama's words where it is none."""
     body = decode(data)
     name = body.get("model") or (body.get("name") if endpoint.is_native else None)
@@ -157,9 +157,9 @@ def read(endpoint: Endpoint, data: bytes) -> ModelRequest:
     return ModelRequest(endpoint, body, len(data), bounded(name.strip()), streams and endpoint.kind == "chat")
 
 
-def decode(data: bytes) -> dict[str, Any]:
+def decode(data: bytes | bytearray) -> dict[str, Any]:
     """A body's JSON object. Raises ``HttpFault`` 400."""
-    if not data.strip():
+    if not data or data.isspace():
         raise HttpFault(400, "missing request body", "bad_request")
     try:
         body = _DECODE(data)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 import anyio
@@ -15,6 +16,8 @@ from innkeepd.chat.dispatch import Dispatcher
 from innkeepd.chat.lessons import Lesson
 from innkeepd.chat.types import ChatSpec, RequestFailed
 from innkeepd.config.schema import Config
+from innkeepd.machine.loop_lag import loop_lag
+from innkeepd.machine.offload import SMALL, off_loop
 from innkeepd.policy.notices import Notice
 from innkeepd.residency import snapshot
 from innkeepd.residency.control import ResidencyControl
@@ -100,6 +103,7 @@ class AdminVerbs:
             config_file=str(file) if file else "",
             http=f"{http.host}:{http.port}" if http.enabled else "",
             notices=[wire.Notice(each.kind, each.text, each.since, each.subject) for each in self._notices()],
+            loop_lag=loop_lag(),
         )
 
     def _warnings(self) -> list[str]:
@@ -157,9 +161,10 @@ class AdminVerbs:
     async def route(self, session: Session, asked: wire.RouteAsk) -> None:
         """Where a prompt would go; nothing is loaded."""
         messages = map(said, asked.messages or ()) if asked.text is None else (Said("user", asked.text),)
-        demand = understand(messages)
+        size = sum(len(message.content) for message in asked.messages or ()) + len(asked.text or "")
+        demand = await off_loop(size > SMALL, partial(understand, messages))
         selector = self._dispatcher.selector
-        way = selector.route(ChatSpec(demand=demand, session=asked.session), remember=False)
+        way = await selector.routed(ChatSpec(demand=demand, session=asked.session), remember=False)
         names = [candidate.name for candidate in way.candidates]
         known = {each.name: each for each in snapshot.models(self._control, self._config)}
         model, (_, seconds) = selector.would_take(way), selector.swap_of(way)

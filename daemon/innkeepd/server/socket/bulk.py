@@ -17,12 +17,12 @@ TOO_MANY = f"more than {MOST:,} values, or {MOST_CONTAINERS:,} lists and objects
 _SLICE = 64 * 1024
 
 
-def is_bulky(body: bytes, form: Literal["json", "msgpack"]) -> bool:
+def is_bulky(body: bytes | bytearray, form: Literal["json", "msgpack"]) -> bool:
     """Whether there is too much in ``body``; what is no such form is left to its decoder to refuse."""
     return len(body) > FREE and (_json(body) if form == "json" else _msgpack(body))
 
 
-def _json(body: bytes) -> bool:
+def _json(body: bytes | bytearray) -> bool:
     commas = containers = 0
     in_string = ends_escaped = False
     for start in range(0, len(body), _SLICE):
@@ -54,7 +54,7 @@ _CONTAINERS = {0xDC: 2, 0xDD: 4, 0xDE: 2, 0xDF: 4}
 """Markers of lists and maps, and in how many bytes their length is told. Source: the specification of msgpack."""
 
 
-def _msgpack(body: bytes) -> bool:
+def _msgpack(body: bytes | bytearray) -> bool:
     values = containers = at = 0
     end = len(body)
     while at < end:

@@ -1,5 +1,6 @@
 """The verbs that run a model, as the socket speaks them: ``chat`` and ``embed``."""
 
+from functools import partial
 from typing import Any, cast
 
 from msgspec import structs, to_builtins
@@ -11,6 +12,7 @@ from innkeepd.chat.dispatch import Dispatcher
 from innkeepd.chat.request import Request
 from innkeepd.chat.sink import deliver
 from innkeepd.chat.types import Assignment, ChatSpec, OnProgress, Progress
+from innkeepd.machine.offload import SMALL, off_loop
 from innkeepd.policy.fallback import estimate_tokens
 from innkeepd.server.socket.session import Session
 
@@ -58,7 +60,9 @@ class ChatVerbs:
 
     async def chat(self, session: Session, chat: wire.Chat) -> None:
         """One chat's journey, told as ``routed``, ``waiting``, ``loading``, ``started``, ``delta`` and ``done``."""
-        async with self._dispatcher.begin(spec_of(chat, session.client)) as request:
+        is_long = sum(len(message.content) for message in chat.messages) > SMALL
+        spec = await off_loop(is_long, partial(spec_of, chat, session.client))
+        async with self._dispatcher.begin(spec) as request:
             way = request.target
             session.send(
                 wire.Routed(

@@ -5,6 +5,7 @@ waiting; only who produces much (an answer's pieces) waits for room: a slow read
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import anyio
@@ -15,6 +16,7 @@ from innkeep.errors import InnkeepError, from_code
 from innkeep.framing import Dialect, Framer, decode_request, encode, ends_connection, error_reply
 from innkeepd.backends.backend import BackendFault
 from innkeepd.chat.types import RequestFailed
+from innkeepd.machine.offload import SMALL, off_loop
 from innkeepd.server.socket.bulk import FREE, TOO_MANY, is_bulky
 from innkeepd.server.socket.reader import Reader
 from innkeepd.server.socket.writer import LAST_WORDS, Writer
@@ -108,7 +110,7 @@ class Session:
             if await anyio.to_thread.run_sync(is_bulky, body, form):
                 raise from_code("bad_message", TOO_MANY)
         try:
-            request = decode_request(body, self.dialect)
+            request = await off_loop(len(body) > SMALL, partial(decode_request, body, self.dialect))
         except InnkeepError as fault:
             if ends_connection(fault):
                 raise

@@ -93,7 +93,7 @@ class Dashboard:
         return path in FILES
 
     async def answer(
-        self, scope: Message, read: Callable[[], Awaitable[bytes]], receive: Receive, response: Response
+        self, scope: Message, read: Callable[[], Awaitable[bytes | bytearray]], receive: Receive, response: Response
     ) -> None:
         """Answer one request. Raises ``HttpFault``."""
         method, path = scope["method"], scope["path"].rstrip("/")
@@ -195,7 +195,7 @@ class Dashboard:
 
     # ---- buttons ----
 
-    async def _do(self, headers: dict[bytes, bytes], body: bytes) -> bytes:
+    async def _do(self, headers: dict[bytes, bytes], body: bytes | bytearray) -> bytes:
         if not compare_digest(headers.get(b"x-innkeep-ui", b""), self._word.encode()):
             raise HttpFault(403, "only the dashboard's own page may press its buttons; reload it", "forbidden")
         try:
