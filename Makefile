@@ -11,7 +11,7 @@ APART := live or clients or attack or slow
 OURS := daemon client tests $(wildcard scripts packaging examples tools)
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test lint format ollama bench attack attack-check test-engines routing routing-report clean
+.PHONY: help run check test lint format ollama bench attack attack-check test-engines upgrades routing routing-report clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -53,6 +53,10 @@ attack-check: .venv/.proves ## plant bugs into a copy of the tree, one by one; t
 
 test-engines: .venv/.proves ## fail-over to real engines (Ray Serve, LiteLLM); downloads much, not part of `make test`
 	$(BIN)/python -m pytest -m engines $(PYTEST)
+
+upgrades: .venv/.proves ## install, upgrade, break and mend innkeep by pip, pipx and uv for real; downloads; not part of `make test`
+	$(BIN)/python -m pip install --quiet pipx uv build
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python packaging/upgrades/try.py
 
 routing: $(ROUTING)/.made ## train the router's weights again (tools/routing/README.md); about 8 minutes
 	OMP_NUM_THREADS=1 $(ROUTING)/bin/python tools/routing/train.py

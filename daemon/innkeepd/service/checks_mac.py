@@ -8,7 +8,10 @@ from innkeepd.config.schema import Config
 from innkeepd.service.facts import Facts, Finding
 from innkeepd.service.installation import Installation
 
-REINSTALL = "install innkeep anew (`pipx reinstall innkeep`, `uv tool upgrade innkeep`), then `innkeep service install`"
+REINSTALL = (
+    "install innkeep anew (`pipx reinstall innkeep`, `uv tool install --force 'innkeep[daemon]'`, or for a virtual "
+    "environment `python3 -m venv --upgrade FOLDER`), then `innkeep service install`"
+)
 STABLE_WAY = "`pipx install` or `uv tool install`, from a Python of python.org or uv; then `innkeep service install`"
 
 

@@ -229,9 +229,10 @@ def _session(world: World) -> Callable[[str], str | None]:
 
 
 def _installation(world: World, paths: Paths, config: Config) -> Installation | None:
-    if world.platform != "darwin":
-        return None
-    return examine(paths.program, used(paths, config), paths.user_home, world.run)
+    found = examine(paths.program, used(paths, config), paths.user_home, world.run)
+    if world.platform == "darwin":
+        return found
+    return msgspec.structs.replace(found, fragile="", protected=[], translated=False)  # those are a Mac's troubles
 
 
 def _is_disabled(world: World) -> bool:
