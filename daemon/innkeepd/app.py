@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from socket import socket
 from typing import Any
 
 import anyio
@@ -79,6 +80,8 @@ class App:
         self.config = config
         self.state = State(records)
         self.simulated = simulated
+        self.http_listener: socket | None = None
+        """The HTTP port's socket where the service manager has opened it."""
         self.stop: Callable[[float], None] = lambda _drain: None
         self.backend = backend
         self.backends = backends
@@ -198,10 +201,15 @@ class App:
     async def serve_http(self) -> None:
         """The port for existing tools, where it is wanted: tried again where another program has it for now."""
         if not (self.config.http.enabled and find_spec("innkeepd.server.http")):
+            await self._refuse_http("the HTTP port is switched off in the configuration")
             return
         from innkeepd.server.http.server import must_stay_closed, serve_http  # noqa: PLC0415
         from innkeepd.server.http.ui.dashboard import Dashboard  # noqa: PLC0415
 
+        listener = self.http_listener
+        if listener is not None and listener.getsockname()[1] != self.config.http.port:
+            await self._refuse_http(f"innkeep's HTTP port is {self.config.http.port} now; `innkeep service install`")
+            return
         dashboard = Dashboard(self.control, self._admin, self.state, self.timeline)
         notes, noted = self._admin.notes, ""
 
@@ -218,6 +226,7 @@ class App:
                 warn=self.log().warning,
                 opened=opened,
                 dashboard=dashboard,
+                listener=listener,
             )
             if closed not in notes:
                 self.log().warning(closed)
@@ -246,6 +255,13 @@ class App:
             self.control.on_event.remove(spans.hear)
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(spans.close)
+
+    async def _refuse_http(self, why: str) -> None:
+        """Answer at a port that the service manager holds and that is not served."""
+        if self.http_listener is not None:
+            from innkeepd.server.http.closed import refuse  # noqa: PLC0415
+
+            await refuse(self.http_listener, why)
 
     def reconfigure(self, config: Config) -> list[str]:
         """Take a new configuration; returns the tables and keys that wait for a restart."""

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from socket import socket
+from socket import AF_UNIX, socket
 from typing import Any
 
 import anyio
@@ -35,6 +35,7 @@ from innkeepd.lock import AlreadyRunning, Lock, claim, raise_descriptors, until_
 from innkeepd.machine.loop_lag import MeteredLoop
 from innkeepd.ownership import Ownership, lock_ollama, take_ownership
 from innkeepd.residency.supervisor import OwnerFault
+from innkeepd.server.http.closed import refuse
 from innkeepd.server.socket.activation import ActivationFailed, inherited, is_reachable, is_supervised
 from innkeepd.server.socket.bad_config import serve_bad_config
 from innkeepd.server.socket.listener import bind, identity, listen, unbind
@@ -64,7 +65,9 @@ def main(argv: Sequence[str]) -> int:
     try:
         claim(paths.home())
         lock = Lock(paths.lock_path())
-        listeners = _reachable(inherited(os.environ, platform=sys.platform))
+        handed_over = inherited(os.environ, platform=sys.platform)
+        http = next((one for one in handed_over if one.family != AF_UNIX), None)
+        listeners = _reachable([one for one in handed_over if one.family == AF_UNIX])
         own = None if listeners else bind(paths.socket_path())
         listeners = listeners if own is None else [own]
         bound = None if own is None else identity(paths.socket_path())
@@ -72,7 +75,7 @@ def main(argv: Sequence[str]) -> int:
         _complain(str(error))
         return 1
     try:
-        serve = partial(_serve, own=own is not None)
+        serve = partial(_serve, own=own is not None, http=http)
         return anyio.run(serve, options, config_file, config, listeners, backend_options={"loop_factory": MeteredLoop})
     finally:
         if bound is not None:
@@ -151,10 +154,16 @@ def _complain(text: str) -> None:
 
 
 async def _serve(
-    options: argparse.Namespace, config_file: Path | None, config: Config | None, listeners: list[socket], *, own: bool
+    options: argparse.Namespace,
+    config_file: Path | None,
+    config: Config | None,
+    listeners: list[socket],
+    *,
+    own: bool,
+    http: socket | None = None,
 ) -> int:
     if config is None:
-        config = await _mended(config_file, listeners)
+        config = await _mended(config_file, listeners, http)
         if config is None:
             return 0
     async with AsyncExitStack() as stack:
@@ -172,6 +181,7 @@ async def _serve(
             app = await stack.enter_async_context(
                 open_app(config, tasks, simulator=backend_url, journal=options.journal, home=paths.home())
             )
+            app.http_listener = http
             daemon = Daemon(app, tasks, config_file, pinned_url=backend_url.url if backend_url else None)
             asyncio.get_running_loop().set_exception_handler(daemon.hear_the_loop)
             for listener in listeners:
@@ -207,12 +217,17 @@ async def _own_ollama(config: Config, stack: AsyncExitStack) -> Ownership | None
     return ownership
 
 
-async def _mended(config_file: Path | None, listeners: list[socket]) -> Config | None:
+async def _mended(config_file: Path | None, listeners: list[socket], http: socket | None) -> Config | None:
     """Under launchd a wrong configuration does not exit (it would be restarted for ever): the socket says why."""
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-        return await serve_bad_config(
-            listeners, lambda: load(config_file, os.environ), find(config_file, os.environ)[0], signals
-        )
+        async with anyio.create_task_group() as tasks:
+            if http is not None:
+                tasks.start_soon(refuse, http, "innkeep's configuration is broken: `innkeep config check`")
+            config = await serve_bad_config(
+                listeners, lambda: load(config_file, os.environ), find(config_file, os.environ)[0], signals
+            )
+            tasks.cancel_scope.cancel()
+        return config
 
 
 @asynccontextmanager

@@ -188,6 +188,8 @@ def _listen(reported: dict[str, Any]) -> dict[str, Any]:
     """Bind as launchd does; over a file that is still there it fails and only logs, as newer systems do."""
     import socket
 
+    if "SockPathName" not in reported:
+        return {"path": f"{reported['SockNodeName']}:{reported['SockServiceName']}", "broken": False}
     path = Path(reported["SockPathName"])
     if path.exists() or not path.parent.is_dir():
         return {"path": str(path), "broken": True}

@@ -24,9 +24,10 @@ from support.fake_launchctl import TEXTS, VERBS, Refusal, _told
 
 START = """
 import os, sys
-os.dup2(int(sys.argv[1]), 3)
-os.set_inheritable(3, True)
-os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+spare = [os.dup2(int(each), 100 + at, False) for at, each in enumerate(sys.argv[1].split(","))]
+for at, each in enumerate(spare):
+    os.dup2(each, 3 + at)
+os.environ.update(LISTEN_FDS=str(len(spare)), LISTEN_PID=str(os.getpid()))
 os.execv(sys.argv[2], sys.argv[2:])
 """
 HASTE = 50.0
@@ -46,6 +47,16 @@ class Job:
             self.listener.bind(reported["SockPathName"])
             Path(reported["SockPathName"]).chmod(reported["SockPathMode"])
             self.listener.listen(128)
+        self.held = [self.listener]
+        if (http := self.plist["Sockets"].get("Http")) is not None:
+            port = socket.socket()
+            port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                port.bind((http["SockNodeName"], int(http["SockServiceName"])))
+                port.listen(128)
+                self.held.append(port)
+            except OSError:  # launchd logs it, and hands nothing over under this name
+                port.close()
         self.process: subprocess.Popen[bytes] | None = None
         self.runs = 0
         self.ended: int | None = None
@@ -64,11 +75,12 @@ class Job:
         with self.lock:
             if self.pid is not None or self.is_leaving:
                 return
-            held = self.listener.fileno()
+            held = [each.fileno() for each in self.held]
+            listed = ",".join(map(str, held))
             with Path(self.plist["StandardErrorPath"]).open("ab") as errors:
                 self.process = subprocess.Popen(
-                    [sys.executable, "-c", START, str(held), *self.plist["ProgramArguments"]],
-                    pass_fds=(held,), env=self.environ, stdout=subprocess.DEVNULL, stderr=errors,
+                    [sys.executable, "-c", START, listed, *self.plist["ProgramArguments"]],
+                    pass_fds=held, env=self.environ, stdout=subprocess.DEVNULL, stderr=errors,
                 )  # fmt: skip
             self.runs += 1
 
@@ -89,7 +101,8 @@ class Job:
         self.is_leaving = True
         self.end(signal.SIGTERM, self.plist["ExitTimeOut"])
         self.thread.join()
-        self.listener.close()
+        for each in self.held:
+            each.close()
 
     def _keep(self) -> None:
         while not self.is_leaving:
@@ -103,7 +116,7 @@ class Job:
                 self.throttled = True
                 time.sleep(self.plist["ThrottleInterval"] / HASTE)
                 self.spawn()
-            elif select.select([self.listener], [], [], 0.02)[0]:
+            elif select.select(self.held, [], [], 0.02)[0]:
                 self.spawn()
 
     def described(self, target: str) -> str:

@@ -7,6 +7,7 @@ wait when it stops, and the daemon wants none of that.
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from socket import socket
 from typing import Any
 
 import anyio
@@ -25,12 +26,14 @@ async def serving(
     *,
     keep_alive: int = 5,
     refuse: Callable[[str], str | None] = lambda _address: None,
+    listener: socket | None = None,
 ) -> AsyncIterator[int]:
     """Serve ``app`` and give its port; port 0 takes a free one. Raises ``OSError`` where the port cannot be had.
 
     ``protocol``: gives the class of uvicorn's protocol; called in a thread, because its import is slow. ``keep_alive``:
     seconds that a connection is kept between two requests. ``refuse``: says why nothing may listen on an address that
     ``host`` resolves to; that is raised as ``OSError``, and nothing has listened there then.
+    ``listener``: a TCP socket that listens already, which is served instead of a new one and stays open.
     Leaving the context, or cancelling it, closes the port and cuts what is still being answered.
     """
 
@@ -53,8 +56,11 @@ async def serving(
         return lambda: kind(config, state, {}), state
 
     connection, state = await anyio.to_thread.run_sync(prepared)
-    # Not a socket of our own: asyncio sets TCP_NODELAY only on those that it has made, and 40 ms hang on it.
-    server = await asyncio.get_running_loop().create_server(connection, host.strip("[]"), port, start_serving=False)
+    loop = asyncio.get_running_loop()
+    if listener is None:
+        server = await loop.create_server(connection, host.strip("[]"), port, start_serving=False)
+    else:  # its ``proto`` must be IPPROTO_TCP: asyncio sets TCP_NODELAY only then, and 40 ms hang on it
+        server = await loop.create_server(connection, sock=listener.dup(), start_serving=False)
     try:
         for each in server.sockets:
             if (why := refuse(each.getsockname()[0])) is not None:

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from innkeepd.arguments import Parser
 from innkeepd.config.load import load
-from innkeepd.config.schema import Config
+from innkeepd.config.schema import Config, HttpConfig
 from innkeepd.errors import ConfigError, DaemonError
 from innkeepd.service.checks_mac import folders, interpreter
 from innkeepd.service.clock import Clock, SystemClock
@@ -28,6 +28,7 @@ from innkeepd.service.installation import examine
 from innkeepd.service.launchctl import Runner, run_command
 from innkeepd.service.logs import follow, last_lines, readable
 from innkeepd.service.paths import Paths, locate
+from innkeepd.service.plist import HTTP_HOST
 from innkeepd.service.probe import Answer, probe
 from innkeepd.service.status import Service, judge, look, render
 from innkeepd.service.systemd import UserUnit
@@ -101,9 +102,24 @@ def parser() -> Parser:
 def build(world: World, config: Config | None) -> Service:
     """The service of this platform. Raises ``ServiceFault`` where the paths can't be found."""
     paths = locate(world.environ, uid=world.uid, platform=world.platform)
-    kind = LaunchAgent if paths.platform == "darwin" else UserUnit
-    drain = config.timeouts.drain if config else 20.0
-    return kind(paths, drain=drain, run=world.run, clock=world.clock, say=world.say, ask=world.ask)
+    config = config or Config()
+    if paths.platform != "darwin":
+        drain = config.timeouts.drain
+        return UserUnit(paths, drain=drain, run=world.run, clock=world.clock, say=world.say, ask=world.ask)
+    return LaunchAgent(
+        paths,
+        drain=config.timeouts.drain,
+        http_port=held_port(config.http),
+        run=world.run,
+        clock=world.clock,
+        say=world.say,
+        ask=world.ask,
+    )
+
+
+def held_port(http: HttpConfig) -> int | None:
+    """The HTTP port that launchd can open for us; None for other hosts, any free port, and a port switched off."""
+    return http.port if http.enabled and http.port and http.host in (HTTP_HOST, "localhost") else None
 
 
 def _obey(wanted: argparse.Namespace, world: World) -> int:

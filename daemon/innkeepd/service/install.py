@@ -41,6 +41,7 @@ class LaunchAgent:
         paths: Paths,
         *,
         drain: float = 20.0,
+        http_port: int | None = None,
         run: Runner = run_command,
         clock: Clock | None = None,
         say: Callable[[str], None] = print,
@@ -50,6 +51,7 @@ class LaunchAgent:
         self.desktop = Launchctl(f"gui/{paths.uid}", run)
         self.background = Launchctl(f"user/{paths.uid}", run)
         self._drain = drain
+        self._http_port = http_port
         self._clock = clock or SystemClock()
         self._say = say
         self._ask = ask
@@ -163,7 +165,7 @@ class LaunchAgent:
         return (found[0].target, found[1]) if found else None
 
     def _plist(self, session: str | None) -> bytes:
-        return render(self.paths.agent(drain=self._drain, session=session))
+        return render(self.paths.agent(drain=self._drain, session=session, http_port=self._http_port))
 
     # ---- steps -----------------------------------------------------------------------------------------------------
 

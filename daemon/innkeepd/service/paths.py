@@ -51,9 +51,9 @@ class Paths(Struct, frozen=True):
         """The daemon's own log, JSON lines, rotated by itself."""
         return self.logs / FILE_NAME
 
-    def agent(self, *, drain: float = 20.0, session: str | None = None) -> Agent:
+    def agent(self, *, drain: float = 20.0, session: str | None = None, http_port: int | None = None) -> Agent:
         """The LaunchAgent of these paths."""
-        return Agent(str(self.program), str(self.socket), str(self.logs), self.environment, drain, session)
+        return Agent(str(self.program), str(self.socket), str(self.logs), self.environment, drain, session, http_port)
 
 
 def locate(environ: Mapping[str, str], *, uid: int, platform: str = sys.platform, argv0: str | None = None) -> Paths:

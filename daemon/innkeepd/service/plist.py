@@ -7,6 +7,8 @@ Keys and their reasons (launchd.plist(5); the numbers were recorded by ``launchc
   instead of being refused. ``SockPathMode`` is decimal in a plist: 384 is 0600.
 * ``RunAtLoad`` and ``KeepAlive {SuccessfulExit: false}``: started at login, again after a crash, not again after a
   clean exit.
+* ``Sockets.Http``: the HTTP port on 127.0.0.1, bound by launchd before any app of the login starts, and open during a
+  restart. Left out where the configuration wants another host, any free port or no port.
 * ``ExitTimeOut`` is what launchd waits between SIGTERM and SIGKILL; its default is 5 s, and would cut the drain short.
 * ``ProcessType`` Interactive: every token of every answer passes through this process. Unset or Standard, launchd
   throttles its CPU and disk and coalesces its timers; Background hands those limits down to children as well. The
@@ -29,6 +31,10 @@ LABEL = "dev.innkeep.innkeepd"
 SOCKET_NAME = "Listeners"
 """The key under ``Sockets``; ``server/socket/activation.py`` asks launchd for it by this name."""
 
+HTTP_NAME = "Http"
+"""The key of the HTTP port's socket."""
+HTTP_HOST = "127.0.0.1"
+
 SOCKET_MODE = 0o600
 THROTTLE = 10
 """Seconds between two starts, launchd's own default, written down because the crash loop's pace depends on it."""
@@ -48,6 +54,7 @@ class Agent(Struct, frozen=True):
     """What differs between two people's LaunchAgents. Paths are absolute; ``drain`` is seconds.
 
     ``session`` is None for the desktop session (launchd's default, Aqua) or ``Background`` where there is none.
+    ``http_port`` is the port that launchd opens on 127.0.0.1, None for none.
     """
 
     program: str
@@ -56,6 +63,7 @@ class Agent(Struct, frozen=True):
     environment: dict[str, str] = field(default_factory=dict)
     drain: float = 20.0
     session: str | None = None
+    http_port: int | None = None
 
 
 def exit_timeout(drain: float) -> int:
@@ -83,6 +91,13 @@ def describe(agent: Agent) -> dict[str, Any]:
         "SoftResourceLimits": {"NumberOfFiles": DESCRIPTORS},
         "StandardErrorPath": f"{agent.log_folder}/crash.log",
     }
+    if agent.http_port is not None:
+        job["Sockets"][HTTP_NAME] = {
+            "SockNodeName": HTTP_HOST,
+            "SockServiceName": str(agent.http_port),
+            "SockFamily": "IPv4",
+            "SockType": "stream",
+        }
     if agent.session is not None:
         job["LimitLoadToSessionType"] = agent.session
     return job

@@ -1,7 +1,9 @@
 """The service from end to end on Linux: the real commands, the real daemon, and a launchd that holds its socket."""
 
+import http.client
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -134,3 +136,66 @@ def test_the_sessions_ollama_host_never_reaches_the_daemon(mac: Mac):
     assert mac.service("install") == 0
     with Client(mac.socket, greet_within=20) as client:
         assert client.status().backend.url == "http://127.0.0.1:11434"
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def get(port: int, within: float = 30.0) -> tuple[int, str]:
+    """Status and body of a request to the HTTP port."""
+    line = http.client.HTTPConnection("127.0.0.1", port, timeout=within)
+    try:
+        line.request("GET", "/v1/models")
+        answer = line.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        line.close()
+
+
+def test_launchd_holds_the_http_port_so_that_a_restart_refuses_nobody(mac: Mac):
+    port = free_port()
+    (mac.home / ".innkeep" / "config.toml").write_text(
+        f'[http]\nport = {port}\n\n[ollama]\nurl = "http://127.0.0.1:9"\n'
+    )
+    assert mac.service("install") == 0
+    first = mac.pid()
+    assert get(port)[0] == 200
+    os.kill(first, signal.SIGTERM)  # a clean exit: launchd starts it again at the next connection
+    eventually(lambda: mac.launchd.jobs[GUI].pid is None)
+    assert get(port)[0] == 200, "who asked meanwhile waited for the new one"
+    assert mac.pid() != first
+    with pytest.raises(OSError, match="in use"), socket.socket() as other:
+        other.bind(("127.0.0.1", port))
+
+
+def test_a_port_that_the_plist_has_and_the_configuration_no_longer_is_answered_with_the_remedy(mac: Mac):
+    port = free_port()
+    file = mac.home / ".innkeep" / "config.toml"
+    file.write_text(f'[http]\nport = {port}\n\n[ollama]\nurl = "http://127.0.0.1:9"\n')
+    assert mac.service("install") == 0
+    for text, word in (("enabled = false", "switched off"), (f"port = {free_port()}", "innkeep service install")):
+        file.write_text(f'[http]\n{text}\n\n[ollama]\nurl = "http://127.0.0.1:9"\n')
+        os.kill(mac.pid(), signal.SIGKILL)
+        eventually(lambda before=mac.launchd.jobs[GUI].runs: mac.launchd.jobs[GUI].runs > before)
+        status, body = get(port)
+        assert (status, word in body) == (503, True)
+    file.write_text("[http]\nnonsense = 1\n")
+    os.kill(mac.pid(), signal.SIGKILL)
+    status, body = get(port)
+    assert (status, "innkeep config check" in body) == (503, True)
+
+
+def test_a_port_that_another_program_has_at_login_is_ours_once_it_is_free(mac: Mac, monkeypatch: pytest.MonkeyPatch):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        (mac.home / ".innkeep" / "config.toml").write_text(
+            f'[http]\nport = {port}\n\n[ollama]\nurl = "http://127.0.0.1:9"\n'
+        )
+        assert mac.service("install") == 0
+        with Client(mac.socket, greet_within=20) as client:
+            eventually(lambda: any("address already in use" in text for text in client.status().warnings))

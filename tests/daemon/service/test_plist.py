@@ -10,7 +10,12 @@ from innkeepd.config.schema import Config
 from innkeepd.service.plist import Agent, describe, exit_timeout, render
 
 PACKAGED = Path(__file__).parents[3] / "packaging" / "launchd" / "dev.innkeep.innkeepd.plist"
-YOU = Agent("/opt/homebrew/bin/innkeepd", "/Users/you/.innkeep/innkeepd.sock", "/Users/you/Library/Logs/innkeep")
+YOU = Agent(
+    "/opt/homebrew/bin/innkeepd",
+    "/Users/you/.innkeep/innkeepd.sock",
+    "/Users/you/Library/Logs/innkeep",
+    http_port=11435,
+)
 
 
 def test_the_packaged_plist_is_the_one_that_install_writes():
@@ -26,7 +31,13 @@ def test_the_plist_says_what_launchd_has_to_know():
                 "SockPathName": "/Users/you/.innkeep/innkeepd.sock",
                 "SockPathMode": 384,
                 "SockType": "stream",
-            }
+            },
+            "Http": {
+                "SockNodeName": "127.0.0.1",
+                "SockServiceName": "11435",
+                "SockFamily": "IPv4",
+                "SockType": "stream",
+            },
         },
         "RunAtLoad": True,
         "KeepAlive": {"SuccessfulExit": False},

@@ -13,12 +13,12 @@ import ctypes
 import os
 import socket
 import stat
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from errno import EALREADY, ENOENT, ESRCH
 from typing import Any
 
-LAUNCHD_NAME = "Listeners"
-"""The key under ``Sockets`` in the plist (``service/plist.py``)."""
+LAUNCHD_NAMES = ("Listeners", "Http")
+"""The keys under ``Sockets`` in the plist (``service/plist.py``): the control socket, and the HTTP port."""
 
 LAUNCHD_LABELS = ("dev.innkeep.innkeepd", "homebrew.mxcl.innkeep")
 SYSTEMD_FIRST = 3
@@ -35,15 +35,17 @@ def inherited(
     *,
     platform: str,
     library: Callable[[], Any] | None = None,
-    name: str = LAUNCHD_NAME,
+    names: Iterable[str] = LAUNCHD_NAMES,
 ) -> list[socket.socket]:
     """The listening stream sockets that launchd or systemd opened for this process, non-blocking; [] for none.
 
-    Call it once, early. Raises ``ActivationFailed`` where launchd answers what its manual doesn't say.
+    Unix sockets are for the control protocol, others for HTTP. Call it once, early.
+
+    Raises ``ActivationFailed`` where launchd answers what its manual doesn't say.
     """
     descriptors = systemd_descriptors(environ)
     if not descriptors and platform == "darwin":
-        descriptors = launchd_descriptors(name, library or _libsystem)
+        descriptors = [one for name in names for one in launchd_descriptors(name, library or _libsystem)]
     return [_ready(descriptor) for descriptor in descriptors if _is_listening(descriptor)]
 
 
@@ -144,5 +146,8 @@ def _accepts(look: socket.socket) -> bool:
 def _ready(descriptor: int) -> socket.socket:
     os.set_inheritable(descriptor, False)
     ready = socket.socket(fileno=descriptor)
+    if ready.family != socket.AF_UNIX and ready.proto != socket.IPPROTO_TCP:
+        # macOS does not tell the protocol of a socket, and asyncio sets TCP_NODELAY on those of TCP only.
+        ready = socket.socket(ready.family, ready.type, socket.IPPROTO_TCP, fileno=ready.detach())
     ready.setblocking(False)
     return ready

@@ -8,9 +8,11 @@ import httpx2
 import pytest
 
 from innkeepd.config.schema import HttpConfig
+from innkeepd.server.http import server
+from innkeepd.server.http.closed import refuse
 from innkeepd.server.http.connection import HEAD
 from innkeepd.server.http.response import FULL, Response
-from innkeepd.server.http.server import serve_http, serving
+from innkeepd.server.http.server import answers, serve_http, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -99,3 +101,50 @@ async def test_a_name_that_resolves_to_an_address_of_the_network_opens_nothing()
     with pytest.raises(OSError, match=r"0\.0\.0\.0 can be reached from elsewhere and"):
         async with serving(app, "0.0.0.0", 0, loopback_only=True):
             pytest.fail("it was opened")
+
+
+async def test_a_socket_that_launchd_opened_is_served_and_stays_open():
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as held:
+        held.bind(("127.0.0.1", 0))
+        held.listen()
+        held.setblocking(False)
+        for _ in range(2):
+            async with serving(app, "127.0.0.1", 0, listener=held) as port, httpx2.AsyncClient() as client:
+                assert port == held.getsockname()[1]
+                assert (await client.get(f"http://127.0.0.1:{port}/")).status_code == 200
+
+
+async def test_a_port_that_answers_is_taken_though_it_could_be_bound(monkeypatch):
+    """On macOS a socket on 127.0.0.1 is bound beside another of the same user on all addresses."""
+    bound = Mock()
+    monkeypatch.setattr(server, "serving", bound)
+    with socket.socket() as other:
+        other.bind(("0.0.0.0", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        told = await serve_http(HttpConfig(port=port), Mock(), None)
+    assert told == f"the HTTP port stays closed: 127.0.0.1:{port}: address already in use"
+    assert not bound.called
+
+
+async def test_whether_somebody_answers():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        port = other.getsockname()[1]
+        assert not await answers("127.0.0.1", port), "bound, but not listening"
+        other.listen()
+        assert await answers("127.0.0.1", port)
+
+
+async def test_a_port_that_is_held_but_not_served_says_why():
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        held.listen()
+        held.setblocking(False)
+        async with anyio.create_task_group() as tasks, httpx2.AsyncClient() as client:
+            tasks.start_soon(refuse, held, "switched off")
+            answer = await client.get(f"http://127.0.0.1:{held.getsockname()[1]}/v1/models")
+            assert (answer.status_code, answer.json()) == (503, {"error": "switched off"})
+            async with await anyio.connect_tcp("127.0.0.1", held.getsockname()[1]):
+                pass  # one that says nothing and leaves
+            tasks.cancel_scope.cancel()

@@ -19,7 +19,7 @@ from innkeepd.server.socket.activation import (
     is_supervised,
     systemd_descriptors,
 )
-from innkeepd.service.plist import LABEL, SOCKET_NAME
+from innkeepd.service.plist import HTTP_NAME, LABEL, SOCKET_NAME
 
 ACTIVATOR = """
 import os, socket, sys
@@ -57,19 +57,23 @@ found[0].close()
 class FakeSystem:
     """libSystem as far as we use it, on real C memory."""
 
-    def __init__(self, error: int = 0, descriptors: tuple[int, ...] = ()) -> None:
+    def __init__(self, error: int = 0, descriptors: tuple[int, ...] = (), http: tuple[int, ...] = ()) -> None:
         self.asked: list[bytes] = []
         self.freed: list[int] = []
         self._memory = (ctypes.c_int * max(1, len(descriptors)))(*descriptors)
+        self._http = (ctypes.c_int * max(1, len(http)))(*http)
 
         @ctypes.CFUNCTYPE(
             ctypes.c_int, ctypes.c_char_p, ctypes.POINTER(ctypes.POINTER(ctypes.c_int)), ctypes.POINTER(ctypes.c_size_t)
         )
         def activate(name, numbers, count):
             self.asked.append(name)
+            if name == b"Http" and not http:
+                return error or errno.ENOENT
             if not error:
-                numbers[0] = ctypes.cast(self._memory, ctypes.POINTER(ctypes.c_int))
-                count[0] = len(descriptors)
+                held, memory = (http, self._http) if name == b"Http" else (descriptors, self._memory)
+                numbers[0] = ctypes.cast(memory, ctypes.POINTER(ctypes.c_int))
+                count[0] = len(held)
             return error
 
         @ctypes.CFUNCTYPE(None, ctypes.c_void_p)
@@ -171,10 +175,26 @@ def test_launchds_descriptors_become_ready_sockets_and_its_memory_is_freed(liste
     assert [one.getsockname() for one in found] == [str(folder / "s")]
     assert not found[0].getblocking()
     assert not found[0].get_inheritable()
-    assert system.asked == [b"Listeners"]
+    assert system.asked == [b"Listeners", b"Http"]
     assert system.freed == [system.memory]
     found[0].close()
     assert (folder / "s").is_socket()
+
+
+def test_the_http_port_of_launchd_is_a_tcp_socket_whose_connections_do_not_delay():
+    """``SO_PROTOCOL``, by which Python knows TCP, is Linux's: on macOS the number would be 0."""
+    with socket.socket() as port, socket.socket() as client:
+        port.bind(("127.0.0.1", 0))
+        port.listen()
+        system = FakeSystem(http=(os.dup(port.fileno()),))
+        (found,) = inherited({}, platform="darwin", library=lambda: system)
+        assert (found.family, found.proto) == (socket.AF_INET, socket.IPPROTO_TCP)
+        client.connect(port.getsockname())
+        found.setblocking(True)
+        accepted, _ = found.accept()
+        assert accepted.proto == socket.IPPROTO_TCP, "what asyncio looks at before it sets TCP_NODELAY"
+        accepted.close()
+        found.close()
 
 
 @pytest.mark.parametrize("error", [errno.ENOENT, errno.ESRCH, errno.EALREADY])
@@ -224,7 +244,7 @@ def test_a_kernel_that_does_not_tell_whether_a_socket_listens_is_believed(monkey
 def test_the_key_asked_for_is_the_key_in_the_plist():
     system = FakeSystem(error=errno.ESRCH)
     inherited({}, platform="darwin", library=lambda: system)
-    assert system.asked == [SOCKET_NAME.encode()]
+    assert system.asked == [SOCKET_NAME.encode(), HTTP_NAME.encode()]
 
 
 @pytest.mark.parametrize(("name", "expected"), [(LABEL, True), ("0", False), ("com.apple.Terminal", False)])
