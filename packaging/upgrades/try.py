@@ -1,8 +1,9 @@
 """Install, upgrade and break innkeep by pip, pipx and uv for real, under a launchd for Linux, and see the service live.
 
-Run ``make upgrades``, or ``python packaging/upgrades/try.py [TOOL...]`` beside ``pipx``, ``uv`` and ``build``. It builds this tree as two versions, installs the first with each tool, installs the service, upgrades with
-the tool's own command, and restarts. Then it removes the interpreter as a Homebrew upgrade of Python does, asks the
-doctor's check, and mends it by what the check advises. Everything happens in a temporary folder.
+Run ``make upgrades``, or ``python packaging/upgrades/try.py [TOOL...]`` beside ``pipx``, ``uv`` and ``build``.
+It builds this tree (as committed) as two versions, installs the first with each tool, installs the service, upgrades
+with the tool's own command, and restarts. Then it removes the interpreter as a Homebrew upgrade of Python does, asks
+the doctor's check, and mends it by what the check advises. Everything happens in a temporary folder.
 """
 
 # ruff: noqa: S101 - what does not hold ends the trial
@@ -31,7 +32,7 @@ OLD, NEW = "0.1.0", "0.1.1"
 
 
 class Tool(Struct, frozen=True):
-    """How one tool installs, upgrades and mends; ``bin`` is where its commands lie, ``venv`` where the environment is."""
+    """How one tool installs, upgrades and mends; ``bin`` holds its commands, ``venv`` the environment."""
 
     name: str
     install: tuple[str, ...]
