@@ -15,12 +15,13 @@ DAEMON = ROOT / "daemon" / "innkeepd"
 PICTURE = ROOT / "docs" / "architecture.svg"
 ROWS = (
     ("main",),
+    ("connect",),
     ("openclaw", "service", "simulate"),
     ("server/socket", "server/http"),
     ("chat",),
     ("residency",),
     ("store", "backends", "machine", "simulator"),
-    ("config",),
+    ("clients", "config"),
     ("policy/routing", "policy/memory", "policy/scheduling"),
 )
 """The floors of the daemon, highest first."""

@@ -23,8 +23,10 @@ FOLDERS = (
     "chat",
     "server",
     "simulate",
+    "clients",
     "service",
     "openclaw",
+    "connect",
     "setup",
 )
 """The folders of the daemon, lowest first: a module imports from its own folder and from those before it."""

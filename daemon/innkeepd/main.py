@@ -23,6 +23,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "config": ("innkeepd.config.command", "check the configuration, show it, or tell where it is"),
     "service": ("innkeepd.service.cli", "install and steer the LaunchAgent (or the systemd user unit)"),
     "doctor": ("innkeepd.service.doctor", "what is wrong, why it matters, and the command that mends it"),
+    "connect": ("innkeepd.connect.cli", "configure Claude Code, Codex, aider and others for innkeep"),
     "openclaw": ("innkeepd.openclaw.cli", "take OpenClaw's models over, or point OpenClaw here"),
 }
 

@@ -17,7 +17,7 @@ class Innkeep < Formula
 
   depends_on "python@3.13"
 
-  # resources: anyio click h11 httpcore2 httptools httpx2 idna json5 msgspec prometheus-client psutil structlog tomlkit truststore typing-extensions uvicorn
+  # resources: anyio click h11 httpcore2 httptools httpx2 idna json5 msgspec prometheus-client psutil ruamel-yaml structlog tomlkit truststore typing-extensions uvicorn
 
   def install
     virtualenv_install_with_resources

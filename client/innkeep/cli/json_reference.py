@@ -58,6 +58,8 @@ OWN: dict[str, str] = {
     "fit": "`type` `fit`, `model`, `fit` (or `unknown`), `reason`, `footprint`, `context`, `budget`, `size`, `source`",
     "pull": "`fit` first, then the lines of Ollama's `/api/pull`",
     "doctor": "see `innkeep doctor --help`",
+    "connect": "`client`, `url`, `contexts`, `files`, `environment`, `commands`; with `--write` or `--undo`: `client`, "
+    "`files` (`file`, `changed`, `backup`, `notes`); with `--list`: `clients`",
     "openclaw": "`export`: OpenClaw's own JSON; `import`: `roles`; with `--write`: `file`, `changed`, `backup`",
 }
 """Verbs whose objects are no messages."""

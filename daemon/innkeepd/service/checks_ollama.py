@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from innkeep.units import seconds
 from innkeepd.backends.ollama_proved import PROVED, unproved
+from innkeepd.clients.table import client_of
 from innkeepd.config.address import is_loopback, ollama_url
 from innkeepd.policy.memory.budget import gib
 from innkeepd.policy.memory.context import footprints
@@ -201,13 +202,25 @@ def check_foreign(facts: Facts) -> Finding:
         return Finding("direct", "ok", "nobody speaks with Ollama directly just now")
     names = ", ".join(f"{one.name} (pid {one.pid})" for one in facts.direct)
     port = facts.config.http.port
-    return Finding(
-        "direct",
-        "warning",
-        f"connected to Ollama directly: {names}",
-        "what they load comes beside innkeep's models, at another context",
-        f"point them at http://127.0.0.1:{port} (OLLAMA_HOST=127.0.0.1:{port} for that program only)",
-    )
+    known = {client for one in facts.direct if (client := client_of(one.name))}
+    mend = f"point them at http://127.0.0.1:{port} (OLLAMA_HOST=127.0.0.1:{port} for that program only)"
+    if known:
+        mend = " && ".join(f"innkeep connect {client}" for client in sorted(known))
+    saw = f"connected to Ollama directly: {names}"
+    return Finding("direct", "warning", saw, _PAST_US, mend)
+
+
+_PAST_US = "what they load comes beside innkeep's models, at another context"
+
+
+def check_clients(facts: Facts) -> Finding:
+    """Whether the configuration of a client that innkeep knows leads to Ollama past innkeep."""
+    if not facts.asking_ollama:
+        return Finding("clients", "ok", "no configuration file of a known client names Ollama's own port")
+    named = ", ".join(f"{client} ({file})" for client, file in facts.asking_ollama)
+    names = dict.fromkeys(client for client, _ in facts.asking_ollama)
+    mend = " && ".join(f"innkeep connect {client} --write" for client in names)
+    return Finding("clients", "warning", f"configured for Ollama directly: {named}", _PAST_US, mend)
 
 
 def check_exposure(facts: Facts) -> Finding:
@@ -308,4 +321,5 @@ OLLAMA: tuple[Callable[[Facts], Finding], ...] = (
     check_orphans,
     check_exposure,
     check_foreign,
+    check_clients,
 )

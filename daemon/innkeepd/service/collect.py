@@ -8,6 +8,7 @@ import stat
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import anyio
 import msgspec
@@ -16,6 +17,7 @@ from innkeep.wire import MemoryState
 from innkeepd.backends.backend import Backend, BackendFault
 from innkeepd.backends.http import HttpClient
 from innkeepd.backends.ollama import OllamaBackend
+from innkeepd.clients.scan import look as look_at_clients
 from innkeepd.config.address import OLLAMA_PORT, is_loopback
 from innkeepd.config.derived import memory_policy
 from innkeepd.config.load import load
@@ -129,7 +131,15 @@ def collect(
         installation=_installation(world, paths, config),
         disabled=_is_disabled(world),
         orphans=list(runners(config.ollama.url).orphans) if local else [],
+        asking_ollama=_asking_ollama(world, paths, config) if local else [],
     )
+
+
+def _asking_ollama(world: World, paths: Paths, config: Config) -> list[tuple[str, Path]]:
+    """The clients whose files name the port of this machine's Ollama, with the file."""
+    port = urlsplit(config.ollama.url).port or 0
+    seen = look_at_clients(world.environ, paths.user_home, world.platform, (port,))
+    return [(one.client, file) for one in seen for file in one.naming[port]]
 
 
 def _sized(pulled: list[Model]) -> list[Model]:
