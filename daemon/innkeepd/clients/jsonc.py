@@ -71,6 +71,8 @@ class JsonDocument:
 
     def delete(self, path: Path) -> None:
         """Take away the member or item, with its comma and, where it stands on lines of its own, those lines."""
+        if value_at(self._content, path) is MISSING:
+            return
         parent, node = None, self._root
         for at, step in enumerate(path):
             parent, node = node, self._child(node, step, path[: at + 1]) if node is not None else None

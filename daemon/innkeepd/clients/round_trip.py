@@ -43,13 +43,11 @@ class _Tree:
 
     def delete(self, path: Path) -> None:
         """Take away what is at ``path``."""
+        if value_at(self.content(), path) is MISSING:
+            return
         node = self.root
         for at, step in enumerate(path[:-1]):
-            node = self._child(node, step, path[: at + 1]) if node is not None else MISSING
-            if node is MISSING:
-                return
-        if node is None or self._child(node, path[-1], path) is MISSING:
-            return
+            node = self._child(node, step, path[: at + 1])
         if isinstance(path[-1], str):
             del node[path[-1]]
         else:

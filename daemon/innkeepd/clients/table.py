@@ -27,7 +27,7 @@ DUMMY_KEY = "innkeep"
 
 
 class Installation(Struct, frozen=True):
-    """What clients must know of this innkeep. ``contexts``: tokens by virtual model; ``token`` empty: none is needed."""
+    """What clients must know of this innkeep. ``contexts``: tokens by virtual model; ``token`` "": none is needed."""
 
     url: str = "http://127.0.0.1:11435"
     token: str = ""

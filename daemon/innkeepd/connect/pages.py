@@ -1,12 +1,13 @@
 """The pages about clients, made from the table: ``python -m innkeepd.connect.pages DOCS [RESULTS]``.
 
-``DOCS/howto/NAME.md`` for each client, ``DOCS/howto/context.md`` (what fits a small context), ``DOCS/clients.md`` (all of
-them, with the results of `make test-clients`).
+``DOCS/howto/NAME.md`` for each client, ``DOCS/howto/context.md`` (what fits a small context), ``DOCS/clients.md`` (all
+of them, with the results of `make test-clients`). Texts around the tables are in ``prose/``.
 """
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,11 @@ Results = Mapping[str, Any]
 def pages(results: Results | None) -> dict[str, str]:
     """Path below ``docs/`` -> text, of every page."""
     found = {f"howto/{name}.md": "\n".join(_howto(client)) for name, client in clients().items()}
-    found["howto/context.md"] = "\n".join(_context(clients().values()))
-    found["clients.md"] = "\n".join(_overview(clients(), results))
+    found["howto/context.md"] = _prose("context", table="\n".join(_context(clients().values())))
+    found["clients.md"] = _prose("clients", table="\n".join(_overview(clients())))
+    if results:
+        told = {key: value for key, value in results.items() if key != "clients"}
+        found["clients.md"] += "\n" + _prose("results", **told) + "\n".join(_results(results)) + "\n"
     return found
 
 
@@ -54,7 +58,7 @@ def _howto(client: Client) -> Iterator[str]:
         yield f"`innkeep connect {client.name}` prints this for your port, token and contexts:\n"
     for number, file in enumerate(client.files):
         yield f"`{_usual(file.places)}`:\n"
-        yield _fenced(file.format, show.spelled(file, here).rstrip())
+        yield _fenced(f"{file.format} {_usual(file.places)}", show.spelled(file, here).rstrip())
         if number == len(client.files) - 1 and file.with_token:
             yield "With `[http] token` set, the token is added.\n"
     for language, head, text in show.blocks(client, here, {number: "" for number, _ in enumerate(client.files)}):
@@ -71,52 +75,20 @@ def _howto(client: Client) -> Iterator[str]:
     yield f"\nTried: {client.tried.replace('docs/clients.md', '[the table of clients](../clients.md)')}\n"
 
 
-def _context(every: Sequence[Client] | Any) -> Iterator[str]:
-    yield "# What fits a context of 16,384 tokens\n"
-    yield f"{MADE}\n"
-    yield (
-        "A 32B on a 36 GB Mac has at most 16,384 tokens of context, prompt and answer together (`innkeep models` tells yours; "
-        "[memory](../memory.md) has the sum). An agent sends its own instructions and the descriptions of its tools before your "
-        "first word. What those take, and what is left:\n"
-    )
+def _context(every: Iterable[Client]) -> Iterator[str]:
     yield "| agent | sent first | tools | about tokens | left of 16,384 | what to switch off |"
     yield "|---|---|---|---|---|---|"
-    for client in sorted((one for one in every if one.prompt), key=lambda one: one.prompt.bytes):
-        prompt = client.prompt
+    sizes = [(client, client.prompt) for client in every if client.prompt is not None]
+    for client, prompt in sorted(sizes, key=lambda one: one[1].bytes):
         left = CONTEXT - prompt.tokens
-        room = f"{left:,}" if left > 0 else "**nothing**"
         smaller = f" ({prompt.smaller:,} bytes then)" if prompt.smaller else ""
         yield (
             f"| [{client.title}]({client.name}.md) | {prompt.bytes / 1000:.1f} KB | {prompt.tools or '-'} | "
-            f"{prompt.tokens:,} | {room} | {prompt.off or 'nothing needed'}{smaller} |"
+            f"{prompt.tokens:,} | {f'{left:,}' if left > 0 else '**nothing**'} | {prompt.off or '-'}{smaller} |"
         )
-    yield (
-        "\nBytes were measured at \"hello\" (a prompt's tokens are about its bytes through 4); your own instruction files "
-        "(CLAUDE.md, AGENTS.md) and MCP servers come on top. So:\n"
-    )
-    yield "- **Fits well**: what leaves more than half: a conversation of some turns and files of some hundred lines."
-    yield "- **Fits barely**: what leaves less: it compacts its conversation again and again, and each time the prompt is read anew."
-    yield (
-        "- **Does not fit**: what leaves nothing. innkeep then takes a candidate with a larger context where one fits, else it "
-        "refuses with numbers that the client understands (`prompt is too long: 24000 tokens > 16384 maximum`)."
-    )
-    yield (
-        "- `innkeep connect` writes each model's context into the client where that is possible, so that it compacts in time. "
-        "Run it again after `[models.\"NAME\"] context` or the role's model has changed."
-    )
-    yield (
-        "- More room: a smaller model has it (`[roles.coding] primary`; [how it decides](../decisions.md) has the table of what "
-        "fits).\n"
-    )
 
 
-def _overview(every: Mapping[str, Client], results: Results | None) -> Iterator[str]:
-    yield "# Clients\n"
-    yield f"{MADE}\n"
-    yield (
-        "`innkeep connect NAME` prints what a client needs, `--write` merges it into its file, `--undo` puts the file back, "
-        "`--list` tells which of them ask Ollama directly. What each page says comes from the same table.\n"
-    )
+def _overview(every: Mapping[str, Client]) -> Iterator[str]:
     yield "| client | `innkeep connect` | speaks | its file |"
     yield "|---|---|---|---|"
     for name, client in every.items():
@@ -124,20 +96,9 @@ def _overview(every: Mapping[str, Client], results: Results | None) -> Iterator[
         if client.commands:
             where = "its own command"
         yield f"| [{client.title}](howto/{name}.md) | `{name}` | {client.api} | {where} |"
-    yield "\n[What fits a small context](howto/context.md), [Node and TypeScript](howto/nodejs.md).\n"
-    if results:
-        yield from _results(results)
 
 
 def _results(results: Results) -> Iterator[str]:
-    yield "## Real clients, run\n"
-    yield (
-        f"`make test-clients` on {results['date']} ({results['system']}; {results['minutes']} minutes, the installations "
-        f"{results['install_minutes']}): the clients unmodified, configured by `innkeep connect --write` in an empty home folder, "
-        "no network but this machine's own. **S**: innkeepd before its simulator, **R**: before a real Ollama "
-        f"{results['ollama']} with tiny models of random weights. `tests/agents/results.json` has each run.\n"
-    )
-    yield "w: works; F: fails, see below; n: the client has it not, or it was not tried, see below.\n"
     scenarios = [name for name in SCENARIOS if any(name in one["runs"] for one in results["clients"])]
     yield f"| client | version | {' | '.join(scenarios)} |"
     yield f"|---|---|{'---|' * len(scenarios)}"
@@ -150,7 +111,15 @@ def _results(results: Results) -> Iterator[str]:
     if notes:
         yield "\nWhat was seen:\n"
         yield from notes
-    yield ""
+
+
+def _prose(name: str, **values: object) -> str:
+    """A text of ``prose/`` with its ``@values@``, and under its first heading how it was made."""
+    text = (files("innkeepd.connect") / "prose" / f"{name}.md").read_text(encoding="utf-8")
+    for key, value in values.items():
+        text = text.replace(f"@{key}@", str(value))
+    head, mark, rest = text.partition("\n")
+    return f"{head}\n\n{MADE}\n{rest}" if mark and head.startswith("# ") else text
 
 
 def _cell(runs: Mapping[str, Any]) -> str:

@@ -99,7 +99,8 @@ def test_another_shape_than_expected_is_refused(kind):
     with pytest.raises(NotEditable, match=r"f: expected a mapping around a\.b"):
         document.set(("a", "b"), 1)
     with pytest.raises(NotEditable, match="f: expected a list around a"):
-        document.delete(("a", Match("id", "x"), "y"))
+        document.set(("a", Match("id", "x"), "y"), 1)
+    document.delete(("a", Match("id", "x"), "y"))
     document.delete(("b",))
     document.delete(("b", "c", "d"))
 

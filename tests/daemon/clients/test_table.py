@@ -2,7 +2,7 @@ import pytest
 
 from innkeep.cli.verbs import DELEGATED
 from innkeepd.clients.documents import dotted, leaves
-from innkeepd.clients.table import VIRTUAL, ConfigFile, Installation, clients, filled, place_of
+from innkeepd.clients.table import VIRTUAL, ConfigFile, Installation, client_of, clients, filled, place_of
 
 THERE = Installation("http://h:1", "secret", {"auto": 4, "coding": 8, "reasoning": 16, "general": 32})
 
@@ -70,3 +70,7 @@ def test_the_tokens_of_a_prompt_are_a_quarter_of_its_bytes():
     prompt = clients()["claude-code"].prompt
     assert prompt is not None
     assert prompt.tokens == 21_250
+
+
+def test_a_process_is_known_by_its_name():
+    assert (client_of("claude"), client_of("python3")) == ("claude-code", None)

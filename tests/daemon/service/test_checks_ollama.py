@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from innkeepd.config.schema import Config, RoleConfig
@@ -5,6 +7,7 @@ from innkeepd.machine.runners import Runner
 from innkeepd.policy.memory.known_models import KNOWN_MODELS
 from innkeepd.service.checks_ollama import (
     OLLAMA,
+    check_clients,
     check_context,
     check_exposure,
     check_foreign,
@@ -188,3 +191,16 @@ def test_what_the_apps_settings_set_is_cured_there():
 def test_what_homebrews_formula_sets_needs_an_agent_of_its_own():
     finding = check_kv_cache(with_setting("OLLAMA_KV_CACHE_TYPE", "f32", "homebrew"))
     assert "docs/drop-in.md" in finding.mend
+
+
+def test_a_client_that_asks_ollama_directly_is_named_with_the_command_that_connects_it():
+    finding = check_foreign(facts_of(direct=[Program(31, "claude"), Program(44, "node"), Program(45, "codex")]))
+    assert finding.mend == "innkeep connect claude-code && innkeep connect codex"
+
+
+def test_a_client_that_is_configured_for_ollama_is_named_with_its_file():
+    assert check_clients(facts_of()).level == "ok"
+    found = [("aider", Path("/h/.aider.conf.yml")), ("pi", Path("/h/a")), ("pi", Path("/h/b"))]
+    finding = check_clients(facts_of(asking_ollama=found))
+    assert (finding.level, finding.mend) == ("warning", "innkeep connect aider --write && innkeep connect pi --write")
+    assert finding.saw == "configured for Ollama directly: aider (/h/.aider.conf.yml), pi (/h/a), pi (/h/b)"

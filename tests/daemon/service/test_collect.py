@@ -218,3 +218,11 @@ def test_a_model_that_is_not_pulled_and_never_fits_is_known_before_it_is_pulled(
 
     facts = examined(mac, Bare())
     assert {line["name"]: line["fit"] for line in facts.verdicts}["llama3.3:latest"] == "never"
+
+
+def test_a_client_whose_file_names_ollamas_port_is_seen(mac: FakeMac):
+    file = mac.paths.user_home / ".aider.conf.yml"
+    file.write_text("set-env: [OLLAMA_API_BASE=http://127.0.0.1:11434]\n")
+    assert examined(mac).asking_ollama == [("aider", file)]
+    file.write_text("set-env: [OLLAMA_API_BASE=http://127.0.0.1:11435]\n")
+    assert examined(mac).asking_ollama == []
