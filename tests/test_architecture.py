@@ -37,7 +37,14 @@ SHARED = {"errors", "lock", "ownership", "supervision", "arguments"}
 ENTRY = {"main", "run", "app", "log"}
 """Files of the root that wire everything; no folder imports them, but a verb may import ``log`` late."""
 
-CONTRACT = ("innkeep.wire", "innkeep.framing", "innkeep.errors", "innkeep.language", "innkeep.paths", "innkeep.units")
+CONTRACT = (
+    "innkeep.wire",
+    "innkeep.framing",
+    "innkeep.errors",
+    "innkeep.language",
+    "innkeep.paths",
+    "innkeep.units",
+)
 """What the daemon's folders may use of the client package: the contract, never its faces."""
 
 PROTOCOL_ONLY = {"residency": {"backend", "ollama_dialect", "ollama_proved"}, "chat": {"backend", "ollama_count"}}
@@ -143,7 +150,7 @@ def test_the_daemon_uses_the_contract_of_the_client_package_and_never_its_faces(
         str(one)
         for one in _imports("innkeepd")
         if _top(one.imported) == "innkeep"
-        and _folder(one.importer) not in {"service", *ENTRY}
+        and _folder(one.importer) not in {"service", "setup", *ENTRY}
         and one.imported != "innkeep"
         and not one.imported.startswith(CONTRACT)
     ] == []

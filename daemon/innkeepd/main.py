@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
+from innkeep.language import _, language_of, later, speaking
 from innkeepd import __version__
 from innkeepd.arguments import Parser
 
@@ -13,18 +14,18 @@ INTERRUPTED, READER_LEFT = 130, 141
 """As a shell would say it of SIGINT and SIGPIPE."""
 
 VERBS: dict[str, tuple[str, str]] = {
-    "run": ("innkeepd.run", "be the daemon, in the foreground"),
-    "memory": ("innkeepd.service.memory", "what the memory holds, the budget, and which models fit"),
-    "simulate": ("innkeepd.simulate.command", "play a trace of requests against the scheduler, in virtual time"),
-    "classify": ("innkeepd.simulate.classify", "which role each prompt of a file is for; no daemon needed"),
-    "init": ("innkeepd.setup.init", "choose models for the roles from what is pulled"),
-    "fit": ("innkeepd.setup.fit", "tell whether a model fits this machine"),
-    "pull": ("innkeepd.setup.pull", "download a model, after telling whether it fits"),
-    "config": ("innkeepd.config.command", "check the configuration, show it, or tell where it is"),
-    "service": ("innkeepd.service.cli", "install and steer the LaunchAgent (or the systemd user unit)"),
-    "doctor": ("innkeepd.service.doctor", "what is wrong, why it matters, and the command that mends it"),
-    "connect": ("innkeepd.connect.cli", "configure Claude Code, Codex, aider and others for innkeep"),
-    "openclaw": ("innkeepd.openclaw.cli", "take OpenClaw's models over, or point OpenClaw here"),
+    "run": ("innkeepd.run", later("run the daemon in the foreground")),
+    "memory": ("innkeepd.service.memory", later("show memory, the budget, and which models fit")),
+    "simulate": ("innkeepd.simulate.command", later("replay a trace of requests on the scheduler, in virtual time")),
+    "classify": ("innkeepd.simulate.classify", later("tell which role each prompt of a file is for; needs no daemon")),
+    "init": ("innkeepd.setup.init", later("choose models for the roles from what is pulled")),
+    "fit": ("innkeepd.setup.fit", later("tell whether a model fits this machine")),
+    "pull": ("innkeepd.setup.pull", later("download a model, after telling whether it fits")),
+    "config": ("innkeepd.config.command", later("check, locate or show the configuration")),
+    "service": ("innkeepd.service.cli", later("install, start and stop the daemon as a service")),
+    "doctor": ("innkeepd.service.doctor", later("find out what is wrong and how to fix it")),
+    "connect": ("innkeepd.connect.cli", later("configure Claude Code, Codex, aider and others for innkeep")),
+    "openclaw": ("innkeepd.openclaw.cli", later("connect OpenClaw to innkeep")),
 }
 
 EXAMPLES = """examples:
@@ -39,6 +40,12 @@ exit status: 0 well, 1 failed, 2 wrong usage, 78 wrong configuration"""
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb; returns the exit status. Only the chosen verb's module is imported."""
     words = list(sys.argv[1:] if argv is None else argv)
+    is_daemon = words[:1] == ["run"]  # its log and its replies are English, whoever started it
+    with speaking("en" if is_daemon else language_of(os.environ)):
+        return _main(words)
+
+
+def _main(words: list[str]) -> int:
     if words and words[0] in VERBS:
         try:
             return _say(import_module(VERBS[words[0]][0]).main, words[1:])
@@ -46,14 +53,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _thin(missing)
     parser = Parser(
         prog="innkeepd",
-        description="The daemon that owns which model is in memory.",
+        description=_("The daemon that owns which model is in memory."),
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"innkeepd {__version__}")
     verbs = parser.add_subparsers(metavar="VERB", required=True)
-    for name, (_, what) in VERBS.items():
-        verbs.add_parser(name, help=what)
+    for name, (_module, what) in VERBS.items():
+        verbs.add_parser(name, help=_(what))
     parser.parse_args(words)
     return 0
 

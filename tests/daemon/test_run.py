@@ -139,7 +139,7 @@ def test_something_that_is_no_socket_in_the_sockets_place_is_told(home):
     with simulated(home) as process:
         status, error = process.end()
     assert status == 1
-    assert error == f"innkeepd: {home / 'innkeepd.sock'} is in the way and is no socket; move it away\n"
+    assert error == f"innkeepd: {home / 'innkeepd.sock'} is in the way and is not a socket; move it away\n"
 
 
 def test_a_journal_is_written_and_one_that_cannot_be_is_told_in_one_line(home):

@@ -98,8 +98,8 @@ async def test_runners_left_behind_are_named_and_their_memory_counts():
         status = await client.status()
         assert status.memory.budget == 23 * GIB
         assert status.warnings == [
-            "llama-server (pid 77) was left behind by an Ollama that was killed and holds 4.0 GiB: kill 77",
-            "ollama (pid 78) was left behind by an Ollama that was killed: kill 78",
+            "llama-server (pid 77) was left over from an Ollama that was killed and holds 4.0 GiB: kill 77",
+            "ollama (pid 78) was left over from an Ollama that was killed: kill 78",
         ]
         assert ("runner left behind", 77) in heard
 

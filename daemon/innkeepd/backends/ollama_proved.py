@@ -17,6 +17,6 @@ def unproved(version: str | None) -> str | None:
     if found is None or not any(map(int, found.groups())) or ".".join(found.groups()) in PROVED:
         return None
     return (
-        f"Ollama {version} was never proved with innkeep (proved: {', '.join(PROVED)}; the newest of them is "
-        f"{PROVED[-1]}); innkeep goes on as with the nearest one that it knows"
+        f"Ollama {version} was never tested with innkeep (tested: {', '.join(PROVED)}; the newest of them is "
+        f"{PROVED[-1]}); innkeep treats it like the nearest version that it knows"
     )

@@ -155,7 +155,7 @@ class Dispatcher:
             chain = tuple(dict.fromkeys(catalog.candidate(candidate.name) for candidate in chain))
             if not reachable and not any(catalog.is_known(candidate) for candidate in chain):
                 fault = self.control.monitor.observation.fault if self.control.monitor.observation else None
-                text = f"Ollama at {self.control.backend.url} does not tell what is pulled"
+                text = f"Ollama at {self.control.backend.url} does not list its models"
                 raise RequestFailed("backend_unreachable", fault or text)
         for candidate in chain:
             if not catalog.is_known(candidate):
@@ -194,7 +194,7 @@ class Dispatcher:
         model = self.control.catalog.find(candidate.name)
         if request.spec.model is not None or candidate.engine is not None or model is None or model.can({"thinking"}):
             return True
-        text = f"{candidate.name} cannot think: the wish for it was left out"
+        text = f"{candidate.name} cannot think: thinking was left out"
         if "thinking" in request.spec.demand.needs and text not in request.warnings:
             request.warnings.append(text)
         return False

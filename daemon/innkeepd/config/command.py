@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from innkeep.language import _, translated
 from innkeepd.arguments import Parser
 from innkeepd.config.load import check, find, load
 from innkeepd.config.show import show
@@ -16,10 +17,10 @@ from innkeepd.errors import EX_CONFIG, ConfigError
 
 def main(argv: Sequence[str]) -> int:
     """Answer; returns the exit status: 0, or 78 for a wrong configuration."""
-    parser = Parser(prog="innkeepd config", description="Check the configuration, show it, or print its path.")
+    parser = Parser(prog="innkeepd config", description=_("Check the configuration, show it, or print its path."))
     parser.add_argument("what", choices=["check", "path", "show"])
-    parser.add_argument("--config", type=Path, help="the file, instead of $INNKEEP_CONFIG or ~/.innkeep/config.toml")
-    parser.add_argument("--json", action="store_true", help="print one JSON object a line")
+    parser.add_argument("--config", type=Path, help=_("the file, instead of $INNKEEP_CONFIG or ~/.innkeep/config.toml"))
+    parser.add_argument("--json", action="store_true", help=_("print one JSON object a line"))
     args = parser.parse_args(argv)
     try:
         if args.what == "path":
@@ -34,10 +35,10 @@ def main(argv: Sequence[str]) -> int:
     except ConfigError as error:
         if args.json:
             _print({"type": "error", "code": "bad_config", "message": str(error), "retryable": False})
-        print(f"innkeepd: {error}", file=sys.stderr)  # noqa: T201
+        print(_("innkeepd: {error}", error=translated(str(error))), file=sys.stderr)  # noqa: T201
         return EX_CONFIG
     return 0
 
 
 def _print(answer: str | dict[str, Any]) -> None:
-    print(answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False, default=str))  # noqa: T201
+    print(translated(answer) if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False, default=str))  # noqa: T201

@@ -196,7 +196,7 @@ def as_text(found: Mapping[str, Any]) -> str:
 
 
 def _as_json(found: Mapping[str, Any]) -> str:
-    return msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n"
+    return msgspec.json.encode(found).decode() + "\n"
 
 
 def _residents(

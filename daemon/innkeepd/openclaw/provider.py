@@ -139,9 +139,7 @@ def _inner(table: Json, *keys: str) -> Json:
         at = f"{at}.{key}".lstrip(".")
         table = table.setdefault(key, {})
         if not isinstance(table, dict):
-            raise DaemonError(
-                f"{at}: expected an object {{...}}; mend it first (`openclaw config validate` tells more)"
-            )
+            raise DaemonError(f"{at}: expected an object {{...}}; fix it first (`openclaw config validate` tells more)")
     return table
 
 

@@ -127,7 +127,7 @@ class Catalog:
         """What to do about one that is not known."""
         said = self.config.backend_of(candidate.name)
         if candidate.name in self.left_out:
-            return f"{candidate.name} is left out: {self.left_out[candidate.name]}; pull it again, or remove it"
+            return f"{candidate.name} is ignored: {self.left_out[candidate.name]}; pull it again, or remove it"
         if said is None:
             if self.budget is not None and (text := too_large(candidate.name, self.budget.bytes)) is not None:
                 return text

@@ -164,7 +164,7 @@ def warnings(control: ResidencyControl) -> list[str]:
 def left_behind(runner: Runner) -> str:
     """A sentence about a runner whose Ollama is gone."""
     size = "" if runner.total is None else f" and holds {gib(runner.total)}"
-    return f"{runner.name} (pid {runner.pid}) was left behind by an Ollama that was killed{size}: kill {runner.pid}"
+    return f"{runner.name} (pid {runner.pid}) was left over from an Ollama that was killed{size}: kill {runner.pid}"
 
 
 def _split(control: ResidencyControl, resident: Residency) -> str | None:
@@ -210,7 +210,7 @@ def _model(control: ResidencyControl, config: Config, name: str, model: Model | 
         return _without_memory(name, roles, verdict.fit, verdict.reason)
     spec = ledger.specs.get(model.weights)
     if spec is None:
-        return _without_memory(name, roles, "missing", f"{name} is not looked at yet")
+        return _without_memory(name, roles, "missing", f"{name} has not been examined yet")
     verdict = judge_load(ledger, model.weights, budget)
     return wire.ModelState(
         name=name,

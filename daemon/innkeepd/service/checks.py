@@ -20,10 +20,10 @@ def check_config(facts: Facts) -> Finding:
             "config",
             "error",
             facts.config_fault,
-            "the daemon goes on with the one that it read before; after its next start it serves nobody"
+            "the daemon goes on with the one that it read before; after its next start it refuses every request"
             if serves
-            else "the daemon serves nobody with a broken configuration",
-            "mend that line, then `innkeep config check`",
+            else "the daemon refuses every request while the configuration is broken",
+            "fix that line, then `innkeep config check`",
         )
     where = str(facts.config.file) if facts.config.file else "no file; everything has its default"
     return Finding("config", "ok", where)
@@ -40,12 +40,12 @@ def check_daemon(facts: Facts) -> Finding:
         return Finding("daemon", "error", f"it answers {answer.code}: {answer.message}", why, mend)
     saw = {
         "absent": f"there is no socket at {path}",
-        "refused": f"nobody listens at {path}",
+        "refused": f"nothing listens at {path}",
         "forbidden": f"{path} may not be opened by this user",
-        "silent": f"somebody listens at {path} and says nothing",
+        "silent": f"something listens at {path} but does not answer",
     }[answer.how]
     mend = "`innkeep service restart`" if answer.how == "silent" else "`innkeep service install`, or `innkeepd run`"
-    return Finding("daemon", "error", saw, "without the daemon nobody keeps two big models apart", mend)
+    return Finding("daemon", "error", saw, "without the daemon, two big models can be loaded at once", mend)
 
 
 def check_socket(facts: Facts) -> Finding:
@@ -55,9 +55,9 @@ def check_socket(facts: Facts) -> Finding:
         return Finding("socket", "ok", f"no file at {file.path}; the daemon makes it")
     if not file.is_socket:
         why = "the daemon can't listen where another file lies"
-        return Finding("socket", "error", f"{file.path} is no socket", why, f"mv {file.path} {file.path}.old")
+        return Finding("socket", "error", f"{file.path} is not a socket", why, f"mv {file.path} {file.path}.old")
     if facts.uid not in (file.owner, 0):
-        why = "only its owner may speak with the daemon, and you are somebody else"
+        why = "only its owner may talk to the daemon, and you are another user"
         return Finding("socket", "error", f"{file.path} belongs to uid {file.owner}", why, f"ls -l {file.path}")
     folder = file.path.rsplit("/", 1)[0]
     if file.mode & 0o077:
@@ -76,7 +76,7 @@ def check_service(facts: Facts) -> Finding:
             "service",
             "warning",
             f"{facts.rival} starts an innkeepd too",
-            "two daemons fight for the socket, and the second one is started again and again",
+            "two daemons compete for the socket, and the second one is restarted again and again",
             "brew services stop innkeep",
         )
     if facts.view is None:
@@ -106,7 +106,7 @@ def check_port(facts: Facts) -> Finding:
             "port",
             "error",
             f"ollama.url {ollama} leads back to innkeep",
-            "every request would go round in a circle",
+            "every request would go round in circles",
             f"start Ollama elsewhere (docs/drop-in.md; not by `launchctl setenv`), e.g. on {OLLAMA_PORT + 2}, "
             "and put that into [ollama] url",
         )
@@ -118,12 +118,12 @@ def check_port(facts: Facts) -> Finding:
             if is_ollama
             else "set another [http] port, then `innkeep service restart`"
         )
-        why = "tools that use that port speak with it instead of innkeep"
+        why = "tools that use that port talk to it instead of innkeep"
         return Finding("port", "error", f"{where} is held by {holder.name} (pid {holder.pid})", why, mend)
     if facts.http_beside:
         others = ", ".join(f"{one.name} (pid {one.pid}) at {address}" for address, one in facts.http_beside)
         why = "macOS lets both listen: who says `localhost`, or comes from elsewhere, may get that one instead of us"
-        mend = "end it or move it; for the Ollama app: its Settings, `Expose Ollama to the network` off"
+        mend = "stop it or move it; for the Ollama app: its Settings, `Expose Ollama to the network` off"
         return Finding("port", "warning", f"beside innkeep on {where}: {others}", why, mend)
     if http.port == OLLAMA_PORT:
         return Finding("port", "ok", f"drop-in: innkeep is on {where} in Ollama's place, Ollama itself at {ollama}")
@@ -137,9 +137,9 @@ def check_disk(facts: Facts) -> Finding:
     if facts.disk_free is None:
         return Finding("disk", "ok", "the models are on another machine, or their folder can't be seen")
     saw = f"{gib(facts.disk_free)} free at {facts.disk_path}"
-    mend = "`ollama list` shows what takes the room; delete models with `ollama rm` yourself, innkeep never does"
+    mend = "`ollama list` shows what takes the space; delete models with `ollama rm` yourself, innkeep never does"
     if facts.disk_free < NO_ROOM:
-        return Finding("disk", "error", saw, "history, logs and swap need room too", mend)
+        return Finding("disk", "error", saw, "history, logs and swap need space too", mend)
     if facts.disk_free < ROOM_FOR_A_MODEL:
         return Finding("disk", "warning", saw, "a 32B model takes 20 GB to pull", mend)
     return Finding("disk", "ok", saw)

@@ -29,12 +29,12 @@ def check_pressure(facts: Facts) -> Finding:
         return Finding("pressure", "ok", "the memory could not be read")
     swap = reading.swap_used or 0
     free = "unknown" if reading.free_now is None else gib(reading.free_now)
-    saw = f"pressure {reading.pressure}, swap {gib(swap)} used, {free} free as Ollama counts it"
+    saw = f"{reading.pressure}; {gib(swap)} of swap used, {free} free as Ollama counts it"
     mend = "close other programs, or `innkeep unload --all`"
     if reading.pressure == "critical":
-        return Finding("pressure", "error", saw, "nothing is loaded any more until it falls", mend)
+        return Finding("pressure", "error", saw, "no model is loaded until it falls", mend)
     if reading.pressure == "warning":
-        return Finding("pressure", "warning", saw, "idle small models are put out, and answers get slow", mend)
+        return Finding("pressure", "warning", saw, "idle small models are unloaded, and answers get slow", mend)
     if reading.total and swap > reading.total // 4:
         return Finding(
             "pressure", "warning", saw, "a model whose pages are swapped answers at a tenth of its speed", mend

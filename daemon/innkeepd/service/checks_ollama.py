@@ -26,11 +26,11 @@ def check_ollama(facts: Facts) -> Finding:
     """Whether Ollama answers."""
     ollama = facts.ollama
     if ollama.is_simulated:
-        why = "its answers are no model's, and nothing below is about a real Ollama"
+        why = "answers are simulated; the checks below don't describe a real Ollama"
         mend = "innkeep shutdown, then `innkeepd run` without --simulate"
         return Finding("ollama", "warning", f"the daemon simulates one at {ollama.url}", why, mend)
     if ollama.reachable and (text := unproved(ollama.version)) is not None:
-        why = "its texts and its habits may differ from what innkeep knows"
+        why = "its error texts and behaviour may differ from what innkeep knows"
         mend = (
             f"nothing, unless something goes wrong; then report it with `innkeep doctor --report`, or use {PROVED[-1]}"
         )
@@ -57,7 +57,7 @@ def check_keep_alive(facts: Facts) -> Finding:
         long = False
     if not long:
         return Finding("keep_alive", "ok", f"OLLAMA_KEEP_ALIVE={value}")
-    why = "what other programs load stays in memory as if it were pinned, and innkeep has to put it out each time"
+    why = "what other programs load stays in memory as if it were pinned, and innkeep has to unload it each time"
     return _against(facts, "keep_alive", "OLLAMA_KEEP_ALIVE", value, why)
 
 
@@ -79,7 +79,7 @@ def check_parallel(facts: Facts) -> Finding:
         return _unset(facts, "parallel", "OLLAMA_NUM_PARALLEL", "1")
     if value.strip() in ("0", "1"):
         return Finding("parallel", "ok", f"OLLAMA_NUM_PARALLEL={value}")
-    why = f"each model's KV cache takes {value} times the memory, which innkeep doesn't count unless `parallel` says so"
+    why = f"each model's KV cache takes {value} times the memory, which innkeep doesn't count unless `parallel` is set"
     return _against(facts, "parallel", "OLLAMA_NUM_PARALLEL", value, why)
 
 
@@ -116,8 +116,8 @@ def check_kv_cache(facts: Facts) -> Finding:
         return Finding("kv_cache", "ok", f"{value or counted}: 256 KiB a token for a 32B in f16, 0.53 of it in q8_0")
     saw = f"OLLAMA_KV_CACHE_TYPE={value}"
     if value in ("q8_0", "q4_0"):
-        return Finding("kv_cache", "ok", f"{saw}: models take less than innkeep reckons until it has seen them loaded")
-    return _against(facts, "kv_cache", "OLLAMA_KV_CACHE_TYPE", value, "models take more than innkeep reckons")
+        return Finding("kv_cache", "ok", f"{saw}: models take less than innkeep expects until it has seen them loaded")
+    return _against(facts, "kv_cache", "OLLAMA_KV_CACHE_TYPE", value, "models take more than innkeep expects")
 
 
 def check_prompt_cache(facts: Facts) -> Finding:
@@ -125,7 +125,7 @@ def check_prompt_cache(facts: Facts) -> Finding:
     if facts.ollama.environment is None:
         return _unset(facts, "prompt_cache", "LLAMA_ARG_CACHE_RAM", "")
     value = _value(facts, "LLAMA_ARG_CACHE_RAM")
-    costs = "an older conversation is then read anew instead of being remembered"
+    costs = "an older conversation is then read again instead of being remembered"
     if value is None:
         saw = (
             "LLAMA_ARG_CACHE_RAM is unset: since 0.30 each runner keeps up to 8 GiB of old conversations beyond what "
@@ -134,7 +134,7 @@ def check_prompt_cache(facts: Facts) -> Finding:
         return Finding("prompt_cache", "ok", saw)
     if not value.strip().startswith("-"):
         return Finding("prompt_cache", "ok", f"LLAMA_ARG_CACHE_RAM={value} MiB for each runner; {costs}")
-    why = "each runner keeps old conversations without end, until innkeep has to load it anew"
+    why = "each runner keeps old conversations without limit, until innkeep has to reload it"
     return _against(facts, "prompt_cache", "LLAMA_ARG_CACHE_RAM", value, why)
 
 
@@ -146,9 +146,9 @@ def check_orphans(facts: Facts) -> Finding:
         f"{one.name} (pid {one.pid}, {'size unknown' if one.total is None else gib(one.total)})"
         for one in facts.orphans
     )
-    why = "Ollama does not know them any more, so nothing ever unloads them, and models are loaded beside them"
+    why = "Ollama has lost track of them, so nothing ever unloads them, and models are loaded beside them"
     mend = "kill " + " ".join(str(one.pid) for one in facts.orphans)
-    return Finding("orphans", "warning", f"left behind by an Ollama that was killed: {held}", why, mend)
+    return Finding("orphans", "warning", f"left over from an Ollama that was killed: {held}", why, mend)
 
 
 def check_models(facts: Facts) -> Finding:
@@ -157,7 +157,7 @@ def check_models(facts: Facts) -> Finding:
         return Finding("models", "ok", "not judged: the configuration, which names them, is broken")
     if not facts.ollama.reachable:
         return Finding(
-            "models", "warning", "not known while Ollama is down", "a missing model can't be told", "ollama serve"
+            "models", "warning", "not known while Ollama is down", "missing models can't be listed", "ollama serve"
         )
     pulled = {canonical(model.name) for model in facts.ollama.pulled}
     here = {
@@ -189,7 +189,7 @@ def check_never_fits(facts: Facts) -> Finding:
         if None not in instead.values()
         else INIT
     )
-    why = "innkeep refuses it at once and takes the next candidate; Ollama would put everything else out and then fail"
+    why = "innkeep refuses it at once and takes the next candidate; Ollama would unload everything else, then fail"
     saw = "; ".join(reasons[name] for name in never)
     return Finding("never_fits", "warning", saw, why, mend or f"take {', '.join(never)} out of the fallbacks")
 
@@ -199,7 +199,7 @@ def check_foreign(facts: Facts) -> Finding:
     if facts.direct is None:
         return Finding("direct", "ok", "this system doesn't show who is connected to Ollama")
     if not facts.direct:
-        return Finding("direct", "ok", "nobody speaks with Ollama directly just now")
+        return Finding("direct", "ok", "no program talks to Ollama directly right now")
     names = ", ".join(f"{one.name} (pid {one.pid})" for one in facts.direct)
     port = facts.config.http.port
     known = {client for one in facts.direct if (client := client_of(one.name))}

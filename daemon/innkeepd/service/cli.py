@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from innkeep.language import _, later, translated
 from innkeepd.arguments import Parser
 from innkeepd.config.load import load
 from innkeepd.config.schema import Config, HttpConfig
@@ -33,14 +34,19 @@ from innkeepd.service.probe import Answer, probe
 from innkeepd.service.status import Service, judge, look, render
 from innkeepd.service.systemd import UserUnit
 
-EPILOG = """\
+EPILOG = later("""\
 examples:
   innkeep service install          start innkeepd now and at every login
   innkeep service status           does it run, and if not, why
   innkeep service logs -f          follow its log
   innkeep service print            what install would write, to do it by hand
   innkeep service uninstall        remove it; only your configuration stays
-"""
+""")
+
+
+def say(text: str) -> None:
+    """Print a line of ours in the user's language; JSON and lines of others stay as they are."""
+    sys.stdout.write(f"{translated(text)}\n")
 
 
 class World(Struct, frozen=True):
@@ -51,7 +57,7 @@ class World(Struct, frozen=True):
     platform: str
     run: Runner = run_command
     clock: Clock = SystemClock()
-    say: Callable[[str], None] = print
+    say: Callable[[str], None] = say
     ask: Callable[..., Answer] = probe
     lacks: Callable[[Config], bool] = lacks_models
 
@@ -63,11 +69,17 @@ def main(argv: Sequence[str] | None = None, world: World | None = None) -> int:
     try:
         return _obey(wanted, world)
     except DaemonError as fault:
-        sys.stderr.write(f"innkeepd: {fault}\n")
+        sys.stderr.write(_("innkeepd: {fault}\n", fault=translated(str(fault))))
         return 1
     except OSError as error:
-        where = error.filename or "a file of the service"
-        sys.stderr.write(f"innkeepd: {where} can't be written ({error.strerror}): see `ls -ld {where}`\n")
+        where = error.filename or _("a file of the service")
+        sys.stderr.write(
+            _(
+                "innkeepd: {where} can't be written ({strerror}): see `ls -ld {where}`\n",
+                where=where,
+                strerror=error.strerror,
+            )
+        )
         return 1
     except KeyboardInterrupt:
         return 130
@@ -77,25 +89,27 @@ def parser() -> Parser:
     """The verbs and their options."""
     root = Parser(
         prog="innkeep service",
-        description="Run innkeepd as a service of your login: a LaunchAgent on macOS, a user unit of systemd on Linux.",
-        epilog=EPILOG,
+        description=_(
+            "Run innkeepd as a service of your login: a LaunchAgent on macOS, a user unit of systemd on Linux."
+        ),
+        epilog=_(EPILOG),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verbs = root.add_subparsers(dest="verb", required=True, metavar="VERB")
-    verbs.add_parser("install", help="install or mend it, and start it; may be repeated")
-    uninstall = verbs.add_parser("uninstall", help="stop and remove it; your configuration stays")
-    uninstall.add_argument("--keep-state", action="store_true", help="keep history, pins, token and logs as well")
-    verbs.add_parser("start", help="start what is installed")
-    verbs.add_parser("stop", help="stop until the next login")
-    verbs.add_parser("restart", help="restart after running answers; clients wait instead of being refused")
-    status = verbs.add_parser("status", help="whether it runs, and if not, why")
-    status.add_argument("--json", action="store_true", help="for programs")
-    logs = verbs.add_parser("logs", help="show its log")
-    logs.add_argument("-f", "--follow", action="store_true", help="go on as lines come")
-    logs.add_argument("-n", "--lines", type=int, default=50, metavar="N", help="the last N lines (50)")
-    logs.add_argument("--json", action="store_true", help="lines as they are in the file")
-    shown = verbs.add_parser("print", help="show what install would write")
-    shown.add_argument("--json", action="store_true", help="for programs")
+    verbs.add_parser("install", help=_("install or repair it, and start it; may be repeated"))
+    uninstall = verbs.add_parser("uninstall", help=_("stop and remove it; your configuration stays"))
+    uninstall.add_argument("--keep-state", action="store_true", help=_("keep history, pins, token and logs as well"))
+    verbs.add_parser("start", help=_("start what is installed"))
+    verbs.add_parser("stop", help=_("stop until the next login"))
+    verbs.add_parser("restart", help=_("restart after running answers; clients wait instead of being refused"))
+    status = verbs.add_parser("status", help=_("whether it runs, and if not, why"))
+    status.add_argument("--json", action="store_true", help=_("for programs"))
+    logs = verbs.add_parser("logs", help=_("show its log"))
+    logs.add_argument("-f", "--follow", action="store_true", help=_("follow: print lines as they come"))
+    logs.add_argument("-n", "--lines", type=int, default=50, metavar="N", help=_("the last N lines (50)"))
+    logs.add_argument("--json", action="store_true", help=_("lines as they are in the file"))
+    shown = verbs.add_parser("print", help=_("show what install would write"))
+    shown.add_argument("--json", action="store_true", help=_("for programs"))
     return root
 
 
@@ -165,7 +179,7 @@ def _look_before(service: Service, config: Config | None, world: World) -> None:
         if finding.level == "error":
             raise ServiceFault(f"{finding.saw}: {finding.mend}")
         if finding.level == "warning":
-            world.say(f"warning: {finding.saw}; {finding.why}. {finding.mend}")
+            world.say(_("warning: {saw}; {why}. {mend}", saw=finding.saw, why=finding.why, mend=finding.mend))
 
 
 def log_file(paths: Paths, config: Config | None) -> Path:
@@ -184,12 +198,14 @@ def _config(world: World) -> tuple[Config | None, str]:
 def _told(answer: Answer, world: World) -> int:
     """Say how a start ended."""
     if answer.how == "welcome":
-        world.say(f"running: innkeepd {answer.version}, pid {answer.pid}")
+        world.say(_("running: innkeepd {version}, pid {pid}", version=answer.version, pid=answer.pid))
         return 0
     if answer.how == "error":
-        world.say(f"started, but it serves nobody: {answer.code}: {answer.message}")
+        world.say(
+            _("started, but it refuses every request: {code}: {message}", code=answer.code, message=answer.message)
+        )
     else:
-        world.say("started, but it doesn't answer yet; see `innkeep service status`")
+        world.say(_("started, but it doesn't answer yet; see `innkeep service status`"))
     return 1
 
 
@@ -198,7 +214,7 @@ def _status(service: Service, world: World, *, as_json: bool) -> int:
     standing = judge(view)
     if as_json:
         view_of = {"state": standing.state, "why": standing.why, "mend": standing.mend} | msgspec.to_builtins(view)
-        world.say(json.dumps(view_of, ensure_ascii=False, indent=2))
+        world.say(json.dumps(view_of, ensure_ascii=False))
     else:
         world.say(render(view, standing))
     return standing.exit_status
@@ -208,9 +224,9 @@ def _print(service: Service, world: World, *, as_json: bool) -> None:
     files = service.definition()
     if service.paths.platform == "darwin":
         (content,) = files.values()
-        world.say(json.dumps(plistlib.loads(content), indent=2) if as_json else content.decode().rstrip("\n"))
+        world.say(json.dumps(plistlib.loads(content), default=str) if as_json else content.decode().rstrip("\n"))
     elif as_json:
-        world.say(json.dumps({str(path): content.decode() for path, content in files.items()}, indent=2))
+        world.say(json.dumps({str(path): content.decode() for path, content in files.items()}))
     else:
         world.say("\n".join(f"# {path}\n{content.decode()}" for path, content in files.items()).rstrip("\n"))
 
@@ -218,12 +234,12 @@ def _print(service: Service, world: World, *, as_json: bool) -> None:
 def _logs(path: Path, crash_log: Path, wanted: argparse.Namespace, world: World) -> None:
     shape: Callable[[str], str] = str if wanted.json else readable
     if not path.is_file() and (words := last_lines(crash_log, wanted.lines)):
-        world.say(f"it died before its first line ({crash_log}):")
+        world.say(_("it ended before its first log line ({crash_log}):", crash_log=crash_log))
         for line in words:
             world.say(f"  {line}")
     elif not path.is_file() and not wanted.follow:
         raise ServiceFault(
-            f"there is no log at {path}: the daemon hasn't run as a service yet (`innkeep service start`)"
+            _("there is no log at {path}: the daemon hasn't run as a service yet (`innkeep service start`)", path=path)
         )
     for line in last_lines(path, wanted.lines):
         world.say(shape(line))

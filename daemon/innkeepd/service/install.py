@@ -94,9 +94,9 @@ class LaunchAgent:
         if gone:
             self._say(f"deleted: {', '.join(path.name for path in gone)}")
         self._say(
-            f"stays: {', '.join(str(path) for path in left)} (delete it yourself if you don't want it any more)"
+            f"left: {', '.join(str(path) for path in left)} (delete it yourself if you don't want it any more)"
             if left
-            else "nothing of innkeepd's stays"
+            else "nothing left behind"
         )
 
     def start(self) -> Answer:

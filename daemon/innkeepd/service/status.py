@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from innkeep.language import _, translated
 from innkeepd.service.files import tail
 from innkeepd.service.launchctl import Job
 from innkeepd.service.paths import Paths
@@ -109,7 +110,7 @@ def judge(view: View) -> Standing:
     """What a view means."""
     answer, job = view.answer, view.job
     if answer.how == "error" and answer.code == "bad_config":
-        return Standing("bad_config", f"it runs, but serves nobody: {answer.message}", "innkeep config check")
+        return Standing("bad_config", f"it runs, but refuses every request: {answer.message}", "innkeep config check")
     if answer.how == "welcome":
         version = f"innkeepd {answer.version}, pid {answer.pid}"
         if job is None:
@@ -122,9 +123,11 @@ def judge(view: View) -> Standing:
     if answer.how == "error":
         return Standing("silent", f"the socket answers {answer.code}: {answer.message}")
     if answer.how == "forbidden":
-        return Standing("silent", f"{view.socket} belongs to somebody else", f"ls -l {view.socket}")
+        return Standing("silent", f"{view.socket} belongs to another user", f"ls -l {view.socket}")
     if job is not None and job.pid is not None:
-        return Standing("silent", f"pid {job.pid} runs, but nobody answers at {view.socket}", "innkeep service restart")
+        return Standing(
+            "silent", f"pid {job.pid} runs, but nothing answers at {view.socket}", "innkeep service restart"
+        )
     if job is not None:
         return Standing("stopped", f"loaded, but not running ({_end_of(job)})", "innkeep service start")
     if view.installed:
@@ -134,10 +137,10 @@ def judge(view: View) -> Standing:
 
 def render(view: View, standing: Standing) -> str:
     """The view as text for a person."""
-    lines = [f"{standing.state.replace('_', ' ')}: {standing.why}"]
+    lines = [f"{_(standing.state.replace('_', ' '))}: {translated(standing.why)}"]
     if standing.mend:
-        lines.append(f"  mend: {standing.mend}")
-    lines.append(f"  socket: {view.socket} ({view.answer.how})")
+        lines.append("  " + _("fix: {command}", command=translated(standing.mend)))
+    lines.append("  " + _("socket: {path} ({state})", path=view.socket, state=_(view.answer.how)))
     if view.job is not None:
         job = view.job
         parts = [f"state {job.state or 'unknown'}", f"pid {job.pid}" if job.pid else "", _end_of(job)]

@@ -102,7 +102,7 @@ class UserUnit:
 
     def uninstall(self, *, keep_state: bool = False) -> None:
         """Stop and forget both units and delete what the service made; tell what stays. Nothing installed is fine."""
-        if self.is_installed():
+        if was_installed := self.is_installed():
             self._reach()
             self._systemctl("disable", "--now", SERVICE, SOCKET)
         for path in self.definition():
@@ -112,7 +112,9 @@ class UserUnit:
             return
         remove_socket(self.paths)
         _gone, left = clear_away(self.paths, keep_state=keep_state)
-        self._say(f"uninstalled; stays: {', '.join(str(path) for path in left) or 'nothing'}")
+        head = "uninstalled" if was_installed else "nothing was installed"
+        rest = f"left: {', '.join(str(path) for path in left)}" if left else "nothing left behind"
+        self._say(f"{head}; {rest}")
 
     def start(self) -> Answer:
         """Start the installed units."""
@@ -180,7 +182,7 @@ class UserUnit:
         done = self._run(("systemctl", "--user", "show", "--property=Version"))
         if done.returncode:
             raise Unsupported(
-                f"no systemd of this user answers ({' '.join(done.stderr.split())}): log in at the machine or run "
+                f"systemd --user is not available here ({' '.join(done.stderr.split())}): log in at the machine or run "
                 "`loginctl enable-linger`, or start the daemon yourself with `innkeepd run`"
             )
 

@@ -87,7 +87,7 @@ def test_a_model_that_cannot_be_computed_with_is_left_out_and_told(catalog):
     catalog.update([model(LLAMA8, "w8"), model("odd:latest", "w9", layers=float("inf"))])
     assert list(catalog.models) == [LLAMA8]
     assert next(spec.weights for spec in catalog.specs()) == "w8"
-    assert "odd:latest is left out" in catalog.how_to_get(catalog.candidate("odd"))
+    assert "odd:latest is ignored" in catalog.how_to_get(catalog.candidate("odd"))
     catalog.update([model("odd:latest", "w9")])
     assert catalog.left_out == {}
 

@@ -29,7 +29,7 @@ async def test_another_version_is_told_and_what_is_pulled_is_read_anew():
         assert [data["to"] for _, what, data in heard if what == "version changed"] == ["0.99.0", own]
         assert len(daemon.asked("/api/tags")) > asked
         daemon.control.monitor.watch.take(Observation(anyio.current_time(), [], "0.99.0"))
-        assert any("0.99.0 was never proved" in text for text in snapshot.warnings(daemon.control))
+        assert any("0.99.0 was never tested" in text for text in snapshot.warnings(daemon.control))
 
 
 async def test_a_ps_that_is_blocked_accuses_the_runner_and_not_ollama():

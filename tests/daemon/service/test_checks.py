@@ -38,9 +38,9 @@ def test_the_configuration_that_was_read_is_named():
     ("answer", "saw", "mend"),
     [
         (Answer("absent"), f"there is no socket at {SOCKET}", "innkeep service install"),
-        (Answer("refused"), "nobody listens", "innkeepd run"),
+        (Answer("refused"), "nothing listens", "innkeepd run"),
         (Answer("forbidden"), "may not be opened", "innkeepd run"),
-        (Answer("silent"), "says nothing", "innkeep service restart"),
+        (Answer("silent"), "does not answer", "innkeep service restart"),
         (Answer("error", code="bad_config", message="line 3"), "bad_config: line 3", "innkeep config check"),
         (Answer("error", code="internal", message="oh"), "internal: oh", "innkeep service restart"),
     ],

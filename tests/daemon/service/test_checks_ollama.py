@@ -39,7 +39,7 @@ def test_the_prompt_cache_is_named_with_what_a_cap_costs():
     unset = check_prompt_cache(facts_of())
     assert (unset.level, "up to 8 GiB of old conversations" in unset.saw) == ("ok", True)
     capped = check_prompt_cache(with_setting("LLAMA_ARG_CACHE_RAM", "1024"))
-    assert (capped.level, "1024 MiB" in capped.saw, "read anew" in capped.saw) == ("ok", True, True)
+    assert (capped.level, "1024 MiB" in capped.saw, "read again" in capped.saw) == ("ok", True, True)
     endless = check_prompt_cache(with_setting("LLAMA_ARG_CACHE_RAM", "-1"))
     assert (endless.level, "LLAMA_ARG_CACHE_RAM" in endless.mend) == ("warning", True)
     assert "can't be seen" in check_prompt_cache(facts_of(ollama_environment=None)).saw

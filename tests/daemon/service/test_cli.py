@@ -40,7 +40,7 @@ def test_a_bad_configuration_is_told_at_install_and_as_the_reason_in_status(mac:
     mac.answer = Answer("error", code="bad_config", message="config.toml: roles.codin: expected a table")
     assert main(["install"], mac.everything()) == 1
     assert any(line.startswith("warning: the configuration is broken") and "codin" in line for line in mac.said)
-    assert "serves nobody: bad_config" in mac.said[-1]
+    assert "refuses every request: bad_config" in mac.said[-1]
     assert main(["status", "--json"], mac.everything()) == 1
     told = json.loads(mac.said[-1])
     assert (told["state"], told["job"]["pid"], told["target"]) == ("bad_config", 4001, GUI)

@@ -34,18 +34,34 @@ def test_names_of_checks_are_unique():
 
 
 def test_the_text_begins_with_the_verdict_and_what_is_to_be_mended():
-    assert render(examine(WELL)).startswith("all is well\n")
-    lines = render(examine(facts_of(answer=Answer("refused")))).splitlines()
+    assert render(examine(WELL)).startswith("all is well  (")
+    text = render(examine(facts_of(answer=Answer("refused"))), verbose=True)
+    lines = [line for line in text.splitlines() if line]
     assert lines[0] == "1 error, 1 warning"
-    assert [line.split()[0].rstrip(":") for line in lines[2:9]] == [
+    assert [line.split()[0].rstrip(":") for line in lines[1:8]] == [
         "ERROR",
         "why",
-        "mend",
+        "fix",
         "warning",
         "why",
-        "mend",
+        "fix",
         "ok",
     ]
+
+
+def test_what_is_well_is_only_counted():
+    lines = render(examine(facts_of(answer=Answer("refused")))).splitlines()
+    assert lines[0] == f"1 error, 1 warning  ({len(CHECKS) - 2} checks are fine; -v lists them)"
+    assert not any(line.startswith("ok") for line in lines)
+
+
+def test_a_fix_is_followed_by_a_second_look(mac: FakeMac, monkeypatch):
+    ran = []
+    monkeypatch.setattr("innkeepd.service.fixes.run_here", lambda command: ran.append(command) or 0)
+    looks = iter([facts_of(), WELL])
+    assert main(["--fix"], mac.everything(), lambda _world: next(looks), lambda _question: "y") == 0
+    assert ran == [["innkeep", "models", "set", "llama3.1:8b", "--role", "general"]]
+    assert mac.said[-1].startswith("all is well")
 
 
 def test_json_is_for_programs(mac: FakeMac):

@@ -264,7 +264,7 @@ def test_uninstall_leaves_nothing_but_the_configuration_and_says_so(mac: FakeMac
     assert not mac.paths.agent_file.exists()
     assert not mac.paths.logs.exists()
     assert [path.name for path in mac.paths.home.iterdir()] == ["config.toml"]
-    assert any(line.startswith(f"stays: {mac.paths.home / 'config.toml'}") for line in mac.said)
+    assert any(line.startswith(f"left: {mac.paths.home / 'config.toml'}") for line in mac.said)
 
 
 def test_uninstall_can_keep_history_token_and_logs(mac: FakeMac):
@@ -274,7 +274,7 @@ def test_uninstall_can_keep_history_token_and_logs(mac: FakeMac):
     mac.agent().uninstall(keep_state=True)
     assert (mac.paths.home / "state.sqlite3").exists()
     assert mac.paths.daemon_log.exists()
-    assert any("state.sqlite3" in line and line.startswith("stays") for line in mac.said)
+    assert any("state.sqlite3" in line and line.startswith("left") for line in mac.said)
 
 
 def test_uninstalling_twice_is_fine(mac: FakeMac):
@@ -283,7 +283,7 @@ def test_uninstalling_twice_is_fine(mac: FakeMac):
     mac.forget_calls()
     mac.agent().uninstall()
     assert mac.verbs == []
-    assert mac.said == ["nothing was installed", "nothing of innkeepd's stays"]
+    assert mac.said == ["nothing was installed", "nothing left behind"]
 
 
 def test_uninstall_waits_for_a_slow_bootout(mac: FakeMac):

@@ -45,7 +45,7 @@ def test_uninstall_stops_forgets_and_deletes_and_may_be_repeated(linux: FakeMac)
     linux.unit().uninstall()
     assert linux.at["active"] == linux.at["enabled"] == []
     assert not linux.unit().is_installed()
-    assert linux.said[-1] == f"uninstalled; stays: {linux.paths.home / 'config.toml'}"
+    assert linux.said[-1] == f"uninstalled; left: {linux.paths.home / 'config.toml'}"
     linux.forget_calls()
     linux.unit().uninstall()
     assert linux.verbs == []

@@ -54,7 +54,7 @@ def test_what_must_leave_first_is_said(run):
     running = [Running("qwen2.5-coder:32b", 21 * GIB)]
     _, out = run("deepseek-r1:32b", pulled=KNOWN_MODELS, running=running)
     assert "fits once other models are unloaded" in out
-    assert "qwen2.5-coder:32b must leave first" in out
+    assert "qwen2.5-coder:32b must be unloaded first" in out
 
 
 def test_a_name_that_says_nothing_is_told_how_to_be_asked(run):

@@ -170,7 +170,7 @@ def judge_load(ledger: MemoryLedger, weights: str, budget: Budget) -> Verdict:
     note = "" if why is None else f"; {why.message}"
     if victims:
         names = ", ".join(ledger.name(victim.weights) for victim in victims)
-        reason = f"{_short(ledger, weights, context)}: {names} must leave first{note}"
+        reason = f"{_short(ledger, weights, context)}: {names} must be unloaded first{note}"
         return Verdict("after_eviction", reason, tuple(victim.weights for victim in victims))
     return _admitted(ledger, name, size, note)
 

@@ -170,7 +170,7 @@ class Router:
             return ", ".join(seen)
         if leaned:
             return "earlier turns"
-        return "nothing that speaks for another role" if self._classifier is None else f"reads like {role} prompts"
+        return "no sign of a coding or reasoning question" if self._classifier is None else f"reads like {role} prompts"
 
 
 def _in_order(scores: Mapping[str, float]) -> tuple[float, float, float]:

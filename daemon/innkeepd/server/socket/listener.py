@@ -65,7 +65,7 @@ def bind(path: Path) -> socket.socket:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _refuse_unsafe(path.parent)
         if path.is_symlink() or (path.exists() and not stat.S_ISSOCK(path.lstat().st_mode)):
-            raise SocketTaken(f"{path} is in the way and is no socket; move it away")
+            raise SocketTaken(f"{path} is in the way and is not a socket; move it away")
         if _is_answered(path):
             raise SocketTaken(f"another innkeepd listens at {path}; stop it, or set INNKEEP_SOCKET to another place")
         path.unlink(missing_ok=True)

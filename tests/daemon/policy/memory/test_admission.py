@@ -85,7 +85,7 @@ def test_the_8b_beside_the_32b_is_tight_and_tells_the_sum():
 def test_a_second_32b_comes_only_after_the_first_has_left():
     verdict = judge(THINKER, [SMALL, CODER], BUDGET)
     assert Verdict("after_eviction", verdict.reason, (CODER.weights,)) == verdict
-    assert verdict.reason == "at most 1 heavy model at a time: qwen2.5-coder:32b must leave first"
+    assert verdict.reason == "at most 1 heavy model at a time: qwen2.5-coder:32b must be unloaded first"
 
 
 def test_for_bytes_the_first_in_line_leaves_and_no_more_than_needed():

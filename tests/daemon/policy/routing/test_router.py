@@ -106,7 +106,7 @@ def test_the_reason_names_the_evidence():
     route = ROUTER.route("이 코드 좀 봐줘\n```\nx\n```")
     assert route.reason == "code fence, 코드 (keyword)"
     assert "\n" not in route.reason
-    assert ROUTER.route("음").reason == "nothing that speaks for another role"
+    assert ROUTER.route("음").reason == "no sign of a coding or reasoning question"
 
 
 def test_confidence_grows_with_the_evidence_and_stays_a_share():
