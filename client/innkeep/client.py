@@ -303,17 +303,30 @@ class AsyncClient:
         """End a hold early."""
         return await self._one(wire.Resume(id=0), wire.Resumed)
 
-    async def stats(self) -> wire.Stats:
-        """What shadow routing counted."""
-        return await self._one(wire.StatsAsk(id=0), wire.Stats)
+    async def stats(self, *, since: float | None = None) -> wire.Stats:
+        """What shadow routing counted; ``since`` (seconds since 1970): the sums of the time from then on too."""
+        return await self._one(wire.StatsAsk(id=0, since=since), wire.Stats)
 
     async def routing(self, action: wire.RoutingAction = "show") -> wire.Routing:
         """What feedback taught the router; ``train`` fits it to that, ``undo`` takes the last fit back."""
         return await self._one(wire.RoutingAsk(id=0, action=action), wire.Routing)
 
-    async def history(self, *, limit: int = 20, request: str | None = None) -> wire.History:
-        """Decision records, newest first; ``request``: that one's."""
-        return await self._one(wire.HistoryAsk(id=0, limit=limit, request=request), wire.History)
+    async def history(
+        self,
+        *,
+        limit: int = 20,
+        request: str | None = None,
+        since: float | None = None,
+        model: str | None = None,
+        role: str | None = None,
+        outcome: str | None = None,
+        slower: float | None = None,
+    ) -> wire.History:
+        """Decision records, newest first; ``request``: that one's. ``wire.HistoryAsk`` has the conditions."""
+        ask = wire.HistoryAsk(
+            id=0, limit=limit, request=request, since=since, model=model, role=role, outcome=outcome, slower=slower
+        )
+        return await self._one(ask, wire.History)
 
     async def feedback(self, request: str, role: wire.Role) -> wire.Noted:
         """Say what role a past request should have had."""

@@ -168,10 +168,19 @@ class Resume(_Request, frozen=True, tag="resume"):
 
 
 class HistoryAsk(_Request, frozen=True, tag="history"):
-    """Ask for decision records, newest first; ``request`` (an id or the beginning of one) asks for that one."""
+    """Ask for decision records, newest first; ``request`` (an id or the beginning of one) asks for that one.
+
+    The others are conditions that must all hold, over the whole history: asked at ``since`` (an instant) or later,
+    answered by ``model``, of ``role``, with ``outcome`` (or with that code), and that took ``slower`` seconds or more.
+    """
 
     limit: int = 20
     request: str | None = None
+    since: float | None = None
+    model: str | None = None
+    role: str | None = None
+    outcome: str | None = None
+    slower: float | None = None
 
 
 class Feedback(_Request, frozen=True, tag="feedback"):
@@ -188,7 +197,9 @@ class Shutdown(_Request, frozen=True, tag="shutdown"):
 
 
 class StatsAsk(_Request, frozen=True, tag="stats"):
-    """Ask what shadow routing counted."""
+    """Ask what shadow routing counted; with ``since`` (an instant) also for the sums of the time from then on."""
+
+    since: float | None = None
 
 
 class RoutingAsk(_Request, frozen=True, tag="routing"):
@@ -330,13 +341,21 @@ class AttemptRecord(Struct, frozen=True):
     message: str | None = None
 
 
+class Move(Struct, frozen=True):
+    """A model that went out or in while a request waited for it; ``what`` is ``unloaded`` or ``loaded``."""
+
+    model: str
+    what: str
+    seconds: float
+
+
 class DecisionRecord(Struct, frozen=True):
     """What was decided for one request and why, and how it went; holds none of its text.
 
     ``asked_at`` is seconds since the epoch, ``kind`` ``chat``, ``embed`` or ``load``, ``outcome`` ``answered``,
-    ``failed`` or ``cancelled``, ``waits`` the reasons of its waiting, ``evicted`` the models unloaded for it, ``door``
-    the HTTP path it came by or ``socket``, ``feedback`` the role that the user says it should have had. Every field has
-    a default: records of any version are read.
+    ``failed`` or ``cancelled``, ``waits`` the reasons of its waiting, ``evicted`` the models unloaded for it, ``moves``
+    what its swap consisted of, ``door`` the HTTP path it came by or ``socket``, ``feedback`` the role that the user
+    says it should have had. Every field has a default: records of any version are read.
     """
 
     id: str = ""
@@ -363,6 +382,7 @@ class DecisionRecord(Struct, frozen=True):
     warnings: list[str] = field(default_factory=list)
     door: str = ""
     feedback: str | None = None
+    moves: list[Move] = field(default_factory=list)
 
 
 class Done(_Reply, frozen=True, tag="done"):
@@ -731,11 +751,45 @@ class ShadowCount(Struct, frozen=True):
     chats: int
 
 
+class UsageRow(Struct, frozen=True):
+    """Requests of one ``role`` answered by one ``model``, or with an empty role the swaps to that model.
+
+    Seconds are sums: that requests waited, and of that for swaps; of a model's swaps, what they took.
+    """
+
+    role: str
+    model: str
+    requests: int = 0
+    failed: int = 0
+    waited_seconds: float = 0.0
+    swap_seconds: float = 0.0
+    tokens: int = 0
+    swaps: int = 0
+
+
+class Totals(Struct, frozen=True):
+    """Sums since an instant, as far as history (and for swaps the timeline of seven days) goes back.
+
+    ``swap_seconds`` went into unloading and loading. The order of arrival would have made ``arrival_swaps`` of large
+    models; turns ``saved_swaps`` of them, and ``saved_seconds`` at what a swap took on average.
+    """
+
+    since: float
+    requests: int = 0
+    swaps: int = 0
+    swap_seconds: float = 0.0
+    arrival_swaps: int = 0
+    saved_swaps: int = 0
+    saved_seconds: float = 0.0
+    rows: list[UsageRow] = field(default_factory=list)
+
+
 class Stats(_Reply, frozen=True, tag="stats"):
-    """Counts since the daemon's start; ``shadow``: whether it counts now."""
+    """Counts since the daemon's start; ``shadow``: whether it counts now. ``totals``: the sums that were asked for."""
 
     shadow: bool
     routing: list[ShadowCount]
+    totals: Totals | None = None
 
 
 class RoutingMeasure(Struct, frozen=True):

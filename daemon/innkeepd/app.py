@@ -117,6 +117,7 @@ class App:
             simulated=simulated,
             stop=self.leave,
             notices=self.notices.active,
+            timeline=self.timeline,
         )
 
     def _restore_hold(self) -> None:

@@ -478,3 +478,28 @@ async def test_a_cancelled_load_of_the_only_candidate_refuses_its_waiter_and_not
         assert daemon.simulator.resident == []
         refused = await top.answer(wire.Unload(id=0, model=QWEN, cancel_load=True))
         assert (refused.code, refused.message) == ("bad_request", f"{QWEN} is not loading")
+
+
+# ---- the history of a swap -------------------------------------------------------------------------------------------
+
+
+async def test_a_record_tells_what_its_swap_consisted_of_and_a_week_sums_it_up():
+    async with open_daemon() as daemon:
+        client = daemon.connect()
+        await client.chat_to_end("hi", model=QWEN)
+        await client.chat_to_end("hi", model=DEEPSEEK)
+        await client.chat_to_end("hi", model=DEEPSEEK)
+        newest, swapped, first = (await client.answer(wire.HistoryAsk(id=0))).records
+        assert [(move.model, move.what) for move in first.moves] == [(QWEN, "loaded")]
+        assert [(move.model, move.what) for move in swapped.moves] == [(QWEN, "unloaded"), (DEEPSEEK, "loaded")]
+        assert all(move.seconds > 0 for move in swapped.moves)
+        assert sum(move.seconds for move in swapped.moves) <= swapped.timings.queued + 0.1
+        assert newest.moves == []
+        found = await client.answer(wire.HistoryAsk(id=0, model=DEEPSEEK, slower=swapped.timings.total))
+        assert [record.id for record in found.records] == [swapped.id]
+        stats = await client.answer(wire.StatsAsk(id=0, since=0.0))
+        assert (stats.totals.requests, stats.totals.swaps, stats.totals.arrival_swaps) == (3, 1, 1)
+        assert stats.totals.swap_seconds > 5
+        assert (await client.answer(wire.StatsAsk(id=0))).totals is None
+        rows = daemon.app.timeline.since(0.0)
+        assert [row[5] > 2**30 for row in rows if row[1] == "loaded"] == [True, True]

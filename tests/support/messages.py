@@ -59,6 +59,8 @@ REQUESTS: list[wire.Request] = [
     wire.Watch(id=29, kinds=["request"], every=1.0),
     wire.Unload(id=30, model="qwen2.5-coder:32b", cancel_load=True),
     wire.Load(id=31, model="llama3.1:8b", priority="batch"),
+    wire.HistoryAsk(id=32, since=1.7e9, model="llama3.1:8b", role="general", outcome="failed", slower=20.0),
+    wire.StatsAsk(id=33, since=1.7e9),
 ]
 
 REPLIES: list[wire.Reply] = [

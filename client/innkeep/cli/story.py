@@ -1,15 +1,21 @@
 """Where the time of a request went, as one sentence: pure."""
 
-from innkeep.cli.units import seconds
+import re
+
+from innkeep.cli.units import counted, seconds
 from innkeep.language import _, translated
 from innkeep.wire import DecisionRecord
+
+_PLACE = re.compile(r"^\d+(st|nd|rd|th) in (line|the queue)$")
+_MOVING = re.compile(r" is (un)?loading( to make room for .*)?$")
+_ANSWERING = re.compile(r"(\S+) is answering(?: (\d+))?")
 
 SHORT = 0.05
 """Seconds of waiting that nobody notices."""
 
 
 def story(record: DecisionRecord) -> str:
-    """``waited 14 s: X answers; X was unloaded for it; first token 2.1 s later; whole after 41 s``.
+    """``waited 14 s: X was answering 2 requests; it left in 0.9 s; Y loaded in 12 s; first token 2.1 s later; ...``.
 
     Empty where nothing is known of its times.
     """
@@ -17,8 +23,7 @@ def story(record: DecisionRecord) -> str:
     if not times.total:
         return ""
     parts = [_waited(record)]
-    parts += [_("{evicted} was unloaded for it", evicted=", ".join(record.evicted))] if record.evicted else []
-    parts += [_("{swap} of that was the swap", swap=seconds(times.swap))] if times.swap >= SHORT else []
+    parts += _swap(record)
     for attempt in record.attempts:
         if attempt.outcome in ("failed", "passed_over"):
             why = translated(attempt.message or "") or attempt.code or _(attempt.outcome)
@@ -38,11 +43,43 @@ def story(record: DecisionRecord) -> str:
     return "; ".join(parts)
 
 
+def _swap(record: DecisionRecord) -> list[str]:
+    """What went out and in while it waited; a record of an older version tells only the names and the sum."""
+    if not record.moves:
+        parts = [_("{evicted} was unloaded for it", evicted=", ".join(record.evicted))] if record.evicted else []
+        swap = record.timings.swap
+        return parts + ([_("{swap} of that was the swap", swap=seconds(swap))] if swap >= SHORT else [])
+    return [
+        _("{model} left in {time}", model=move.model, time=seconds(move.seconds))
+        if move.what == "unloaded"
+        else _("{model} loaded in {time}", model=move.model, time=seconds(move.seconds))
+        for move in record.moves
+    ]
+
+
 def _waited(record: DecisionRecord) -> str:
     if record.timings.queued < SHORT:
         return _("did not wait")
-    waits = ", ".join(map(translated, dict.fromkeys(record.waits)))
-    return _("waited {queued}", queued=seconds(record.timings.queued)) + (f": {waits}" if waits else "")
+    return _("waited {queued}", queued=seconds(record.timings.queued)) + (f": {why}" if (why := _why(record)) else "")
+
+
+def _why(record: DecisionRecord) -> str:
+    """The reasons of its waiting, each once and without what the rest of the story tells: places, loads, unloads."""
+    parts = [part for wait in record.waits for part in wait.split("; ")]
+    told = [part for part in parts if not _PLACE.search(part) and not (record.moves and _MOVING.search(part))]
+    busy: dict[str, int] = {}
+    rest: list[str] = []
+    for part in told:
+        match = _ANSWERING.fullmatch(part)
+        if match:
+            busy[match[1]] = max(busy.get(match[1], 0), int(match[2] or 1))
+        else:
+            rest.append(translated(part))
+    answering = [
+        _("{model} was answering {requests}", model=model, requests=counted(number, "request"))
+        for model, number in busy.items()
+    ]
+    return ", ".join(dict.fromkeys([*answering, *rest]))
 
 
 def _end(record: DecisionRecord) -> str:

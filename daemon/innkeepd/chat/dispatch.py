@@ -4,8 +4,10 @@ The socket and the HTTP port take the same journey; what differs is how a wish c
 *work* is done under the lease (pieces turned into deltas, or bytes passed through).
 """
 
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 from msgspec import to_builtins
@@ -44,6 +46,8 @@ ROOM_TO_ANSWER = 512
 """Tokens for the answer when a context grows for a prompt whose tokens are counted, where a context with them fits."""
 REPORTED = 32
 """At most so many unknown error texts are logged in the life of a daemon."""
+KEPT_MOVES = 64
+"""Loads and unloads that are remembered for the records of those who wait: one waits through few of them."""
 NAMED = 5
 """At most so many models are named as able."""
 
@@ -67,6 +71,8 @@ class Dispatcher:
         self._history = history
         self._log = log
         self._reported: set[str] = set()
+        self._moves: deque[tuple[float, wire.Move]] = deque(maxlen=KEPT_MOVES)
+        control.on_event.append(self._hear_move)
         self.config = config
 
     def configure(self, config: Config) -> None:
@@ -222,6 +228,9 @@ class Dispatcher:
                 request.swap += anyio.current_time() - before
         now = anyio.current_time()
         request.queued += now - began
+        if isinstance(handle.settled, ev.Grant):
+            names = {*request.evicted, self.control.name_of(handle.settled.weights)}
+            request.moves += [move for at, move in self._moves if at >= began and move.model in names]
         passed = handle.settled.passed
         for entry in passed:
             name = next((c.name for c in chain if c.weights == entry.weights), entry.weights)
@@ -229,6 +238,12 @@ class Dispatcher:
         if isinstance(handle.settled, ev.Refuse):
             raise self._failure(request, handle.settled.code, message=handle.settled.message)
         return handle.settled
+
+    def _hear_move(self, kind: str, what: str, data: dict[str, Any]) -> None:
+        """Keep what went out and in, for the records of those who waited for it."""
+        if kind == "residency" and what in ("unloaded", "loaded"):
+            move = wire.Move(str(data.get("model")), what, float(data.get("took") or 0.0))
+            self._moves.append((anyio.current_time(), move))
 
     def _chosen(self, request: Request, chain: list[Candidate], grant: ev.Grant) -> Candidate:
         candidate = next(each for each in chain if each.weights == grant.weights)

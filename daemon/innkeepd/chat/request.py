@@ -36,6 +36,7 @@ class Request:
         self.first_token_sent = False
         self.evicted: list[str] = []
         self.waits: list[str] = []
+        self.moves: list[wire.Move] = []
         self.warnings: list[str] = []
 
     def waited_for(self, reason: str) -> None:
@@ -104,6 +105,7 @@ def decision_record(request: Request, outcome: str, code: str | None, message: s
         completion_tokens=result.completion_tokens,
         warnings=request.warnings,
         door=spec.door,
+        moves=request.moves,
     )
 
 

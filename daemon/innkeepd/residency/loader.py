@@ -140,7 +140,8 @@ class Loader:
         self._learned()
 
     def _tell(self, what: str, name: str, outcome: Outcome, **more: str | None) -> None:
-        data = {"model": name, **more, "message": outcome.message, "took": round(outcome.seconds, 3)}
+        size = {} if outcome.footprint is None else {"footprint": outcome.footprint}
+        data = {"model": name, **more, "message": outcome.message, "took": round(outcome.seconds, 3), **size}
         self._announcer.tell("residency", what, data)
 
 

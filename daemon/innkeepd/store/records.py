@@ -27,6 +27,7 @@ import msgspec
 
 from innkeep.wire import DecisionRecord
 from innkeepd.store import sqlite as history_file
+from innkeepd.store.filters import RecordFilter
 
 __all__ = ["History", "MemoryHistory", "Records"]
 
@@ -88,6 +89,10 @@ class Records(Protocol):
         """The newest records, newest first."""
         ...
 
+    async def select(self, wanted: RecordFilter, limit: int) -> list[DecisionRecord]:
+        """The newest records that pass a filter, newest first."""
+        ...
+
     async def find(self, prefix: str) -> list[DecisionRecord]:
         """The records whose id begins with ``prefix``, newest first."""
         ...
@@ -138,6 +143,10 @@ class MemoryHistory:
     async def recent(self, limit: int) -> list[DecisionRecord]:
         """As ``Records.recent``."""
         return list(reversed(self._records.values()))[: max(0, limit)]
+
+    async def select(self, wanted: RecordFilter, limit: int) -> list[DecisionRecord]:
+        """As ``Records.select``."""
+        return [record for record in reversed(self._records.values()) if wanted.takes(record)][: max(0, limit)]
 
     async def find(self, prefix: str) -> list[DecisionRecord]:
         """As ``Records.find``."""
@@ -216,6 +225,12 @@ class History(MemoryHistory):
         read = partial(history_file.recent, limit=min(max(0, limit), MOST_ROWS))
         found = await anyio.to_thread.run_sync(self._read, read)
         return await super().recent(limit) if found is None else found
+
+    async def select(self, wanted: RecordFilter, limit: int) -> list[DecisionRecord]:
+        """As ``Records.select``."""
+        read = partial(history_file.select, wanted=wanted, limit=min(max(0, limit), MOST_ROWS))
+        found = await anyio.to_thread.run_sync(self._read, read)
+        return await super().select(wanted, limit) if found is None else found
 
     async def find(self, prefix: str) -> list[DecisionRecord]:
         """As ``Records.find``."""

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from innkeep.wire import DecisionRecord
+from innkeepd.store.filters import RecordFilter
 from innkeepd.store.records import Records
 
 T = TypeVar("T")
@@ -46,6 +47,10 @@ class State:
     async def recent(self, limit: int) -> list[DecisionRecord]:
         """Decision records, newest first."""
         return self._with_feedback(await self._records.recent(limit))
+
+    async def select(self, wanted: RecordFilter, limit: int) -> list[DecisionRecord]:
+        """Decision records that pass a filter, newest first."""
+        return self._with_feedback(await self._records.select(wanted, limit))
 
     async def find(self, prefix: str) -> list[DecisionRecord]:
         """Records whose id begins so; ``last`` is the newest one."""

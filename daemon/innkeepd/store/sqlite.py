@@ -16,6 +16,7 @@ import msgspec
 
 from innkeep.wire import DecisionRecord
 from innkeepd.backends.decoding import Undecodable, decode
+from innkeepd.store.filters import RecordFilter
 
 __all__ = [
     "NewerSchema",
@@ -24,6 +25,7 @@ __all__ = [
     "newest",
     "prune",
     "recent",
+    "select",
     "set_aside",
     "state",
     "write_records",
@@ -124,6 +126,20 @@ def recent(database: sqlite3.Connection, limit: int) -> list[DecisionRecord]:
     """The newest records, newest first."""
     rows = database.execute("SELECT CAST(body AS BLOB) FROM records ORDER BY number DESC LIMIT ?", (limit,))
     return _decoded(rows)
+
+
+def select(database: sqlite3.Connection, wanted: RecordFilter, limit: int) -> list[DecisionRecord]:
+    """The newest records that pass a filter, newest first; reads no further than it must."""
+    rows = database.execute(
+        "SELECT CAST(body AS BLOB) FROM records WHERE at >= ? ORDER BY number DESC",
+        (-math.inf if wanted.since is None else wanted.since,),
+    )
+    found: list[DecisionRecord] = []
+    for row in rows:
+        if len(found) >= limit:
+            break
+        found += [record for record in _decoded([row]) if wanted.takes(record)]
+    return found
 
 
 def find(database: sqlite3.Connection, prefix: str, limit: int) -> list[DecisionRecord]:

@@ -18,7 +18,10 @@ _KINDS = frozenset({"residency", "memory"})
 
 
 class Timeline:
-    """Hears events and keeps ``[instant, what, model, seconds it took, reason]``; ``wall`` gives seconds since 1970."""
+    """Hears events and keeps a row of each; ``wall`` gives seconds since 1970.
+
+    A row is ``[instant, what, model, seconds it took, reason, bytes it takes]``; rows of older versions end earlier.
+    """
 
     def __init__(self, records: Records, wall: Callable[[], float]) -> None:
         self._records = records
@@ -59,7 +62,9 @@ class Timeline:
 
 def entry(at: float, what: str, data: dict[str, Any]) -> list[Any]:
     """One event as a row."""
-    return [round(at, 3), what, data.get("model"), data.get("took"), data.get("reason") or data.get("code")]
+    reason = data.get("reason") or data.get("code")
+    row = [round(at, 3), what, data.get("model"), data.get("took"), reason]
+    return [*row, data["footprint"]] if data.get("footprint") else row
 
 
 def _key(hour: int) -> str:

@@ -1,4 +1,7 @@
+import csv
+import io
 import json
+import time
 
 import pytest
 
@@ -37,24 +40,30 @@ def test_a_limit_of_none_is_refused(past, innkeep):
 
 
 @pytest.mark.parametrize(
-    ("filters", "ids"),
+    ("words", "asked"),
     [
-        (("--since", "1h"), ["b"]),
-        (("--slow", "30s"), ["c"]),
-        (("--model", "other"), ["c"]),
-        (("--role", "reasoning"), ["c"]),
-        (("--outcome", "load_failed"), ["c"]),
-        (("--outcome", "answered"), ["b", "a"]),
-        (("--outcome", "answered", "-n", "1"), ["b"]),
+        (("--slow", "30s"), {"slower": 30.0}),
+        (("--model", "ollama/other"), {"model": "other"}),
+        (("--role", "reasoning"), {"role": "reasoning"}),
+        (("--outcome", "load_failed", "-n", "3"), {"outcome": "load_failed", "limit": 3}),
     ],
 )
-def test_history_shows_only_what_is_asked_for(daemon, innkeep, filters, ids):
-    odd = a_record(
-        id="c", asked_at=1.0, model="other:latest", role="reasoning", outcome="failed", code="load_failed",
-        timings=wire.Timings(total=41.0),
-    )  # fmt: skip
-    records = [a_record(id="b", asked_at=2e10, role="coding"), odd, a_record(id="a", asked_at=1.0, role="coding")]
-    daemon.script[wire.HistoryAsk] = lambda _: [wire.History(id=0, records=records)]
-    lines = innkeep("history", *filters, "--json").out.splitlines()
-    assert [json.loads(line)["id"] for line in lines] == ids
-    assert daemon.last(wire.HistoryAsk).limit == 1000
+def test_a_filter_is_the_daemons_work_over_the_whole_history(past, innkeep, words, asked):
+    innkeep("history", *words)
+    assert past.last(wire.HistoryAsk) == wire.HistoryAsk(**({"id": past.last(wire.HistoryAsk).id, "limit": 20} | asked))
+
+
+def test_since_is_an_instant(past, innkeep):
+    innkeep("history", "--since", "1h")
+    assert abs(past.last(wire.HistoryAsk).since - (time.time() - 3600)) < 600
+
+
+def test_csv_has_a_head_one_line_a_record_and_no_formulas(daemon, innkeep):
+    odd = a_record(id="b", client='=cmd|"x"', reason="a, b", model="한국어:8b", evicted=["m", "n"])
+    daemon.script[wire.HistoryAsk] = lambda _: [wire.History(id=0, records=[odd, a_record(id="a")])]
+    rows = list(csv.DictReader(io.StringIO(innkeep("history", "--csv").out)))
+    assert [row["id"] for row in rows] == ["b", "a"]
+    assert rows[0]["client"] == '\'=cmd|"x"'
+    assert (rows[0]["reason"], rows[0]["model"], rows[0]["evicted"]) == ("a, b", "한국어:8b", "m n")
+    assert (rows[1]["queued_s"], rows[1]["total_s"], rows[1]["tokens_per_s"]) == ("12.0", "14.0", "11.24")
+    assert rows[1]["asked"].startswith("2023-11-1")

@@ -23,7 +23,10 @@ from innkeepd.residency import snapshot
 from innkeepd.residency.control import ResidencyControl
 from innkeepd.server.socket.chat_verbs import ChatVerbs, said, teller
 from innkeepd.server.socket.session import Session, Verb
+from innkeepd.store.filters import RecordFilter
 from innkeepd.store.settings import State
+from innkeepd.store.timeline import Timeline
+from innkeepd.store.usage import usage
 
 MOST_UNSENT = 4 * 2**20
 """Bytes that a connection may leave unread before its watches end."""
@@ -35,6 +38,8 @@ UNSENT_OF_ALL = 64 * MOST_UNSENT
 """Bytes of events that all watchers together may leave unread."""
 MOST_RECORDS = 1000
 """Decision records in one answer."""
+MOST_COUNTED = 100_000
+"""Decision records that sums go over, at most."""
 MOST_REASON = 200
 """Characters kept of a hold's reason."""
 
@@ -51,6 +56,7 @@ class AdminVerbs:
         simulated: bool,
         stop: Callable[[float], None],
         notices: Callable[[], list[Notice]] = list,
+        timeline: Timeline,
     ) -> None:
         self._control = control
         self._dispatcher = dispatcher
@@ -58,6 +64,7 @@ class AdminVerbs:
         self._simulated = simulated
         self._stop = stop
         self._notices = notices
+        self._timeline = timeline
         self._began = control.now()
         self._watchers = 0
         self._talk = ChatVerbs(dispatcher)
@@ -187,10 +194,19 @@ class AdminVerbs:
         )
 
     async def stats(self, session: Session, asked: wire.StatsAsk) -> None:
-        """What shadow routing counted since the start."""
+        """What shadow routing counted since the start, and the sums of a span of time."""
+        totals = None if asked.since is None else await self._totals(asked.since)
         counts = self._dispatcher.selector.shadow.counts
         rows = [wire.ShadowCount(*seen, chats) for seen, chats in counts.most_common()]
-        session.send(wire.Stats(id=asked.id, shadow=self._config.routing.shadow, routing=rows))
+        session.send(wire.Stats(id=asked.id, shadow=self._config.routing.shadow, routing=rows, totals=totals))
+
+    async def _totals(self, since: float) -> wire.Totals:
+        records = await self._state.select(RecordFilter(since=since), MOST_COUNTED)
+        return await anyio.to_thread.run_sync(usage, records, self._timeline.since(since), self._is_heavy, since)
+
+    def _is_heavy(self, name: str) -> bool:
+        spec = self._control.scheduler.ledger.specs.get(self._control.weights_of(name))
+        return spec is not None and spec.heavy
 
     async def history(self, session: Session, asked: wire.HistoryAsk) -> None:
         """Decision records."""
@@ -198,7 +214,11 @@ class AdminVerbs:
         async with session.looking_up:
             await session.room()
             limit = min(asked.limit, MOST_RECORDS)
-            found = await (self._state.find(asked.request[:256]) if asked.request else self._state.recent(limit))
+            wanted = RecordFilter(asked.since, asked.model, asked.role, asked.outcome, asked.slower)
+            if asked.request:
+                found = await self._state.find(asked.request[:256])
+            else:
+                found = await (self._state.recent(limit) if wanted.is_empty else self._state.select(wanted, limit))
         session.send(wire.History(id=asked.id, records=found))
 
     # ---- changes ----
