@@ -565,6 +565,7 @@ class Status(_Reply, frozen=True, tag="status"):
     ``config_file`` is the file that the daemon was configured by ("": none), ``http`` the address of its HTTP port as
     configured ("": switched off). ``rules`` are the rules of ``[[when]]`` in force now, in words,
     ``notices`` the things that need somebody now. ``loop_lag`` is None where the event loop is not metered.
+    ``descriptors`` is how many files the daemon may open (0: not reported).
     """
 
     protocol: int
@@ -591,6 +592,7 @@ class Status(_Reply, frozen=True, tag="status"):
     rules: list[str] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     loop_lag: LoopLag | None = None
+    descriptors: int = 0
 
 
 class Event(_Reply, frozen=True, tag="event"):

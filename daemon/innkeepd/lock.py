@@ -98,3 +98,9 @@ def raise_descriptors() -> None:
     if soft not in (resource.RLIM_INFINITY, wanted) and soft < wanted:
         with suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def descriptors() -> int:
+    """How many files this process may open; 0 for no limit."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 0 if soft == resource.RLIM_INFINITY else soft

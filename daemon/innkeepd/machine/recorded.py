@@ -26,22 +26,16 @@ class RecordingError(DaemonError):
 
 
 class RecordedMemory:
-    """A Mac's memory as somebody recorded it: ``vm_stat.txt`` and ``sysctl.txt`` (``name: value`` lines) in a folder.
+    """A Mac's memory as somebody recorded it: a folder, or a report of ``innkeep doctor --report``.
 
-    Either file may be missing. Raises RecordingError where both are, or the folder is.
+    A folder holds ``vm_stat.txt`` and ``sysctl.txt`` (or several ``sysctl_*.txt``: ``name: value`` lines); either may
+    be missing. Raises RecordingError where both are, or where there is neither a folder nor a report.
     """
 
-    def __init__(self, folder: Path) -> None:
-        if not folder.is_dir():
-            raise RecordingError(f"{folder} is not a folder; --from wants one with vm_stat.txt and sysctl.txt")
-        texts = [_recorded(folder / name) for name in ("vm_stat.txt", "sysctl.txt")]
-        if texts == [None, None]:
-            raise RecordingError(
-                f"{folder} holds neither vm_stat.txt nor sysctl.txt; make them with: vm_stat > vm_stat.txt; "
-                "sysctl hw.memsize iogpu.wired_limit_mb vm.swapusage kern.memorystatus_vm_pressure_level > sysctl.txt"
-            )
-        self._stat = parse_vm_stat(texts[0] or "")
-        self._values, self._unknown = parse_sysctl(texts[1] or "")
+    def __init__(self, recording: Path) -> None:
+        stat, sysctl = _of_folder(recording) if recording.is_dir() else _of_report(recording)
+        self._stat = parse_vm_stat(stat)
+        self._values, self._unknown = parse_sysctl(sysctl)
 
     def read(self) -> Reading:
         """The recorded reading."""
@@ -102,6 +96,40 @@ class SimulatedMemory:
                 "gpu_limit_source": "simulated",
             }
         )
+
+
+def _of_folder(folder: Path) -> tuple[str, str]:
+    """The texts of ``vm_stat`` and of ``sysctl`` in a folder."""
+    sysctls = [text for path in sorted(folder.glob("sysctl*.txt")) if (text := _recorded(path)) is not None]
+    stat = _recorded(folder / "vm_stat.txt")
+    if stat is None and not sysctls:
+        raise RecordingError(
+            f"{folder} holds neither vm_stat.txt nor sysctl.txt; make them with: vm_stat > vm_stat.txt; "
+            "sysctl hw.memsize iogpu.wired_limit_mb vm.swapusage kern.memorystatus_vm_pressure_level > sysctl.txt"
+        )
+    return stat or "", "\n".join(sysctls)
+
+
+def _of_report(file: Path) -> tuple[str, str]:
+    """The same out of a report's sections, whose heads are the commands."""
+    text = _recorded(file)
+    if text is None:
+        raise RecordingError(
+            f"there is no {file}; --from wants a folder with vm_stat.txt and sysctl.txt, or a doctor's report"
+        )
+    parts = re.split(r"^== (.+) ==$", text, flags=re.MULTILINE)
+    sections = dict(zip(parts[1::2], parts[2::2], strict=True))
+    sysctls = [_without_remarks(content) for name, content in sections.items() if name.startswith("sysctl ")]
+    if "vm_stat" not in sections and not sysctls:
+        raise RecordingError(
+            f"{file} is no report of `innkeep doctor --report` on a Mac: it holds no vm_stat, no sysctl"
+        )
+    return _without_remarks(sections.get("vm_stat", "")), "\n".join(sysctls)
+
+
+def _without_remarks(text: str) -> str:
+    """A command's output without what the report says of its exit status."""
+    return "\n".join(line for line in text.splitlines() if not line.startswith("#"))
 
 
 def _recorded(path: Path) -> str | None:

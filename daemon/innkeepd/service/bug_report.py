@@ -41,9 +41,10 @@ _USER_IN_URL = re.compile(r"(?<=://)[^/\s@]+@")
 
 RECORDED = (
     ("sw_vers",),
+    ("uname", "-mrs"),
     ("vm_stat",),
     ("memory_pressure", "-Q"),
-    ("sysctl", "hw.memsize", "hw.pagesize", "vm.swapusage"),
+    ("sysctl", "hw.memsize", "hw.pagesize", "hw.optional.arm64", "vm.swapusage"),
     ("sysctl", "kern.memorystatus_level", "kern.memorystatus_vm_pressure_level", "iogpu"),
     (
         *("sysctl", "vm.page_free_count", "vm.page_speculative_count", "vm.page_wire_count", "vm.page_purgeable_count"),
@@ -90,6 +91,7 @@ def report(
         ("findings", _json(msgspec.to_builtins(findings))),
         ("configuration", show(facts.config) if not facts.config_fault else facts.config_fault),
         ("service", _json(_view(facts))),
+        ("socket", _json(msgspec.to_builtins(facts.socket) | {"descriptors": facts.descriptors})),
         ("ollama", _json(_ollama(facts))),
         ("memory", _json(_memory(facts))),
         ("verdicts", _json(facts.verdicts)),
@@ -156,7 +158,7 @@ def _ollama(facts: Facts) -> dict[str, Any]:
 
 def _memory(facts: Facts) -> dict[str, Any]:
     reading = facts.reading
-    names = (*QUANTITIES, "pressure", "source", "wired_limit_mb") if reading else ()
+    names = (*QUANTITIES, "pressure", "source", "wired_limit_mb", "gpu_limit", "gpu_limit_source") if reading else ()
     entry = {name: getattr(reading, name) for name in names}
     return entry | {"budget": msgspec.to_builtins(facts.budget), "system": sys.platform}
 

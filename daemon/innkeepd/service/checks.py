@@ -145,5 +145,18 @@ def check_disk(facts: Facts) -> Finding:
     return Finding("disk", "ok", saw)
 
 
-HOUSE = (check_config, check_daemon, check_socket, check_service, check_port, check_disk)
+def check_descriptors(facts: Facts) -> Finding:
+    """Whether the daemon may open enough files for the requests that may wait."""
+    limit, wanted = facts.descriptors, 2 * facts.config.schedule.queue_limit
+    if not limit:
+        return Finding("descriptors", "ok", "the daemon does not report how many files it may open")
+    if limit >= wanted:
+        return Finding("descriptors", "ok", f"the daemon may open {limit} files")
+    saw = f"the daemon may open {limit} files"
+    why = f"a proxied stream takes two, and schedule.queue_limit lets {facts.config.schedule.queue_limit} wait"
+    mend = "innkeep service install (launchd: 10240), or `ulimit -n 10240` before `innkeepd run`"
+    return Finding("descriptors", "warning", saw, why, mend)
+
+
+HOUSE = (check_config, check_daemon, check_socket, check_service, check_port, check_disk, check_descriptors)
 """In the order in which a person should mend things."""

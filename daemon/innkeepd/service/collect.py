@@ -130,6 +130,7 @@ def collect(
         port_11434=seen.listeners.get(OLLAMA_PORT),
         installation=_installation(world, paths, config),
         disabled=_is_disabled(world),
+        descriptors=told_us.descriptors if told_us else 0,
         orphans=list(runners(config.ollama.url).orphans) if local else [],
         asking_ollama=_asking_ollama(world, paths, config) if local else [],
     )

@@ -85,7 +85,8 @@ class Facts(Struct, frozen=True):
     ``http_holder`` is who listens on the HTTP port, ``http_beside`` who else does, with the address. ``direct`` are the
     processes other than innkeepd that hold connections to Ollama; ``disk_free`` is bytes where Ollama keeps its models;
     ``orphans`` are runners whose Ollama is gone. ``installation`` and ``disabled`` (by ``launchctl disable``) are a
-    Mac's. ``asking_ollama`` are clients (names of ``innkeep connect``) whose configuration file names Ollama's port.
+    Mac's; ``asking_ollama`` are clients (names of ``innkeep connect``) whose configuration file names Ollama's port;
+    ``descriptors`` is how many files the daemon may open (0: not known).
     """
 
     platform: str
@@ -112,3 +113,4 @@ class Facts(Struct, frozen=True):
     installation: Installation | None = None
     disabled: bool = False
     asking_ollama: list[tuple[str, Path]] = field(default_factory=list)
+    descriptors: int = 0

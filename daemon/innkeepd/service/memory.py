@@ -28,8 +28,8 @@ def main(argv: Sequence[str]) -> int:
         "--from",
         dest="recording",
         type=Path,
-        metavar="DIR",
-        help="read DIR/vm_stat.txt and DIR/sysctl.txt instead of this machine",
+        metavar="PATH",
+        help="read a folder with vm_stat.txt and sysctl.txt, or a report of `innkeep doctor`, instead of this machine",
     )
     parser.add_argument(
         "--config", type=Path, help="the configuration, instead of $INNKEEP_CONFIG or ~/.innkeep/config.toml"

@@ -49,6 +49,7 @@ class Kept(Struct, frozen=True):
     simulated: MemoryState | None = None
     config_file: str | None = None
     http: str | None = None
+    descriptors: int = 0
 
 
 class _Status(Struct, frozen=True):
@@ -56,6 +57,7 @@ class _Status(Struct, frozen=True):
     memory: MemoryState
     config_file: str | None = None
     http: str | None = None
+    descriptors: int = 0
 
 
 def probe(path: Path, timeout: float = 2.0) -> Answer:
@@ -86,7 +88,8 @@ def kept_by(path: Path, timeout: float = 2.0) -> Kept | None:
             said = msgspec.json.decode(_first_line(line), type=_Status)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             return None
-        return Kept(said.backend.url, said.memory if said.backend.simulated else None, said.config_file, said.http)
+        memory = said.memory if said.backend.simulated else None
+        return Kept(said.backend.url, memory, said.config_file, said.http, said.descriptors)
 
 
 def _first_line(line: socket.socket) -> bytes:

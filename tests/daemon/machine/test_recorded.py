@@ -1,8 +1,12 @@
+import subprocess
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from innkeepd.machine.recorded import RecordedMemory, RecordingError, SimulatedMemory
+from innkeepd.service.bug_report import recordings, report
+from support.doctor import facts_of
 from support.macos import GIB, M4_24G, VM_STATS, text
 
 
@@ -60,7 +64,7 @@ def test_a_byte_order_mark_costs_no_line(tmp_path):
 def test_a_folder_without_a_recording_is_one_clear_line(tmp_path):
     with pytest.raises(RecordingError, match=r"holds neither vm_stat\.txt nor sysctl\.txt; make them with"):
         RecordedMemory(tmp_path)
-    with pytest.raises(RecordingError, match="is not a folder"):
+    with pytest.raises(RecordingError, match="wants a folder"):
         RecordedMemory(tmp_path / "absent")
 
 
@@ -80,3 +84,38 @@ def test_a_simulated_machine_stands_behind_the_same_door_and_says_so():
     assert (told.source, told.pressure, told.gpu_limit) == ("simulated", "critical", 27 * GIB)
     assert (told.compressor_stored, told.compressor_occupied, told.hw_memsize) == (7, 8, 36 * GIB)
     assert (told.available, told.warnings) == (8, ())
+
+
+def test_a_report_of_the_doctor_is_a_recording(tmp_path):
+    """A user's Mac prints its own texts into the report, from which they are read as from a folder."""
+    printed = {
+        "vm_stat": M4_24G,
+        "sysctl kern": text("sysctl_m4_24g_macos26_5_warn.txt"),
+        "memory_pressure": "# there is no `memory_pressure` on this machine",
+    }
+
+    def run(command):
+        told = next((out for name, out in printed.items() if " ".join(command).startswith(name)), None)
+        return subprocess.CompletedProcess(command, 1 if told is None else 0, told or "", "")
+
+    report_file = tmp_path / "report.txt"
+    report_file.write_text(
+        report(facts_of(), [], version="0.1.0", user_home=Path("/Users/you"), logs=[], recorded=recordings(run))
+    )
+    told = RecordedMemory(report_file).read()
+    assert told == RecordedMemory(folder(tmp_path, M4_24G, text("sysctl_m4_24g_macos26_5_warn.txt"))).read()
+    assert (told.total, told.pressure) == (24 * GIB, "warning")
+
+
+def test_what_a_script_recorded_in_several_files_is_one_recording(tmp_path):
+    (tmp_path / "sysctl_memory.txt").write_text("hw.memsize: 17179869184\n")
+    (tmp_path / "sysctl_iogpu.txt").write_text("iogpu.wired_limit_mb: 12000\n")
+    told = RecordedMemory(tmp_path).read()
+    assert (told.total, told.wired_limit_mb) == (16 * GIB, 12000)
+
+
+def test_a_file_that_is_no_report_and_one_that_is_not_there_are_refused(tmp_path):
+    (tmp_path / "letter.txt").write_text("Dear innkeep\n== config ==\n")
+    for name, text_of in (("letter.txt", "is no report"), ("none.txt", "there is no")):
+        with pytest.raises(RecordingError, match=text_of):
+            RecordedMemory(tmp_path / name)

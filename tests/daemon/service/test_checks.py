@@ -9,6 +9,7 @@ from innkeepd.service.checks import (
     HOUSE,
     check_config,
     check_daemon,
+    check_descriptors,
     check_disk,
     check_port,
     check_service,
@@ -124,3 +125,11 @@ def test_the_disk_is_judged_by_what_a_32b_takes(free: int | None, level: str):
 def test_a_wildcard_listener_beside_ours_is_a_warning():
     finding = check_port(facts_of(http_holder=Program(7, "innkeepd"), http_beside=[("::", Program(5, "ollama"))]))
     assert (finding.level, "ollama (pid 5) at ::" in finding.saw) == ("warning", True)
+
+
+@pytest.mark.parametrize(("limit", "level"), [(0, "ok"), (256, "warning"), (10_240, "ok")])
+def test_a_daemon_that_may_open_too_few_files_is_a_warning(limit: int, level: str):
+    """launchd's own limit is 256: at 120 streams it is used up."""
+    finding = check_descriptors(facts_of(descriptors=limit))
+    assert finding.level == level
+    assert str(limit or "not report") in finding.saw

@@ -16,6 +16,7 @@ from innkeepd.chat.dispatch import Dispatcher
 from innkeepd.chat.lessons import Lesson
 from innkeepd.chat.types import ChatSpec, RequestFailed
 from innkeepd.config.schema import Config
+from innkeepd.lock import descriptors
 from innkeepd.machine.loop_lag import loop_lag
 from innkeepd.machine.offload import SMALL, off_loop
 from innkeepd.policy.notices import Notice
@@ -111,6 +112,7 @@ class AdminVerbs:
             http=f"{http.host}:{http.port}" if http.enabled else "",
             notices=[wire.Notice(each.kind, each.text, each.since, each.subject) for each in self._notices()],
             loop_lag=loop_lag(),
+            descriptors=descriptors(),
         )
 
     def _warnings(self) -> list[str]:
