@@ -42,7 +42,7 @@ format: .venv/.proves ## put every file in the form that `make lint` wants
 ollama: .venv/.made ## build the real Ollamas for Linux, 0.17.4 and 0.33.0, once (20 minutes), and print where they are
 	@PYTHON=$(BIN)/python packaging/ollama/build.sh
 
-bench: .venv/.proves ## how much innkeep costs, as ratios against a direct client in the same run
+bench: .venv/.proves ## measure what innkeep costs, in one run; ARGS="side --check" for a part (scripts/bench)
 	@$(BIN)/python scripts/bench $(ARGS)
 
 attack: .venv/.proves ## attack the daemon for up to 15 minutes; SEED=N repeats a run

@@ -32,10 +32,10 @@ class Daemon(Struct):
 
 
 @contextlib.contextmanager
-def upstream(models: int = 1) -> Iterator[tuple[int, int]]:
-    """The fast server: its port and pid."""
+def upstream(models: int = 1, port: int = 0) -> Iterator[tuple[int, int]]:
+    """The fast server: its port (0: any) and pid."""
     server = subprocess.Popen(
-        [sys.executable, str(HERE / "upstream.py"), str(models)], stdout=subprocess.PIPE, text=True
+        [sys.executable, str(HERE / "upstream.py"), str(models), str(port)], stdout=subprocess.PIPE, text=True
     )
     try:
         line = server.stdout.readline() if server.stdout else ""

@@ -13,6 +13,7 @@ from typing import Any
 NAME = "bench:latest"
 DETAILS = {"format": "gguf", "family": "llama", "parameter_size": "8.0B", "quantization_level": "Q4_K_M"}
 COUNT = int(sys.argv[1]) if len(sys.argv) > 1 else 1
+PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 0
 NAMES = [NAME, *(f"bench{number}:latest" for number in range(1, COUNT))]
 PAUSE = 1_000_000
 """From so many tokens on they are microseconds of a pause."""
@@ -151,7 +152,7 @@ class Upstream(asyncio.Protocol):
 
 async def main() -> None:
     """Serve."""
-    server = await asyncio.get_running_loop().create_server(Upstream, "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(Upstream, "127.0.0.1", PORT)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
