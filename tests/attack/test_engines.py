@@ -18,6 +18,7 @@ from innkeepd.simulator.engine import Simulator
 from support.attack import rest
 from support.daemon import Daemon, config, mock_clock, open_daemon
 from support.garbage import GarbageTransport, Kind, kinds
+from support.http_daemon import open_http_daemon
 from support.odd import as_json
 from support.remote import RemoteEngine
 from support.transport import MemoryTransport
@@ -116,6 +117,62 @@ def test_no_kind_of_garbage_at_any_call_of_ollamas_ends_the_daemon(attack):
             dead.append(f"{name} at {call}{', late' if late else ''}: {_leaf(error)!r}"[:300])
         attack.count("daemons")
     attack.figure("daemons dead or not well again", f"{len(dead)} of {attack.counts['daemons']} ({len(kinds())} kinds)")
+    assert dead == []
+
+
+_MESSAGES = [{"role": "user", "content": "hi"}]
+HTTP_ASKS: tuple[tuple[str, str, Any], ...] = (
+    ("GET", "/api/tags", None),
+    ("GET", "/api/ps", None),
+    ("GET", "/api/version", None),
+    ("GET", "/v1/models", None),
+    ("GET", f"/v1/models/{LIGHT}", None),
+    ("POST", "/api/show", {"model": LIGHT}),
+    ("POST", "/api/chat", {"model": LIGHT, "messages": _MESSAGES}),
+    ("POST", "/api/generate", {"model": LIGHT, "prompt": "hi", "stream": False}),
+    ("POST", "/v1/chat/completions", {"model": LIGHT, "messages": _MESSAGES, "stream": True}),
+    ("POST", "/v1/messages", {"model": LIGHT, "messages": _MESSAGES, "max_tokens": 5}),
+    ("POST", "/api/embed", {"model": EMBED, "input": "a"}),
+)
+HTTP_CALLS = CALLS | {
+    "generate": lambda path, body: path == "/api/generate" and b'"prompt":"hi"' in body,
+    "completions": lambda path, _: path == "/v1/chat/completions",
+    "messages": lambda path, _: path == "/v1/messages",
+}
+
+
+async def _suffer_http(kind: Kind, strikes: Callable[[str, bytes], bool]) -> int:
+    """The HTTP port before an Ollama that sends garbage: no answer is a fault of ours, and it serves afterwards."""
+    simulator = Simulator(models=MODELS)
+    transport = GarbageTransport(MemoryTransport(simulator), kind, strikes)
+    transport.is_well = True
+    async with open_http_daemon(simulator=simulator, transport=transport) as opened:
+        transport.is_well = False
+        for method, path, body in HTTP_ASKS:
+            with anyio.fail_after(ENDS):
+                answer = await opened.http.start(method, path, body).end()
+            assert b"a fault of innkeepd itself" not in answer.body, (path, answer)
+        transport.is_well = True
+        await anyio.sleep(WELL_AGAIN)
+        assert (await opened.chat().end()).status == 200
+        await rest(opened.daemon.is_quiet)
+        assert opened.daemon.is_quiet()
+    return transport.struck
+
+
+def test_no_kind_of_garbage_at_any_call_is_a_fault_of_the_http_port(attack):
+    everything = [(name, kind, call) for name, kind in kinds().items() for call in HTTP_CALLS]
+    attack.dice.shuffle(everything)
+    everything.sort(key=lambda one: one[2] not in {"tags", "ps", "show"} or "deep" not in one[0])
+    dead: list[str] = []
+    for number in attack.rounds(short=4, long=60, most=len(everything)):
+        name, kind, call = everything[number]
+        try:
+            attack.count("answers replaced", _run(_suffer_http, kind, HTTP_CALLS[call]))
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong is reported with the others
+            dead.append(f"{name} at {call}: {_leaf(error)!r}"[:300])
+        attack.count("daemons")
+    attack.figure("daemons that failed or were not well again", f"{len(dead)} of {attack.counts['daemons']}")
     assert dead == []
 
 

@@ -25,10 +25,10 @@ class HttpDaemon:
 
 
 @asynccontextmanager
-async def open_http_daemon(*, simulator: Any = None, **tables: Any) -> AsyncIterator[HttpDaemon]:
+async def open_http_daemon(*, simulator: Any = None, transport: Any = None, **tables: Any) -> AsyncIterator[HttpDaemon]:
     """Open the port; nothing of the daemon's own may fail. ``tables`` as ``support.daemon.config`` takes them."""
     said = config(**tables)
-    async with open_daemon(said, simulator=simulator) as daemon:
+    async with open_daemon(said, simulator=simulator, transport=transport) as daemon:
         await daemon.control.monitor.ready.wait()
         warnings: list[str] = []
         app = HttpApp(said.http, daemon.app.dispatcher, daemon.control, warn=warnings.append)

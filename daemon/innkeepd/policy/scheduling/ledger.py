@@ -29,6 +29,11 @@ class MemoryLedger:
         twin.pins, twin._learned = dict(self.pins), dict(self._learned)  # noqa: SLF001 - its own class
         return twin
 
+    def is_heavy(self, weights: str) -> bool:
+        """Whether weights are heavy; those in memory that the catalogue does not know are judged by their size."""
+        known = self.residents.get(weights) or self.specs.get(weights)
+        return known is not None and known.heavy
+
     # ---- what is learned ----
 
     def know(self, specs: tuple[Spec, ...]) -> None:

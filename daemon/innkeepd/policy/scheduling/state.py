@@ -70,11 +70,11 @@ class SchedulerState:
         """Whether a hold or a rule forbids to use these weights for such a request; other machines go on."""
         if self.ledger.is_remote(weights):
             return False
-        limits, spec = self.limits, self.ledger.specs.get(weights)
+        limits = self.limits
         return (
             self.is_on_hold
             or limits.frozen
-            or (limits.light_only and spec is not None and spec.heavy)
+            or (limits.light_only and self.ledger.is_heavy(weights))
             or (limits.batch_only and priority != "batch")
             or (limits.no_growth and not self.ledger.has(weights, need))
         )

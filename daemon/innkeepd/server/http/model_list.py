@@ -10,6 +10,8 @@ import anyio
 import msgspec
 
 from innkeepd.backends.backend import BackendFault
+from innkeepd.backends.decoding import Undecodable
+from innkeepd.backends.decoding import decode as decode_foreign
 from innkeepd.backends.ollama_wire import error_text
 from innkeepd.policy.model import DERIVED_PREFIX, Model, canonical
 from innkeepd.residency.control import ResidencyControl
@@ -22,6 +24,14 @@ AT_ONCE = 0.06
 FIRST = 3.0
 """Seconds for the first."""
 
+
+class _Listed(msgspec.Struct):
+    """What of Ollama's lists is passed on."""
+
+    models: list[dict[str, Any]] | None
+
+
+_LISTED = msgspec.json.Decoder(_Listed)
 _ENCODE = msgspec.json.Encoder().encode
 _SENT = {"content-type": "application/json"}
 
@@ -100,9 +110,9 @@ class ModelList:
         async with self._control.backend.forward("GET", path) as answer:
             raw = await answer.read()
         try:
-            return list(msgspec.json.decode(raw)["models"] or ())
-        except (msgspec.DecodeError, KeyError, TypeError):
-            raise BackendFault("backend_error", f"{path} did not answer as Ollama does") from None
+            return decode_foreign(raw, _LISTED).models or []
+        except Undecodable as fault:
+            raise BackendFault("backend_error", f"{path} did not answer as Ollama does: {fault}") from None
 
     def _by_parent(self, line: dict[str, Any]) -> dict[str, Any]:
         name = str(line.get("name", ""))

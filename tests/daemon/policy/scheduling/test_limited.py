@@ -75,6 +75,13 @@ def test_a_heavy_model_that_another_program_loads_under_light_only_is_not_fought
     assert life.unloads == {}
 
 
+def test_under_light_only_a_heavy_model_that_the_catalogue_does_not_know_answers_nobody_either():
+    life = begin(budget=60)
+    life.step(ev.Limited(light_only=True, why="battery"))
+    life.step(ev.Observed(life.now, (ev.Seen("unknown", 40),)))
+    assert life.ask(chain=("unknown",)) in life.waiting
+
+
 def test_batch_only_lets_the_class_batch_work_and_nobody_else():
     life = loaded("l")
     life.step(ev.Limited(batch_only=True, why="night"))
