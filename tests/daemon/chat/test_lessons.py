@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 
 def seen(text: str, role: str = "general") -> Example:
-    return Example(sketch(features(text)), (0.0, 0.0, 1.0), role)
+    return Example(sketch(features(text).body), (0.0, 0.0, 1.0), role)
 
 
 def taught(lessons: Lessons, count: int, role: str = "coding") -> None:

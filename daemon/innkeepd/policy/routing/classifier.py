@@ -1,26 +1,34 @@
-"""The trained classifier: one number a feature and role, summed; whoever may read files hands the weights in.
+"""The trained classifier: one weight a feature and role, summed. It is made of bytes that the caller reads.
 
-A linear model over ``features``: score(role) = bias + scale / sqrt(n) * the sum of the weights of n features.
-How the weights are made: ``tools/routing/README.md``.
+A linear model over ``features``: score(role) = bias + scale * (sum of body weights / sqrt(their number) + the same of the
+ends). How the weights are made: ``tools/routing/README.md``.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
+from operator import itemgetter
 
 import msgspec
 from msgspec import Struct
 
-from innkeepd.policy.routing.features import BUCKETS, VERSION, features, words
+from innkeepd.policy.routing.features import BUCKETS, VERSION, Features, features, words
 
 __all__ = ["ROLES", "Classifier", "Header", "decode", "encode"]
 
 ROLES = ("coding", "reasoning", "general")
 SHOWN = 40
-"""Words of a text that are weighed one by one where somebody asks what decided."""
+"""Words of a text that are weighed one by one when somebody asks which words decided."""
+
+_ZERO = 128
+"""Weights are held as unsigned bytes, this much above their value: Python keeps those numbers ready, which saves time."""
+_UNSIGNED = bytes((value + _ZERO) % 256 for value in range(256))
 
 
 class Header(Struct, frozen=True):
-    """The first line of a weights file, in JSON; behind it stand ``len(ROLES)`` times ``buckets`` signed bytes."""
+    """The first line of a weights file, in JSON; ``len(ROLES)`` times ``buckets`` signed bytes follow it.
+
+    ``temperature``: what the router divides its scores by before the softmax.
+    """
 
     version: int
     buckets: int
@@ -30,40 +38,47 @@ class Header(Struct, frozen=True):
 
 
 class Classifier:
-    """Scores by role for a text. Keep one: its weights are a view of the bytes that it was made of."""
+    """Scores by role for a text. Keep one instance: it holds a copy of its weights."""
 
-    def __init__(self, header: Header, rows: tuple[memoryview, ...]) -> None:
+    def __init__(self, header: Header, rows: tuple[bytes, ...]) -> None:
+        """``rows``: signed bytes by role, in the order of ``ROLES``."""
         self.header = header
-        self._rows = rows
+        self._rows = tuple(row.translate(_UNSIGNED) for row in rows)
 
     def __repr__(self) -> str:
         return f"Classifier({self.header.buckets} buckets)"
 
     def scores(self, text: str, most: int | None = None) -> dict[str, float]:
-        """Log-odds by role, up to a constant. ``most``: how many characters to read where that is less than usual."""
+        """Log-odds by role, up to a constant. ``most``: read at most so many characters."""
         return self.weigh(features(text if most is None else text[:most]))
 
     def decisive(self, text: str, role: str, limit: int = 4) -> list[str]:
-        """The words of ``text`` that speak most for ``role``, the loudest first."""
+        """The words of ``text`` that speak most for ``role``, in descending order."""
         weighed = {}
         for word in list(dict.fromkeys(words(text)))[:SHOWN]:
-            said = self.weigh(features(word))
-            others = [score for name, score in said.items() if name != role]
-            weighed[word] = said[role] - sum(others) / len(others)
-        loud = sorted(weighed, key=lambda word: -weighed[word])
-        return [word for word in loud if weighed[word] > 0 and any(map(str.isalnum, word))][:limit]
+            own, *others = sorted(
+                zip(ROLES, self._shares(features(word).body), strict=True), key=lambda pair: pair[0] != role
+            )
+            weighed[word] = own[1] - sum(score for _, score in others) / len(others)
+        strongest = sorted(weighed, key=lambda word: -weighed[word])
+        return [word for word in strongest if weighed[word] > 0 and any(map(str.isalnum, word))][:limit]
 
-    def weigh(self, found: set[int]) -> dict[str, float]:
+    def weigh(self, found: Features) -> dict[str, float]:
         """As ``scores``, of a text's ``features``."""
-        factor = self.header.scale / math.sqrt(len(found) or 1)
-        return {
-            role: base + factor * sum(map(row.__getitem__, found))
-            for role, base, row in zip(ROLES, self.header.bias, self._rows, strict=True)
-        }
+        shares = zip(ROLES, self.header.bias, self._shares(found.body), self._shares(found.ends), strict=True)
+        return {role: bias + body + ends for role, bias, body, ends in shares}
+
+    def _shares(self, found: Set[int]) -> list[float]:
+        """What one group of features adds to each role."""
+        if not found:
+            return [0.0] * len(ROLES)
+        pick = itemgetter(*found, 0)  # the last one makes it a tuple even for one feature
+        factor = self.header.scale / math.sqrt(len(found))
+        return [factor * (sum(pick(row)) - row[0] - _ZERO * len(found)) for row in self._rows]
 
 
 def decode(data: bytes) -> Classifier:
-    """A classifier of a weights file. Raises ``ValueError`` where the bytes are none that fit these features."""
+    """The classifier of a weights file. Raises ``ValueError`` where the bytes do not fit these features."""
     line, _, body = data.partition(b"\n")
     try:
         header = msgspec.json.decode(line, type=Header)
@@ -73,10 +88,9 @@ def decode(data: bytes) -> Classifier:
     if (header.version, header.buckets) != (VERSION, BUCKETS) or len(body) != BUCKETS * len(ROLES):
         msg = f"weights of version {header.version} with {header.buckets} buckets and {len(body)} bytes do not fit"
         raise ValueError(msg)
-    view = memoryview(body).cast("b")
-    return Classifier(header, tuple(view[at * BUCKETS : (at + 1) * BUCKETS] for at in range(len(ROLES))))
+    return Classifier(header, tuple(body[at * BUCKETS : (at + 1) * BUCKETS] for at in range(len(ROLES))))
 
 
 def encode(header: Header, rows: Mapping[str, bytes]) -> bytes:
-    """A weights file: the opposite of ``decode``; ``rows``: the signed bytes of each role."""
+    """A weights file, the inverse of ``decode``. ``rows``: the signed bytes of each role."""
     return b"".join((msgspec.json.encode(header), b"\n", *(rows[role] for role in ROLES)))

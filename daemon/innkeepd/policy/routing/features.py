@@ -1,40 +1,52 @@
-"""What the trained classifier sees of a text: hashed n-grams over letters and jamo, and hashed words.
+"""The features of a text that the trained classifier weighs: hashed character n-grams, words and word pairs.
 
-    text -> at most READ characters of it -> letters (lower case, digits as 0, syllables without their final) -> numbers
+    text -> excerpt of at most READ characters -> normalized letters -> feature numbers below BUCKETS
 
-The same function makes the features in training (``tools/routing/``) and in the daemon, so a change here needs new
-weights; ``VERSION`` names it and ``classifier.decode`` refuses weights of another version.
+Training (``tools/routing/``) and the daemon call the same function, so a change here needs new weights: ``VERSION``
+names the function and ``classifier.decode`` refuses weights of another version.
 """
 
 import re
 import unicodedata
 from itertools import pairwise
+from typing import NamedTuple
 from zlib import crc32
 
-__all__ = ["BUCKETS", "READ", "VERSION", "excerpt", "features", "letters", "words"]
+__all__ = ["BUCKETS", "READ", "VERSION", "Features", "excerpt", "features", "letters", "words"]
 
-VERSION = 1
-BUCKETS = 1 << 17
-"""Each feature is a number below this: the CRC-32 of its characters, cut off."""
+VERSION = 2
+BUCKETS = 1 << 18
+"""Each feature is a number below this: the low bits of the CRC-32 of its bytes."""
 
 HEAD, TAIL, WINDOW, WINDOWS = 640, 320, 60, 4
 READ = HEAD + TAIL + WINDOW * WINDOWS + WINDOWS + 1
-"""Characters that are read of a long text: what is wanted stands at its beginning or its end, samples tell the rest."""
+"""Characters that are read of a long text: the request stands at its beginning or its end, samples show the rest."""
 
 ORDERS = (2, 3, 4, 5)
-"""Lengths of the n-grams of letters."""
+"""Lengths of the character n-grams."""
+
+ENDS = 8
+"""How many of the first and of the last words form a group of their own, so that a long paste does not drown them."""
 
 _SPACE = re.compile(r"\s+")
 _WORD = re.compile(r"[^\W_]+|[^\w\s]")
 _DIGITS = {ord(str(digit)): "0" for digit in range(10)}
 _FIRST, _LAST, _FINALS = 0xAC00, 0xD7A3, 28
 _WIDTH = 4  # bytes a character in UTF-32
+_MASK = BUCKETS - 1
+
+
+class Features(NamedTuple):
+    """Feature numbers of a text. ``body``: n-grams, words, word pairs; ``ends``: its first and last ``ENDS`` words."""
+
+    body: set[int]
+    ends: set[int]
 
 
 class _Jamo(dict[int, str | int]):
-    """A table for ``str.translate``: a Korean syllable becomes the syllable without its final, and the final.
+    """A table for ``str.translate`` that splits the final consonant off a Korean syllable.
 
-    So 할, 한 and 합 begin alike (하), and what they share with 하 is seen.
+    So 할, 한 and 합 share what they have in common with 하.
     """
 
     def __missing__(self, code: int) -> str | int:
@@ -53,28 +65,37 @@ def excerpt(text: str) -> str:
 
 
 def letters(text: str) -> str:
-    """``text`` as the n-grams see it: composed, lower case, digits as 0, white space as single blanks, jamo apart."""
+    """``text`` composed (NFC), in lower case, with digits as 0 and white space as single blanks."""
     plain = unicodedata.normalize("NFC", text).lower().translate(_DIGITS)
     return f" {_SPACE.sub(' ', plain).strip()} "
 
 
 def words(text: str) -> list[str]:
-    """The words and marks of ``text``, in their order."""
+    """The words and punctuation marks of ``text`` in their order."""
     return _WORD.findall(letters(excerpt(text)))
 
 
-def features(text: str) -> set[int]:
-    """The numbers of all features of ``text``, each below ``BUCKETS``; each counts once however often it occurs."""
+def features(text: str) -> Features:
+    """The features of ``text``, each number below ``BUCKETS``; a feature counts once however often it occurs."""
     plain = letters(excerpt(text))
     tokens = _WORD.findall(plain)
-    mask = BUCKETS - 1
-    found = {crc32(f"w {word}".encode()) & mask for word in tokens}
-    found.update(crc32(f"b {first} {second}".encode()) & mask for first, second in pairwise(tokens))
-    found.add(crc32(f"^ {' '.join(tokens[:1])}".encode()) & mask)
-    found.add(crc32(f"^ {' '.join(tokens[:2])}".encode()) & mask)
-    found.add(crc32(f"$ {' '.join(tokens[-1:])}".encode()) & mask)
+    named = [f"w {word}" for word in tokens]
+    named += [f"b {first} {second}" for first, second in pairwise(tokens)]
+    named += [f"s {first} {third}" for first, third in zip(tokens, tokens[2:], strict=False)]
+    named += [f"^ {' '.join(tokens[:1])}", f"^ {' '.join(tokens[:2])}", f"$ {' '.join(tokens[-1:])}"]
+    body = {crc32(name.encode()) & _MASK for name in named}
     data = plain.translate(_Jamo()).encode("utf-32-le")
     for order in ORDERS:
         size = order * _WIDTH
-        found.update([crc32(data[at : at + size]) & mask for at in range(0, len(data) - size + 1, _WIDTH)])
-    return found
+        body.update([crc32(data[at : at + size]) & _MASK for at in range(0, len(data) - size + 1, _WIDTH)])
+    return Features(body, _ends(tokens))
+
+
+def _ends(tokens: list[str]) -> set[int]:
+    """The first and last words by themselves, in pairs and by their first letters (two Korean, else four)."""
+    named = []
+    for side, some in (("h", tokens[:ENDS]), ("t", tokens[-ENDS:])):
+        named += [f"{side} {word}" for word in some]
+        named += [f"{side}b {first} {second}" for first, second in pairwise(some)]
+        named += [f"{side}p {word[: 2 if word >= '가' else 4]}" for word in some]
+    return {crc32(name.encode()) & _MASK for name in named}

@@ -14,7 +14,7 @@ from msgspec import Struct, field
 from innkeepd.policy.routing.classifier import ROLES, Classifier
 from innkeepd.policy.routing.conversation import is_errand, own_words, tool_role
 from innkeepd.policy.routing.correction import Correction, sketch
-from innkeepd.policy.routing.features import features
+from innkeepd.policy.routing.features import Features, features
 from innkeepd.policy.routing.rules import Evidence, Rules, added_up
 
 __all__ = ["ROLES", "Route", "Router"]
@@ -112,8 +112,8 @@ class Router:
         tool = tool_role(tools)
         if follows and tool is None and max(evidence.values()) < FAINT:
             return Route(str(previous), 0.5, f"too short to tell; stays {previous}", dict.fromkeys(ROLES, 0.0))
-        seen = features(last) if self._classifier is not None and last.strip() else set()
-        kept = sketch(seen)
+        seen = features(last) if self._classifier is not None and last.strip() else None
+        kept = sketch(seen.body) if seen else ()
         plain = self._scores(last, seen, found, evidence)
         scores = self._corrected(plain, kept)
         before = dict.fromkeys(ROLES, 0.0)
@@ -137,7 +137,7 @@ class Router:
         return {role: plain[role] + extra for role, extra in zip(ROLES, self.correction.scores(kept), strict=True)}
 
     def _scores(
-        self, text: str, seen: set[int], found: list[Evidence], evidence: Mapping[str, float]
+        self, text: str, seen: Features | None, found: list[Evidence], evidence: Mapping[str, float]
     ) -> dict[str, float]:
         if self._classifier is None or not seen:
             return {role: score + PRIOR.get(role, 0.0) for role, score in evidence.items()}

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from msgspec import Struct
 
 from innkeepd.policy.routing.classifier import ROLES
-from innkeepd.policy.routing.shapes import FALSE_FRIENDS, SHAPES, is_word_problem, script_of
+from innkeepd.policy.routing.shapes import FALSE_FRIENDS, SHAPES, is_word_problem, part_of
 from innkeepd.policy.routing.words import WORDS, stems
 
 __all__ = ["SEEDS", "Evidence", "Rules", "added_up"]
@@ -74,7 +74,7 @@ class Rules:
             for word in words:
                 self._add(role, word.lower().strip())
         own = [re.escape(phrase.lower()) for phrase in ignore if phrase.strip()]
-        self._ignored = re.compile("|".join((*own, *FALSE_FRIENDS)))
+        self._ignored = [part_of(pattern) for pattern in (*own, *FALSE_FRIENDS)]
 
     def __len__(self) -> int:
         return len(self._words) + len(self._phrases)
@@ -82,15 +82,17 @@ class Rules:
     def evidence(self, text: str) -> list[Evidence]:
         """Everything that speaks for a role, each label once a role."""
         read = text if len(text) <= HEAD + TAIL else f"{text[:HEAD]}\n{text[-TAIL:]}"
-        plain = self._ignored.sub(" ", read.lower())
+        plain = read.lower()
+        for part in self._ignored:
+            if part.may_be_in(plain):
+                plain = part.pattern.sub(" ", plain)
         found: dict[tuple[str, str], Evidence] = {}
         for one in self._words_of(plain):
             found.setdefault((one.role, one.label), one)
         if is_word_problem(plain):
             found["reasoning", "numbers"] = Evidence("reasoning", 3.5, "numbers and a question")
-        script = script_of(read)
         for shape in SHAPES:
-            if (shape.role, shape.label) not in found and shape.is_in(read if shape.exact else plain, script):
+            if (shape.role, shape.label) not in found and shape.is_in(read if shape.exact else plain):
                 found[shape.role, shape.label] = Evidence(shape.role, shape.weight, shape.label)
         return list(found.values())
 

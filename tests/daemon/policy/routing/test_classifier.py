@@ -10,7 +10,7 @@ def weights(**loud):
     """Weights with which each role hears one text only."""
     rows = {role: bytearray(BUCKETS) for role in ROLES}
     for role, text in loud.items():
-        for each in features(text):
+        for each in features(text).body:
             rows[role][each] = 100
     return encode(HEADER, {role: bytes(row) for role, row in rows.items()})
 
@@ -19,7 +19,8 @@ def test_a_text_scores_for_the_role_that_hears_it():
     classifier = decode(weights(coding="zebra", general="lemon"))
     scores = classifier.scores("zebra")
     assert max(scores, key=scores.get) == "coding"
-    assert scores["coding"] == pytest.approx(0.25 + 0.5 * 100 * len(features("zebra")) ** 0.5)
+    assert scores["coding"] == pytest.approx(0.25 + 0.5 * 100 * len(features("zebra").body) ** 0.5)
+    assert scores["reasoning"] == pytest.approx(0)
     assert repr(classifier) == f"Classifier({BUCKETS} buckets)"
 
 

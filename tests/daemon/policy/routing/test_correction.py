@@ -23,7 +23,7 @@ from innkeepd.policy.routing.router import Router
 
 
 def example(text: str, role: str, scores: tuple[float, float, float] = (0.0, 0.0, 1.0)) -> Example:
-    return Example(sketch(features(text)), scores, role)
+    return Example(sketch(features(text).body), scores, role)
 
 
 REPORTS = [example(f"gnomon report {one}{other}", "coding") for one in "abcdefg" for other in "uvwxyz"]
@@ -39,7 +39,7 @@ def test_a_sketch_is_small_and_ordered(found):
 
 def test_alike_prompts_keep_alike_features():
     text = "The baker from the corner asked whether his oven, bought in spring, could be repaired before the holidays. "
-    one, other = (set(sketch(features(text + end))) for end in ("Please.", "Soon?"))
+    one, other = (set(sketch(features(text + end).body)) for end in ("Please.", "Soon?"))
     assert len(one & other) > 0.7 * SKETCH
 
 
@@ -54,7 +54,7 @@ def test_what_was_fitted_is_routed_so():
 def test_a_correction_never_adds_more_than_its_strength(pairs):
     correction = fit([example(text, role, (-50.0, 0.0, 50.0)) for text, role in pairs])
     for text, _ in pairs:
-        assert all(abs(each) <= STRENGTH for each in correction.scores(sketch(features(text))))
+        assert all(abs(each) <= STRENGTH for each in correction.scores(sketch(features(text).body)))
 
 
 def test_an_unknown_prompt_is_not_corrected():

@@ -16,10 +16,18 @@ def test_a_short_text_is_read_whole_and_a_long_one_at_its_ends_and_between():
 
 
 def test_features_are_numbers_below_the_buckets_and_count_once():
-    found = features("aaaa aaaa")
-    assert all(0 <= each < BUCKETS for each in found)
-    assert features("aaaa aaaa aaaa") == found | features("aaaa aaaa aaaa")
+    found = features("aaaa aaaa aaaa")
+    assert all(0 <= each < BUCKETS for group in found for each in group)
+    assert features("aaaa aaaa aaaa aaaa") == found
     assert features("") != features("a")
+    assert features("").ends == set()
+
+
+def test_the_request_before_a_long_paste_keeps_its_own_features():
+    paste = " and then the rain fell on the old roof" * 30
+    ends = features(f"summarise this{paste}").ends
+    assert ends & features("summarise this").ends
+    assert features(f"summarise this{paste} {paste}").ends == ends
 
 
 def test_a_decomposed_text_has_the_features_of_the_composed_one():
@@ -28,7 +36,7 @@ def test_a_decomposed_text_has_the_features_of_the_composed_one():
 
 def test_korean_forms_of_one_stem_share_what_their_final_would_hide():
     def shared(one, other):
-        return len(features(one) & features(other))
+        return len(features(one).body & features(other).body)
 
     assert shared("요약할", "요약한") > shared("요약할", "요약둘")
 
