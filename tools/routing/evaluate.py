@@ -43,6 +43,9 @@ UNTUNED = {"blind", "blind2", "written"}
 """Sources that the hand-written rules were not tuned on: their left-out scores set the temperature."""
 
 
+Judged = tuple[dict[str, str], dict[str, float], dict[str, float]]
+
+
 class Material(NamedTuple):
     """Everything that is computed once: prompts, what the teacher sees of them and their features."""
 
@@ -85,7 +88,7 @@ class Material(NamedTuple):
         chosen = np.concatenate((np.ones(len(self.made), bool), kept, np.ones(len(self.seen["mixed"]), bool)))
         return fit(tuple(group.take(np.flatnonzero(chosen)) for group in self.features), shares, weights, seeds=seeds)
 
-    def left_out(self, folds: Iterable[set[str]] = FOLDS) -> list[tuple[dict[str, str], dict[str, float], dict[str, float]]]:
+    def left_out(self, folds: Iterable[set[str]] = FOLDS) -> list[Judged]:
         """Each real prompt with the student's scores and the whole router's, from training without its fold."""
         found = []
         for fold in folds:
@@ -127,7 +130,7 @@ def _log_loss(scores: np.ndarray, roles: np.ndarray) -> float:
     return -float(np.log(shares[np.arange(len(roles)), roles] + 1e-12).mean())
 
 
-def report(found: list[tuple[dict[str, str], dict[str, float], dict[str, float]]]) -> dict[str, dict[str, float]]:
+def report(found: list[Judged]) -> dict[str, dict[str, float]]:
     """Macro-F1 by language and accuracy by source, of the student alone and with the rules."""
     lines = {}
     for name, at in (("student", 1), ("with rules", 2)):

@@ -1,6 +1,6 @@
 """Writes ``policy/routing/literals.py``: for each pattern of ``shapes.py`` the strings without which it cannot match.
 
-    python tools/routing/literals.py
+    python tools/routing/literals.py && make format
 
 Looking for a few strings is many times faster than a search with a regular expression. The strings are read off the
 parsed pattern. ``tests/tools/test_literals.py`` compares the file with what this makes.
@@ -32,7 +32,7 @@ LITERALS: Mapping[str, tuple[str, ...]] = {
 
 
 def needed(pattern: str) -> tuple[str, ...]:
-    """Strings of which every text that ``pattern`` matches contains at least one; () where there are none or too many."""
+    """Strings of which each text that ``pattern`` matches holds at least one; () where there are none or too many."""
     found = _of_sequence(parser.parse(pattern))
     return tuple(sorted(_shortest(found))) if found and len(found) <= MANY else ()
 
@@ -87,12 +87,12 @@ def _shortest(found: frozenset[str]) -> set[str]:
     return {each for each in found if not any(other != each and other in each for other in found)}
 
 
-def module() -> str:
-    """The generated file."""
-    patterns = dict.fromkeys([*(part.pattern.pattern for shape in SHAPES for part in shape.parts), *FALSE_FRIENDS])
-    lines = (f"    {pattern!r}: {needed(pattern)!r},\n" for pattern in patterns if needed(pattern))
-    return f"{HEAD}{''.join(lines)}}}\n"
+def table() -> dict[str, tuple[str, ...]]:
+    """Every pattern that has such strings."""
+    patterns = [*(part.pattern.pattern for shape in SHAPES for part in shape.parts), *FALSE_FRIENDS]
+    return {pattern: found for pattern in patterns if (found := needed(pattern))}
 
 
 if __name__ == "__main__":
-    OUT.write_text(module(), encoding="utf-8")
+    lines = (f"    {pattern!r}: {found!r},\n" for pattern, found in table().items())
+    OUT.write_text(f"{HEAD}{''.join(lines)}}}\n", encoding="utf-8")

@@ -25,7 +25,7 @@ class Teacher:
         return [piece.decode() if isinstance(piece, bytes) else piece for piece in self._encoder._model.sp._pieces]
 
     def see(self, texts: Sequence[str], evidence: np.ndarray) -> np.ndarray:
-        """What the regression sees of texts: embeddings times ``SCALE`` and the rules' ``evidence`` (n, 3): (n, 515)."""
+        """The regression's input (n, 515): embeddings times ``SCALE``, and the rules' ``evidence`` (n, 3)."""
         return np.hstack((self.embed(texts).astype(np.float32) * SCALE, evidence / SCALE)).astype(np.float32)
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
@@ -38,4 +38,4 @@ class Teacher:
         """``seen``: rows of ``see``; ``roles``: 0, 1 or 2 a row. The result maps such rows to shares: (n, 3)."""
         model = LogisticRegression(C=PENALTY, max_iter=200)
         model.fit(seen, roles, sample_weight=weights)
-        return lambda rows: model.predict_proba(rows)
+        return model.predict_proba

@@ -70,7 +70,7 @@ def softmax(scores: np.ndarray) -> np.ndarray:
 def fit(
     seen: tuple[Matrix, ...], shares: np.ndarray, weights: np.ndarray, epochs: int = EPOCHS, seeds: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (BUCKETS, 3) and bias (3,): the mean of ``seeds`` runs of Adam on the cross-entropy to ``shares`` (n, 3)."""
+    """Weights (BUCKETS, 3) and bias (3,): the mean of ``seeds`` runs of Adam on the cross-entropy to ``shares``."""
     runs = [_fit(seen, shares, weights, epochs, seed) for seed in range(seeds)]
     return sum(table for table, _ in runs) / np.float32(seeds), sum(bias for _, bias in runs) / np.float32(seeds)
 

@@ -15,7 +15,7 @@ from msgspec import to_builtins
 from innkeep import wire
 from innkeepd.backends.backend import Backend, BackendFault, Completion
 from innkeepd.chat.deadline import ResponseDeadline
-from innkeepd.chat.lessons import Lessons
+from innkeepd.chat.feedback import RoutingFeedback
 from innkeepd.chat.request import Request, decision_record, without_quotations
 from innkeepd.chat.target import TargetSelector
 from innkeepd.chat.types import Assignment, ChatSpec, OnProgress, Progress, RequestFailed, Work
@@ -65,8 +65,8 @@ class Dispatcher:
         log: Callable[[wire.DecisionRecord], None] = lambda _record: None,
     ) -> None:
         self.control = control
-        self.lessons = Lessons(history)
-        self.selector = TargetSelector(control, config, self.lessons)
+        self.feedback = RoutingFeedback(history)
+        self.selector = TargetSelector(control, config, self.feedback)
         self._backends = backends
         self._history = history
         self._log = log
@@ -86,7 +86,7 @@ class Dispatcher:
     async def begin(self, spec: ChatSpec) -> AsyncIterator[Request]:
         """A request from its route to its record, whatever happens in between."""
         request = Request(spec, await self.selector.routed(spec))
-        self.lessons.note(request.id, request.target.seen, chosen=spec.role is not None)
+        self.feedback.note(request.id, request.target.seen, chosen=spec.role is not None)
         self.control.counts["requests"] += 1
         outcome, code, message = "answered", None, None
         try:

@@ -1,4 +1,4 @@
-"""Makes the router of a configuration. Reads its weights from the package, since ``policy`` does no IO."""
+"""Builds the router of a configuration. Reads the weights from the package, because ``policy`` does no IO."""
 
 from importlib.resources import files
 
@@ -11,7 +11,7 @@ __all__ = ["read_classifier", "router_of"]
 
 
 def read_classifier() -> Classifier:
-    """The classifier of this version: 0.4 MB of memory, held as bytes. Raises ``ValueError`` for a broken package."""
+    """The classifier of this version, 0.8 MB in memory. Raises ``ValueError`` for a broken package."""
     handle = files("innkeepd").joinpath("policy", "routing", "weights.bin")
     try:
         return decode(handle.read_bytes())
@@ -21,7 +21,7 @@ def read_classifier() -> Classifier:
 
 
 def router_of(config: Config, correction: Correction | None = None) -> Router:
-    """The router of a configuration, as the daemon uses it; ``correction``: what the user's feedback taught it."""
+    """The router of a configuration, as the daemon uses it. ``correction``: fitted to the user's feedback."""
     keywords = {name: role.keywords for name, role in config.roles.items()}
     return Router(
         keywords,

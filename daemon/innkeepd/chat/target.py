@@ -5,7 +5,7 @@ from functools import partial
 
 from msgspec import structs
 
-from innkeepd.chat.lessons import Lessons
+from innkeepd.chat.feedback import RoutingFeedback
 from innkeepd.chat.router import router_of
 from innkeepd.chat.shadow import Seen, Shadow
 from innkeepd.chat.types import ChatSpec, Target
@@ -28,8 +28,8 @@ READS = 2.5e9
 class TargetSelector:
     """Points wishes to candidates. ``selected`` and ``selected_roles`` are the user's word, kept over restarts."""
 
-    def __init__(self, control: ResidencyControl, config: Config, lessons: Lessons) -> None:
-        self._lessons = lessons
+    def __init__(self, control: ResidencyControl, config: Config, feedback: RoutingFeedback) -> None:
+        self._feedback = feedback
         self.selected: str | None = None
         self.selected_roles: dict[str, str] = {}
         self.shadow = Shadow()
@@ -160,7 +160,7 @@ class TargetSelector:
     def _reader(self) -> Router:
         if self._router is None:  # the weights are read when the first chat needs them
             self._router = router_of(self._config)
-        self._router.correction = self._lessons.correction
+        self._router.correction = self._feedback.correction
         return self._router
 
     def _shown(self, spec: ChatSpec) -> Example | None:

@@ -1,4 +1,4 @@
-"""``innkeepd classify FILE.jsonl``: the role of each prompt, without a daemon, for evaluation and bulk use."""
+"""``innkeepd classify FILE.jsonl``: print the role of each prompt. Needs no daemon; for evaluation and bulk use."""
 
 import os
 import sys
@@ -50,7 +50,8 @@ def main(argv: Sequence[str]) -> int:
     """Classify a file's lines; returns the exit status."""
     parser = Parser(
         prog="innkeepd classify",
-        description="Say which role each prompt is for, as the daemon would. No daemon is needed.",
+        description="Print the role of each prompt, as the router decides it that innkeep ships: with your keywords, "
+        "without what `innkeep routing train` fitted to your feedback. Needs no daemon.",
         epilog=EXAMPLES,
         formatter_class=RawDescriptionHelpFormatter,
     )
@@ -75,7 +76,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def classify(router: Router, lines: Iterable[bytes], out: IO[bytes], name: str) -> int:
-    """Write an answer for each line of ``lines``; a bad line is named on stderr and left out. Returns 1 if any was."""
+    """Write an answer for each line of ``lines``; report a bad line on stderr and skip it. Returns 1 if any was bad."""
     status = 0
     for number, line in enumerate(lines, 1):
         if not line.strip():

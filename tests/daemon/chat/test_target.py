@@ -8,6 +8,8 @@ from innkeep import wire
 from innkeepd.chat.demand import Demand
 from innkeepd.chat.target import SESSIONS
 from innkeepd.chat.types import ChatSpec
+from innkeepd.config.schema import Routing
+from innkeepd.policy.routing.correction import Correction
 from innkeepd.simulator.catalog import SHELF
 from innkeepd.simulator.engine import Simulator
 from support.daemon import DEEPSEEK, LLAMA8, LLAMA70, QWEN, config, mock_clock, open_daemon
@@ -65,6 +67,20 @@ async def test_a_doubtful_prompt_stays_with_who_is_in_memory_and_a_clear_one_doe
         assert (clear.role, leaves) == ("coding", [DEEPSEEK])
         assert 2 < seconds < 60
         assert "python" in selector.explain("Write a Python function", "coding")
+
+
+async def test_what_feedback_taught_stays_in_use_when_the_configuration_is_read_again():
+    async with open_daemon() as daemon:
+        dispatcher = daemon.app.dispatcher
+        spec = ChatSpec(demand=Demand(turns=("the quarterly gnomon report",)))
+        plain = dispatcher.selector.route(spec)
+        sketch = plain.seen.sketch
+        learned = {str(number): (40.0, -40.0, -40.0) for number in sketch}
+        dispatcher.feedback.correction = Correction(learned)
+        taught = dispatcher.selector.route(spec)
+        assert taught.shares["coding"] > plain.shares["coding"]
+        daemon.app.reconfigure(structs.replace(daemon.app.config, routing=Routing(shadow=True)))
+        assert dispatcher.selector.route(spec).shares == taught.shares
 
 
 async def test_shadow_routing_counts_where_a_named_model_would_have_been_left():

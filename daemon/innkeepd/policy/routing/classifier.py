@@ -1,11 +1,11 @@
 """The trained classifier: one weight a feature and role, summed. It is made of bytes that the caller reads.
 
-A linear model over ``features``: score(role) = bias + scale * (sum of body weights / sqrt(their number) + the same of the
-ends). How the weights are made: ``tools/routing/README.md``.
+A linear model over ``features``: score(role) = bias + scale * (sum of the body's weights / sqrt(their number) + the
+same of the ends). How the weights are made: ``tools/routing/README.md``.
 """
 
 import math
-from collections.abc import Mapping, Set
+from collections.abc import Collection, Mapping
 from operator import itemgetter
 
 import msgspec
@@ -20,7 +20,7 @@ SHOWN = 40
 """Words of a text that are weighed one by one when somebody asks which words decided."""
 
 _ZERO = 128
-"""Weights are held as unsigned bytes, this much above their value: Python keeps those numbers ready, which saves time."""
+"""Weights are held as unsigned bytes, this much above their value: Python keeps small numbers ready, which is fast."""
 _UNSIGNED = bytes((value + _ZERO) % 256 for value in range(256))
 
 
@@ -68,7 +68,7 @@ class Classifier:
         shares = zip(ROLES, self.header.bias, self._shares(found.body), self._shares(found.ends), strict=True)
         return {role: bias + body + ends for role, bias, body, ends in shares}
 
-    def _shares(self, found: Set[int]) -> list[float]:
+    def _shares(self, found: Collection[int]) -> list[float]:
         """What one group of features adds to each role."""
         if not found:
             return [0.0] * len(ROLES)

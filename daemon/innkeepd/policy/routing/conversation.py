@@ -1,7 +1,7 @@
-"""What of a conversation the user said: without what agents wrap around it, and which tool ran last.
+"""The user's own words in a conversation, without the context that agents add, and the role of the last tool call.
 
-Agents lay context into the user's messages: reminders, the environment, the rules of an edit format. It is cut before
-the text is judged. Errands (a title, tags, follow-up questions) are the client's own and never worth a swap.
+Agents put context into the user's messages: reminders, the environment, the rules of an edit format. It is removed
+before the text is scored. Errands (a title, tags, follow-up questions) are requests of the client's own.
 """
 
 import re

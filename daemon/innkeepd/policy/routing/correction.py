@@ -1,10 +1,10 @@
-"""What the user's feedback changes: a small bounded term beside the classifier, fitted to hashed examples.
+"""The correction that is fitted to the user's feedback: a small bounded term that is added to the router's scores.
 
     sketch of a prompt's features + the scores it got + the role it should have had -> fit -> a correction a role
 
-An example holds at most ``SKETCH`` numbers below 131,072, never text. The correction is multinomial logistic regression
-over them with the router's own scores as offset, by stochastic gradient descent with an L2 penalty; it adds at most
-``STRENGTH`` log-odds to a role, so the user's keywords (20) and clear prompts stay as they are.
+An example holds at most ``SKETCH`` numbers below ``BUCKETS``, never text. The correction is a multinomial logistic
+regression over them with the router's own scores as offset, fitted by stochastic gradient descent with an L2 penalty. It
+adds at most ``STRENGTH`` log-odds to a role, so the user's keywords (20) and clear prompts stay as they are.
 """
 
 import math
@@ -18,7 +18,7 @@ from innkeepd.policy.routing.features import BUCKETS
 __all__ = ["Correction", "Example", "Measure", "Refit", "fit", "measure", "refit", "sketch"]
 
 SKETCH = 256
-"""Features that are kept of a prompt: those with the smallest numbers, so that alike prompts keep alike ones."""
+"""Features that are kept of a prompt: those with the smallest numbers, so that similar prompts keep the same ones."""
 STRENGTH = 2.0
 """Log-odds that a correction adds to a role, or takes, at most."""
 EPOCHS, RATE, PENALTY = 25, 0.5, 0.002
@@ -35,12 +35,12 @@ class Example(Struct, frozen=True, array_like=True):
 
     @property
     def is_held_back(self) -> bool:
-        """Whether it is measured on and never fitted to: a quarter of all, the same ones for ever."""
+        """Whether it is used for measuring and never for fitting: a quarter of all, always the same ones."""
         return sum(self.sketch) % 4 == 0
 
 
 class Correction(Struct, frozen=True):
-    """Weights by feature (its number as text, as JSON wants it), a number a role of ``ROLES``."""
+    """Weights by feature (its number as text, as JSON keys are), one a role of ``ROLES``."""
 
     weights: dict[str, tuple[float, float, float]] = field(default_factory=dict)
 
@@ -82,7 +82,7 @@ def sketch(found: set[int]) -> tuple[int, ...]:
 
 
 def fit(examples: Sequence[Example]) -> Correction:
-    """The correction that the examples ask for; the same examples in the same order give the same weights."""
+    """Fit a correction to the examples. The same examples in the same order give the same weights."""
     table: dict[int, list[float]] = {number: [0.0] * len(ROLES) for each in examples for number in each.sketch}
     for _ in range(EPOCHS):
         for each in examples:
@@ -97,7 +97,7 @@ def fit(examples: Sequence[Example]) -> Correction:
 
 
 def measure(examples: Sequence[Example], correction: Correction) -> Measure:
-    """The examples judged by their scores and ``correction``."""
+    """Right answers and log-loss of the examples with ``correction``."""
     right, loss = 0, 0.0
     for each in examples:
         added = correction.scores(each.sketch)

@@ -1,7 +1,7 @@
 """The evidence that hand-written rules find in a text: keywords, words and shapes, each with a role and a weight.
 
-Of a role's evidence the loudest counts in full and each further one a little less, so that a page of code words does
-not outweigh "translate this". Phrases in which a word means something else are taken out first.
+The largest weight of a role counts in full and each further one less, so that a page of code words does not outweigh
+"translate this". Phrases in which a word means something else are removed first.
 """
 
 import re
@@ -16,7 +16,7 @@ from innkeepd.policy.routing.words import WORDS, stems
 __all__ = ["SEEDS", "Evidence", "Rules", "added_up"]
 
 HEAD, TAIL = 450, 250
-"""Characters that are read of a turn: what is wanted stands at its beginning or at its end."""
+"""Characters that are read of a turn: the request stands at its beginning or at its end."""
 
 SEEDS = frozenset(
     [
@@ -43,17 +43,17 @@ SEEDS = frozenset(
 
 KEYWORD, OWN = 2.5, 8.0
 FADE = 0.6
-"""How much less each further piece of evidence for the same role counts."""
+"""Factor of each further piece of evidence for the same role."""
 
 DOMAIN = 0.3
-"""What each point for coding takes from reasoning: "why" in front of a stack trace is a question about software."""
+"""What a point for coding subtracts from reasoning: "why" in front of a stack trace is a question about software."""
 
 _TOKEN = re.compile(r"[a-z][a-z0-9]*(?:-[a-z]+)*|[가-힣]+")
 _PLAIN = re.compile(r"[가-힣]+|[a-z][a-z0-9]*")
 
 
 class Evidence(Struct, frozen=True):
-    """What was seen, for whom it speaks and how loudly; ``own``: a keyword that the user chose."""
+    """A label, the role that it speaks for and its weight; ``own``: a keyword that the user configured."""
 
     role: str
     weight: float
@@ -80,7 +80,7 @@ class Rules:
         return len(self._words) + len(self._phrases)
 
     def evidence(self, text: str) -> list[Evidence]:
-        """Everything that speaks for a role, each label once a role."""
+        """All evidence in ``text``, each label once a role."""
         read = text if len(text) <= HEAD + TAIL else f"{text[:HEAD]}\n{text[-TAIL:]}"
         plain = read.lower()
         for part in self._ignored:
@@ -122,7 +122,7 @@ class Rules:
 
 
 def added_up(found: Iterable[Evidence]) -> dict[str, float]:
-    """Scores by role, 0 and more."""
+    """Scores by role, each at least 0."""
     every = list(found)
     scores = dict.fromkeys(ROLES, 0.0)
     for role in ROLES:

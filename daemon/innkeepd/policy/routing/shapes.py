@@ -50,10 +50,7 @@ class Shape(Struct, frozen=True):
 
     def is_in(self, text: str) -> bool:
         """Whether the form occurs in ``text``."""
-        for part in self.parts:
-            if part.is_in(text):
-                return True
-        return False
+        return any(part.is_in(text) for part in self.parts)
 
 
 def _shape(role: str, weight: float, label: str, *texts: str, exact: bool = False) -> Shape:

@@ -1,4 +1,4 @@
-"""When a doubtful prompt stays with a model in memory instead of paying a swap for the likelier role."""
+"""Decides when a prompt of low confidence goes to a model in memory instead of waiting for a swap."""
 
 import math
 from collections.abc import Mapping
@@ -13,18 +13,18 @@ A_DOUBLING, FIRST, MOST = 0.5, 10.0, 1.5
 
 
 def margin(price: float) -> float:
-    """By how much log-odds the likelier role must lead to be worth a swap of ``price`` seconds.
+    """The lead in log-odds that the likeliest role needs to be worth a swap of ``price`` seconds.
 
-    Half a point for each doubling of 1 + price / 10 s: 0.5 at 10 s, 1 at 30 s, and never more than 1.5 (70 s), at which
-    the likelier role is four and a half times as likely.
+    Half a point for each doubling of 1 + price / 10 s: 0.5 at 10 s, 1 at 30 s, at most 1.5 (from 70 s on), where the
+    likeliest role is four and a half times as likely as the other.
     """
     return min(MOST, A_DOUBLING * math.log2(1 + max(0.0, price) / FIRST))
 
 
 def without_swap(route: Route, resident: Mapping[str, str], price: float) -> Route:
-    """``route``, or the likeliest role of ``resident`` (role -> its model in memory) that is within the margin.
+    """``route``, or the likeliest role of ``resident`` (role -> its model in memory) if it is within the margin.
 
-    A turn too short to tell keeps its session's role; an errand goes to whoever is in memory.
+    A turn without evidence keeps its session's role; an errand goes to a model in memory.
     """
     unsure = route.is_errand or any(route.scores.values())
     if route.role in resident or not resident or not unsure:

@@ -13,7 +13,7 @@ from innkeepd import __version__
 from innkeepd.chat.commands import ModelCommands
 from innkeepd.chat.demand import Said, bounded, understand
 from innkeepd.chat.dispatch import Dispatcher
-from innkeepd.chat.lessons import Lesson
+from innkeepd.chat.feedback import TrainingResult
 from innkeepd.chat.types import ChatSpec, RequestFailed
 from innkeepd.config.schema import Config
 from innkeepd.lock import descriptors
@@ -312,18 +312,18 @@ class AdminVerbs:
         if not found:
             raise RequestFailed("bad_request", f"no request {asked.request} is in the history", {"field": "request"})
         self._state.put_feedback(found[0].id, asked.role)
-        teaches = self._dispatcher.lessons.teach(found[0].id, asked.role)
+        teaches = self._dispatcher.feedback.teach(found[0].id, asked.role)
         warning = await self._state.written()
         session.send(wire.Noted(id=asked.id, request=found[0].id, warning=warning, teaches=teaches))
 
     async def routing(self, session: Session, asked: wire.RoutingAsk) -> None:
         """Show, fit or undo what feedback taught the router; the next chat is routed by it."""
-        lessons = self._dispatcher.lessons
-        done = Lesson(changed=False, message="")
+        feedback = self._dispatcher.feedback
+        done = TrainingResult(changed=False, message="")
         if asked.action == "train":
-            done = await lessons.train()
+            done = await feedback.train()
         elif asked.action == "undo":
-            done = lessons.undo()
+            done = feedback.undo()
         warning = await self._state.written() if done.changed else None
         before, after = (
             None if each is None else wire.RoutingMeasure(each.right, each.total, round(each.loss, 4))
@@ -332,8 +332,8 @@ class AdminVerbs:
         session.send(
             wire.Routing(
                 id=asked.id,
-                examples=lessons.counts,
-                in_use=lessons.correction is not None,
+                examples=feedback.counts,
+                in_use=feedback.correction is not None,
                 changed=done.changed,
                 message=done.message,
                 before=before,

@@ -1,8 +1,8 @@
-"""What the user taught the router: examples from feedback and chosen roles, and the correction fitted to them.
+"""The user's feedback on routing: the examples that are kept, and the correction that is fitted to them.
 
-    note (every routed chat, in memory) -> teach (feedback, --role; kept) -> train (measured, refused if worse) -> undo
+    note (each routed chat, in memory) -> teach (feedback, --role; kept) -> train (measured, refused if worse) -> undo
 
-Kept as hashed features only, beside the decision records; nothing leaves the machine.
+Examples are kept as hashed features, never as text, beside the decision records. Nothing leaves the machine.
 """
 
 from collections import OrderedDict
@@ -21,20 +21,23 @@ from innkeepd.policy.routing.correction import (
     Refit,
     refit,
 )
+from innkeepd.policy.routing.features import VERSION
 from innkeepd.policy.routing.router import ROLES
 from innkeepd.store.records import Records
 
-__all__ = ["Lesson", "Lessons"]
+__all__ = ["RoutingFeedback", "TrainingResult"]
 
 RECENT = 256
 """Requests whose hashed features are held in memory, so that feedback can name them."""
 MOST = 100
-"""Examples that are kept of a role; the oldest give way."""
+"""Examples that are kept of a role; a new one replaces the oldest."""
+KEYS = f"routing.v{VERSION}"
+"""Prefix of the stored keys: numbers of another version of the features name other features and are not read."""
 
 T = TypeVar("T")
 
 
-class Lesson(Struct, frozen=True):
+class TrainingResult(Struct, frozen=True):
     """What a training or its undoing did. ``before`` and ``after``: measured on the held-back examples."""
 
     changed: bool
@@ -43,8 +46,8 @@ class Lesson(Struct, frozen=True):
     after: Measure | None = None
 
 
-class Lessons:
-    """Examples and the correction in force; written through to ``records`` at once."""
+class RoutingFeedback:
+    """The examples and the correction in use. Every change is written to ``records`` at once."""
 
     def __init__(self, records: Records) -> None:
         self._records = records
@@ -52,17 +55,18 @@ class Lessons:
         self._kept: dict[str, list[Example | None]] = {role: [] for role in ROLES}
         for role, slots in self._kept.items():
             for number in range(MOST):
-                each = self._read(f"routing.{role}.{number}", Example)
+                each = self._read(f"{role}.{number}", Example)
                 slots.append(each if each is not None and each.role == role else None)
-        self._at = {role: self._read(f"routing.{role}.next", int) or 0 for role in ROLES}
-        self.correction = self._read("routing.correction", Correction)
+        self._next = {role: self._read(f"{role}.next", int) or 0 for role in ROLES}
+        self.correction = self._read("correction", Correction)
 
     def __repr__(self) -> str:
-        return f"<Lessons: {len(self.examples)} examples, {'corrected' if self.correction else 'as delivered'}>"
+        state = "corrected" if self.correction else "as delivered"
+        return f"<RoutingFeedback: {len(self.examples)} examples, {state}>"
 
     @property
     def examples(self) -> list[Example]:
-        """Everything that is kept, role by role."""
+        """All examples that are kept, role by role."""
         return [each for slots in self._kept.values() for each in slots if each is not None]
 
     @property
@@ -71,7 +75,7 @@ class Lessons:
         return {role: sum(each is not None for each in slots) for role, slots in self._kept.items()}
 
     def note(self, request: str, seen: Example | None, *, chosen: bool) -> None:
-        """A request was routed. ``chosen``: its role was named by the user, which teaches at once."""
+        """Remember a routed request. ``chosen``: the user named its role, which makes it an example at once."""
         if seen is None:
             return
         self._recent[request] = seen
@@ -81,7 +85,7 @@ class Lessons:
             self.teach(request, seen.role)
 
     def teach(self, request: str, role: str) -> bool:
-        """Keep that ``request`` should have had ``role``; False where its features are no longer in memory."""
+        """Keep that ``request`` should have had ``role``. False where its features are no longer in memory."""
         seen = self._recent.get(request)
         if seen is None:
             return False
@@ -89,14 +93,14 @@ class Lessons:
             for number, each in enumerate(slots):
                 if each is not None and each.sketch == seen.sketch:
                     self._put(other, number, None)
-        number = self._at[role] % MOST
+        number = self._next[role] % MOST
         self._put(role, number, msgspec.structs.replace(seen, role=role))
-        self._at[role] = number + 1
-        self._records.put(f"routing.{role}.next", number + 1)
+        self._next[role] = number + 1
+        self._write(f"{role}.next", number + 1)
         return True
 
-    async def train(self) -> Lesson:
-        """Fit a correction in a worker thread; take it into use only where it is better on the held-back examples."""
+    async def train(self) -> TrainingResult:
+        """Fit a correction in a worker thread; use it only if it is better on the held-back examples."""
         current = self.correction or Correction()
         found: Refit | None = await anyio.to_thread.run_sync(refit, self.examples, current)
         if found is None:
@@ -105,35 +109,38 @@ class Lessons:
                 f"{len(self.examples)} examples, {held_back} of them held back by chance, are too few: "
                 f"at least {FEWEST} and {FEWEST_HELD_BACK} are needed; give more with `innkeep feedback`"
             )
-            return Lesson(changed=False, message=text)
+            return TrainingResult(changed=False, message=text)
         if not found.is_better:
             text = "not better on the held-back examples; the router stays as it is"
-            return Lesson(changed=False, message=text, before=found.before, after=found.after)
-        self._records.put("routing.previous", msgspec.to_builtins(current))
+            return TrainingResult(changed=False, message=text, before=found.before, after=found.after)
+        self._write("previous", msgspec.to_builtins(current))
         self._use(found.correction)
         text = f"fitted to {found.fitted} examples; in use now; `innkeep routing undo` takes it back"
-        return Lesson(changed=True, message=text, before=found.before, after=found.after)
+        return TrainingResult(changed=True, message=text, before=found.before, after=found.after)
 
-    def undo(self) -> Lesson:
-        """Put the correction before the last training back, once."""
-        previous = self._read("routing.previous", Correction)
+    def undo(self) -> TrainingResult:
+        """Restore the correction that was in use before the last training. Works once for each training."""
+        previous = self._read("previous", Correction)
         if previous is None:
-            return Lesson(changed=False, message="nothing was trained that could be undone")
-        self._records.put("routing.previous", None)
+            return TrainingResult(changed=False, message="nothing was trained that could be undone")
+        self._write("previous", None)
         self._use(previous if previous.weights else None)
-        return Lesson(changed=True, message="the router is as it was before the last training")
+        return TrainingResult(changed=True, message="the router is as it was before the last training")
 
     def _use(self, correction: Correction | None) -> None:
         self.correction = correction
-        self._records.put("routing.correction", None if correction is None else msgspec.to_builtins(correction))
+        self._write("correction", None if correction is None else msgspec.to_builtins(correction))
 
     def _put(self, role: str, number: int, example: Example | None) -> None:
         self._kept[role][number] = example
-        self._records.put(f"routing.{role}.{number}", None if example is None else msgspec.to_builtins(example))
+        self._write(f"{role}.{number}", None if example is None else msgspec.to_builtins(example))
 
-    def _read(self, key: str, kind: type[T]) -> T | None:
-        """A fact; None where there is none or its shape is not ours: a file may be damaged or edited."""
+    def _write(self, name: str, value: object) -> None:
+        self._records.put(f"{KEYS}.{name}", value)
+
+    def _read(self, name: str, kind: type[T]) -> T | None:
+        """A stored value; None where there is none or its shape is not ours: the file may be damaged or edited."""
         try:
-            return msgspec.convert(self._records.get(key), kind)
+            return msgspec.convert(self._records.get(f"{KEYS}.{name}"), kind)
         except msgspec.ValidationError:
             return None
