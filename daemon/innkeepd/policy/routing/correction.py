@@ -3,7 +3,7 @@
     sketch of a prompt's features + the scores it got + the role it should have had -> fit -> a correction a role
 
 An example holds at most ``SKETCH`` numbers below ``BUCKETS``, never text. The correction is a multinomial logistic
-regression over them with the router's own scores as offset, fitted by stochastic gradient descent with an L2 penalty. It
+regression over them with the router's own scores as offset, fitted by gradient descent with an L2 penalty. It
 adds at most ``STRENGTH`` log-odds to a role, so the user's keywords (20) and clear prompts stay as they are.
 """
 
