@@ -8,7 +8,7 @@ from innkeep import wire
 from innkeepd.chat.demand import Demand
 from innkeepd.chat.target import SESSIONS
 from innkeepd.chat.types import ChatSpec
-from innkeepd.config.schema import Routing
+from innkeepd.config.schema import RoutingConfig
 from innkeepd.policy.routing.correction import Correction
 from innkeepd.simulator.catalog import SHELF
 from innkeepd.simulator.engine import Simulator
@@ -79,7 +79,7 @@ async def test_what_feedback_taught_stays_in_use_when_the_configuration_is_read_
         dispatcher.feedback.correction = Correction(learned)
         taught = dispatcher.selector.route(spec)
         assert taught.shares["coding"] > plain.shares["coding"]
-        daemon.app.reconfigure(structs.replace(daemon.app.config, routing=Routing(shadow=True)))
+        daemon.app.reconfigure(structs.replace(daemon.app.config, routing=RoutingConfig(shadow=True)))
         assert dispatcher.selector.route(spec).shares == taught.shares
 
 

@@ -11,7 +11,7 @@ from operator import itemgetter
 import msgspec
 from msgspec import Struct
 
-from innkeepd.policy.routing.features import BUCKETS, VERSION, Features, features, words
+from innkeepd.policy.routing.features import BUCKETS, VERSION, Features, features, of_word, words
 
 __all__ = ["ROLES", "Classifier", "Header", "decode", "encode"]
 
@@ -57,7 +57,7 @@ class Classifier:
         weighed = {}
         for word in list(dict.fromkeys(words(text)))[:SHOWN]:
             own, *others = sorted(
-                zip(ROLES, self._shares(features(word).body), strict=True), key=lambda pair: pair[0] != role
+                zip(ROLES, self._shares(of_word(word)), strict=True), key=lambda pair: pair[0] != role
             )
             weighed[word] = own[1] - sum(score for _, score in others) / len(others)
         strongest = sorted(weighed, key=lambda word: -weighed[word])

@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import NamedTuple
 from zlib import crc32
 
-__all__ = ["BUCKETS", "READ", "VERSION", "Features", "excerpt", "features", "letters", "words"]
+__all__ = ["BUCKETS", "READ", "VERSION", "Features", "excerpt", "features", "letters", "of_word", "words"]
 
 VERSION = 2
 BUCKETS = 1 << 18
@@ -84,11 +84,23 @@ def features(text: str) -> Features:
     named += [f"s {first} {third}" for first, third in zip(tokens, tokens[2:], strict=False)]
     named += [f"^ {' '.join(tokens[:1])}", f"^ {' '.join(tokens[:2])}", f"$ {' '.join(tokens[-1:])}"]
     body = {crc32(name.encode()) & _MASK for name in named}
+    body.update(_grams(plain))
+    return Features(body, _ends(tokens))
+
+
+def of_word(word: str) -> set[int]:
+    """The features of one of ``words`` by itself, wherever it stands."""
+    return {crc32(f"w {word}".encode()) & _MASK, *_grams(f" {word} ")}
+
+
+def _grams(plain: str) -> set[int]:
+    """The n-grams of what ``letters`` made."""
     data = plain.translate(_Jamo()).encode("utf-32-le")
+    found: set[int] = set()
     for order in ORDERS:
         size = order * _WIDTH
-        body.update([crc32(data[at : at + size]) & _MASK for at in range(0, len(data) - size + 1, _WIDTH)])
-    return Features(body, _ends(tokens))
+        found.update([crc32(data[at : at + size]) & _MASK for at in range(0, len(data) - size + 1, _WIDTH)])
+    return found
 
 
 def _ends(tokens: list[str]) -> set[int]:

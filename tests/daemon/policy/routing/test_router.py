@@ -185,7 +185,7 @@ def test_no_text_takes_long(piece):
 LEARNED = Router({"coding": CODING, "reasoning": REASONING}, classifier=read_classifier())
 
 
-@pytest.mark.parametrize(("language", "floor"), [("en", 0.9), ("ko", 0.9)])
+@pytest.mark.parametrize(("language", "floor"), [("en", 0.93), ("ko", 0.93)])
 def test_prompts_that_nothing_was_trained_on_are_routed_well(language, floor):
     fresh = [row for row in rows("fresh.jsonl") if row["lang"] == language]
     assert macro_f1(fresh, LEARNED) >= floor
@@ -264,5 +264,5 @@ def test_conversations_go_where_their_last_turn_wants():
 
 
 def test_the_words_that_decided_can_be_asked_for():
-    assert "haiku" in LEARNED.explain("<context>x</context>Write a haiku", "general")
+    assert "python" in LEARNED.explain("<context>x</context>Write a Python function", "coding")
     assert ROUTER.explain("Write a haiku", "general") == []
