@@ -180,9 +180,8 @@ class FakeLaunchd:
             raise Refusal(5)  # seen over ssh; `print` of the same domain says 125
         reported: dict[str, Any] = plistlib.loads(Path(plist).read_bytes())
         target = f"{domain}/{reported['Label']}"
-        if target in self.jobs or reported.get("LimitLoadToSessionType", "Aqua")[0] != (
-            "A" if domain[0] == "g" else "B"
-        ):
+        session = {"gui": "Aqua", "user": "Background"}.get(domain.partition("/")[0])
+        if target in self.jobs or (session and reported.get("LimitLoadToSessionType", "Aqua") != session):
             raise Refusal(5)
         self.jobs[target] = Job(Path(plist), self.environ)
 
@@ -204,7 +203,7 @@ class FakeLaunchd:
         os.kill(job.pid, getattr(signal, name))
 
     def print(self, target: str) -> str:
-        if target.count("/") == 1:
+        if target == "system" or (target.count("/") == 1 and not target.startswith("system/")):
             if target not in self.sessions:
                 raise Refusal(125)
             return f"{target} = {{\n}}"

@@ -32,6 +32,7 @@ from innkeepd.service.paths import Paths, locate
 from innkeepd.service.plist import HTTP_HOST
 from innkeepd.service.probe import Answer, probe
 from innkeepd.service.status import Service, judge, look, render
+from innkeepd.service.system import LaunchDaemon, person
 from innkeepd.service.systemd import UserUnit
 
 EPILOG = later("""\
@@ -110,11 +111,16 @@ def parser() -> Parser:
     logs.add_argument("--json", action="store_true", help=_("lines as they are in the file"))
     shown = verbs.add_parser("print", help=_("show what install would write"))
     shown.add_argument("--json", action="store_true", help=_("for programs"))
+    for verb in verbs.choices.values():
+        if not verb.prog.endswith("logs"):
+            verb.add_argument("--system", action="store_true", help="for a Mac that nobody logs in to (sudo)")
     return root
 
 
-def build(world: World, config: Config | None) -> Service:
-    """The service of this platform. Raises ``ServiceFault`` where the paths can't be found."""
+def build(world: World, config: Config | None, *, system: bool = False) -> Service:
+    """The service of this platform, or ``system``: the Mac's own. Raises ``ServiceFault`` where it can't be."""
+    if system:
+        return _system(world, config or Config())
     paths = locate(world.environ, uid=world.uid, platform=world.platform)
     config = config or Config()
     if paths.platform != "darwin":
@@ -131,14 +137,33 @@ def build(world: World, config: Config | None) -> Service:
     )
 
 
+def _system(world: World, config: Config) -> LaunchDaemon:
+    """The LaunchDaemon for whoever called sudo."""
+    if world.platform != "darwin":
+        raise ServiceFault("--system is for a Mac; here `loginctl enable-linger` starts your services without a login")
+    owner = person(world.environ, world.uid)
+    environ = {**world.environ, "HOME": str(owner.home)}
+    return LaunchDaemon(
+        locate(environ, uid=owner.uid, platform=world.platform),
+        owner,
+        drain=config.timeouts.drain,
+        http_port=held_port(config.http),
+        run=world.run,
+        clock=world.clock,
+        say=world.say,
+        ask=world.ask,
+    )
+
+
 def held_port(http: HttpConfig) -> int | None:
     """The HTTP port that launchd can open for us; None for other hosts, any free port, and a port switched off."""
     return http.port if http.enabled and http.port and http.host in (HTTP_HOST, "localhost") else None
 
 
 def _obey(wanted: argparse.Namespace, world: World) -> int:
-    config, complaint = _config(world)
-    service = build(world, config)
+    system = getattr(wanted, "system", False)
+    config, complaint = _config(world if not system else _of_owner(world))
+    service = build(world, config, system=system)
     match wanted.verb:
         case "uninstall":
             service.uninstall(keep_state=wanted.keep_state)
@@ -185,6 +210,13 @@ def _look_before(service: Service, config: Config | None, world: World) -> None:
 def log_file(paths: Paths, config: Config | None) -> Path:
     """Where the daemon's log is."""
     return Path(config.log.path).expanduser() if config and config.log.path else paths.daemon_log
+
+
+def _of_owner(world: World) -> World:
+    """The same for whoever called sudo: it is their configuration that counts."""
+    if world.platform != "darwin":
+        return world
+    return msgspec.structs.replace(world, environ={**world.environ, "HOME": str(person(world.environ, world.uid).home)})
 
 
 def _config(world: World) -> tuple[Config | None, str]:

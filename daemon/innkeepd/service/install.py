@@ -50,6 +50,9 @@ class LaunchAgent:
         self.paths = paths
         self.desktop = Launchctl(f"gui/{paths.uid}", run)
         self.background = Launchctl(f"user/{paths.uid}", run)
+        self.system = Launchctl("system", run)
+        self.file = paths.agent_file
+        """The plist."""
         self._drain = drain
         self._http_port = http_port
         self._clock = clock or SystemClock()
@@ -72,7 +75,7 @@ class LaunchAgent:
             if other is None or other.verdict == "done":
                 reply = other
             else:
-                write_whole(self.paths.agent_file, self._plist(self._session(first)))  # the next login tries that
+                write_whole(self.file, self._plist(self._session(first)))  # the next login tries that
         if reply is not None and reply.verdict != "done":
             raise reply.fault()
         if first is self.background or self.desktop.job() is None:
@@ -83,8 +86,8 @@ class LaunchAgent:
         """Unload the job and delete what the service made; tell what stays. Nothing installed is fine."""
         self._refuse_root()
         was_loaded = [self._leave(domain) for domain in (self.desktop, self.background)]
-        had_plist = self.paths.agent_file.is_file()
-        self.paths.agent_file.unlink(missing_ok=True)
+        had_plist = self.file.is_file()
+        self.file.unlink(missing_ok=True)
         self._say("uninstalled" if had_plist or any(was_loaded) else "nothing was installed")
         if self._ask(self.paths.socket, 0.5).is_alive:
             self._say(f"another innkeepd is running from {self.paths.home}: its files stay as they are")
@@ -101,6 +104,7 @@ class LaunchAgent:
 
     def start(self) -> Answer:
         """Start the installed job. Raises ``NotInstalled`` without a plist."""
+        self._refuse_root()
         found = self.find()
         if found is None or self._is_cut_off():
             self._load_as_written()
@@ -112,6 +116,7 @@ class LaunchAgent:
 
     def stop(self) -> None:
         """Unload the job; it is back at the next login, or with ``start``."""
+        self._refuse_root()
         left = [self._leave(domain) for domain in (self.desktop, self.background)]
         if not any(left):
             self._say("not running")
@@ -124,6 +129,7 @@ class LaunchAgent:
 
     def restart(self) -> Answer:
         """End the daemon after its answers and start it anew; launchd keeps the socket: nobody is refused."""
+        self._refuse_root()
         found = self.find()
         if found is None:
             self._load_as_written()
@@ -135,7 +141,7 @@ class LaunchAgent:
         return self._see_it_run()
 
     def find(self) -> tuple[Launchctl, Job] | None:
-        """The loaded job and the domain that it is in."""
+        """Find the loaded job and the domain that it is in."""
         for domain in (self.desktop, self.background):
             job = domain.job()
             if job is not None:
@@ -146,22 +152,26 @@ class LaunchAgent:
 
     def definition(self) -> dict[Path, bytes]:
         """The plist that ``install`` would write at the desktop."""
-        return {self.paths.agent_file: self._plist(None)}
+        return {self.file: self._plist(None)}
 
     def is_installed(self) -> bool:
-        """Whether there is a plist, whatever is in it."""
-        return self.paths.agent_file.is_file()
+        """Whether there is a plist, whatever is in it; the system's counts too."""
+        return self.file.is_file() or self.paths.daemon_file.is_file()
 
     def is_current(self) -> bool:
         """Whether the plist is one that ``install`` would write, for either session."""
         try:
-            return self.paths.agent_file.read_bytes() in (self._plist(None), self._plist(NO_DESKTOP))
+            if self.paths.daemon_file.is_file() and self.file != self.paths.daemon_file:
+                return True  # the system's is its own affair: only root installs it
+            return self.file.read_bytes() in (self._plist(None), self._plist(NO_DESKTOP))
         except OSError:
             return False
 
     def job(self) -> tuple[str, Job] | None:
         """The name of the loaded job, and what it tells of it."""
         found = self.find()
+        if found is None and (job := self.system.job()) is not None:
+            return self.system.target, job
         return (found[0].target, found[1]) if found else None
 
     def _plist(self, session: str | None) -> bytes:
@@ -188,14 +198,16 @@ class LaunchAgent:
 
     def _settle(self, domain: Launchctl) -> Reply | None:
         """Bring the job into ``domain`` with the plist of now; the reply that ended it, None for a plain restart."""
-        changed = write_whole(self.paths.agent_file, self._plist(self._session(domain)))
-        self._say(f"{'wrote' if changed else 'unchanged:'} {self.paths.agent_file}")
+        changed = write_whole(self.file, self._plist(self._session(domain)))
+        self._say(f"{'wrote' if changed else 'unchanged:'} {self.file}")
         enabled = domain.enable()
         if enabled.verdict == "no_session":
             return enabled
-        self._leave(self.background if domain is self.desktop else self.desktop)
+        other = self.background if domain is self.desktop else self.desktop
+        if other is not domain:
+            self._leave(other)
         job = domain.job()
-        is_ours = job is not None and job.path in (None, str(self.paths.agent_file))
+        is_ours = job is not None and job.path in (None, str(self.file))
         if job is not None and is_ours and not changed and not self._is_cut_off():
             self._renew(domain, job)
             return None
@@ -214,7 +226,7 @@ class LaunchAgent:
 
     def _bootstrap(self, domain: Launchctl) -> Reply:
         for attempt, wait in enumerate(back_off(0.25), start=1):
-            reply = domain.bootstrap(self.paths.agent_file)
+            reply = domain.bootstrap(self.file)
             if reply.verdict in ("done", "no_session"):
                 return reply
             if reply.verdict == "loaded" or attempt == ATTEMPTS:
@@ -256,12 +268,12 @@ class LaunchAgent:
     def _load_as_written(self) -> None:
         self._refuse_root()
         try:
-            written = plistlib.loads(self.paths.agent_file.read_bytes())
+            written = plistlib.loads(self.file.read_bytes())
             session = written.get("LimitLoadToSessionType")
         except FileNotFoundError:
             raise NotInstalled(f"{LABEL} isn't installed: run `innkeep service install`") from None
         except Exception as error:  # plistlib raises whatever its XML parser and its converters raise
-            raise ServiceFault(f"{self.paths.agent_file} is broken ({error}): run `innkeep service install`") from error
+            raise ServiceFault(f"{self.file} is broken ({error}): run `innkeep service install`") from error
         make_ready(self.paths)
         domain = self.background if session == NO_DESKTOP else self.desktop
         domain.enable()
@@ -284,7 +296,15 @@ class LaunchAgent:
 
     def _refuse_root(self) -> None:
         if self.paths.uid == 0:
-            raise ServiceFault("a LaunchAgent belongs to a person: run this as yourself, without sudo")
+            raise ServiceFault(
+                "a LaunchAgent belongs to a person: run this as yourself, without sudo; for a Mac without logins: "
+                "`sudo innkeep service install --system`"
+            )
+        if self.paths.daemon_file.exists():
+            raise ServiceFault(
+                f"innkeepd is a service of the system here ({self.paths.daemon_file}): "
+                "`sudo innkeep service VERB --system`, or `sudo innkeep service uninstall --system` first"
+            )
 
     @staticmethod
     def _insist(reply: Reply) -> None:

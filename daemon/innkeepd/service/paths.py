@@ -14,6 +14,8 @@ from innkeepd.log import FILE_NAME
 from innkeepd.service.errors import ServiceFault
 from innkeepd.service.plist import LABEL, Agent
 
+SYSTEM_FOLDER = Path("/Library/LaunchDaemons")
+
 CARRIED = ("INNKEEP_CONFIG", "INNKEEP_HOME", "INNKEEP_SOCKET")
 """Variables of the installing shell that the service keeps, because they say which house it is. OLLAMA_HOST is not
 among them: in a shell it often points at innkeep itself; the service takes Ollama's address from the configuration."""
@@ -35,6 +37,11 @@ class Paths(Struct, frozen=True):
     def agent_file(self) -> Path:
         """The LaunchAgent; launchd wants the file to be named after the label."""
         return self.user_home / "Library" / "LaunchAgents" / f"{LABEL}.plist"
+
+    @property
+    def daemon_file(self) -> Path:
+        """The LaunchDaemon of ``--system``."""
+        return SYSTEM_FOLDER / f"{LABEL}.plist"
 
     @property
     def units(self) -> Path:

@@ -50,11 +50,20 @@ PATH = "/opt/homebrew/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 it."""
 
 
+class Owner(Struct, frozen=True):
+    """Who a LaunchDaemon runs as: name, uid and home folder."""
+
+    name: str
+    uid: int
+    home: str
+
+
 class Agent(Struct, frozen=True):
     """What differs between two people's LaunchAgents. Paths are absolute; ``drain`` is seconds.
 
     ``session`` is None for the desktop session (launchd's default, Aqua) or ``Background`` where there is none.
     ``http_port`` is the port that launchd opens on 127.0.0.1, None for none.
+    ``owner`` makes it a LaunchDaemon, which the system starts at boot.
     """
 
     program: str
@@ -64,6 +73,7 @@ class Agent(Struct, frozen=True):
     drain: float = 20.0
     session: str | None = None
     http_port: int | None = None
+    owner: Owner | None = None
 
 
 def exit_timeout(drain: float) -> int:
@@ -100,6 +110,10 @@ def describe(agent: Agent) -> dict[str, Any]:
         }
     if agent.session is not None:
         job["LimitLoadToSessionType"] = agent.session
+    if agent.owner is not None:
+        job["UserName"] = agent.owner.name
+        job["Sockets"][SOCKET_NAME]["SockPathOwner"] = agent.owner.uid  # root binds it, and only its owner is let in
+        job["EnvironmentVariables"] |= {"HOME": agent.owner.home, "USER": agent.owner.name}
     return job
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from innkeepd.config.schema import Config
-from innkeepd.service.plist import Agent, describe, exit_timeout, render
+from innkeepd.service.plist import Agent, Owner, describe, exit_timeout, render
 
 PACKAGED = Path(__file__).parents[3] / "packaging" / "launchd" / "dev.innkeep.innkeepd.plist"
 YOU = Agent(
@@ -90,6 +90,7 @@ WITHIN: dict[str, dict[str, type | tuple[type, ...]]] = {
         "SockType": str,
         "SockPathName": str,
         "SockPathMode": int,
+        "SockPathOwner": int,
         "SockNodeName": str,
         "SockServiceName": (str, int),
         "SockFamily": str,
@@ -111,7 +112,13 @@ def table_of(told: dict[str, Any], keys: dict[str, Any]) -> None:
         assert key not in VALUES or value in VALUES[key]
 
 
-@pytest.mark.parametrize("agent", [YOU, Agent("/b", "/s", "/l", {"INNKEEP_HOME": "/h"}, session="Background")])
+OTHERS = (
+    Agent("/b", "/s", "/l", {"INNKEEP_HOME": "/h"}, session="Background"),
+    Agent("/b", "/s", "/l", owner=Owner("you", 501, "/Users/you")),
+)
+
+
+@pytest.mark.parametrize("agent", [YOU, *OTHERS])
 def test_every_key_is_one_of_launchds_with_a_value_of_its_type(agent: Agent):
     told = describe(agent)
     table_of(told, KEYS)
