@@ -566,6 +566,7 @@ class Status(_Reply, frozen=True, tag="status"):
     configured ("": switched off). ``rules`` are the rules of ``[[when]]`` in force now, in words,
     ``notices`` the things that need somebody now. ``loop_lag`` is None where the event loop is not metered.
     ``descriptors`` is how many files the daemon may open (0: not reported).
+    ``tasks`` counts the tasks of the daemon's event loop.
     """
 
     protocol: int
@@ -593,6 +594,7 @@ class Status(_Reply, frozen=True, tag="status"):
     notices: list[Notice] = field(default_factory=list)
     loop_lag: LoopLag | None = None
     descriptors: int = 0
+    tasks: int = 0
 
 
 class Event(_Reply, frozen=True, tag="event"):

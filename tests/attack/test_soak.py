@@ -1,4 +1,4 @@
-"""A day's use pressed into minutes: memory and descriptors stay what they were."""
+"""A day's use pressed into minutes: memory, descriptors and tasks stay what they were."""
 
 import json
 import os
@@ -16,10 +16,13 @@ SECONDS = float(os.environ.get("ATTACK_SOAK") or (80 if LONG else 4))
 MB = 2**20
 
 
-def test_memory_and_descriptors_stay_flat_under_steady_use(attack):
+def test_memory_descriptors_and_tasks_stay_flat_under_steady_use(attack):
     samples: list[tuple[int, int]] = []
+    tasks: list[int] = []
     over = threading.Event()
     with SimulatedOllama() as ollama, Target(ollama.url, config=CONFIG) as target:
+        target.until(lambda: target.leases() == 0)
+        idle = target.ask(type="status")["tasks"]
         threads = [threading.Thread(target=_socket, args=(target, over, attack.dice.randrange(9**9))) for _ in range(2)]
         threads += [
             threading.Thread(target=_http, args=(target, over)),
@@ -31,6 +34,7 @@ def test_memory_and_descriptors_stay_flat_under_steady_use(attack):
             while len(samples) < 40:
                 PAUSE.wait(SECONDS / 40)
                 samples.append((target.memory(), target.descriptors()))
+                tasks.append(target.ask(type="status")["tasks"])
         finally:
             over.set()
             for thread in threads:
@@ -39,14 +43,18 @@ def test_memory_and_descriptors_stay_flat_under_steady_use(attack):
         attack.count("requests", counters["requests"])
         attack.figure("counters at the end", json.dumps(counters))
         target.until(lambda: target.leases() == 0)
+        target.until(lambda: target.ask(type="status")["tasks"] <= idle)
     warm, late = samples[len(samples) // 2 : len(samples) * 3 // 4], samples[len(samples) * 3 // 4 :]
     least = min(memory for memory, _ in warm) / MB
     grown = min(memory for memory, _ in late) / MB - least
     files = [max(number for _, number in part) for part in (warm, late)]
     attack.figure("memory", f"{samples[0][0] / MB:.1f} MB, {least:.1f} in the third quarter, then {grown:+.2f}")
+    busy = [max(tasks[len(tasks) // 2 : len(tasks) * 3 // 4]), max(tasks[len(tasks) * 3 // 4 :])]
+    attack.figure("tasks", f"{idle} idle, at most {busy[0]} in the third quarter, {busy[1]} in the last, then {idle}")
     attack.figure("descriptors", f"at most {files[0]} in the third quarter, {files[1]} in the last")
     assert grown <= 1.0 if SECONDS >= 60 else grown <= 8.0
     assert files[1] <= files[0] + 3
+    assert busy[1] <= busy[0] + 6  # a request has up to four, and two clients may meet a third
 
 
 def _socket(target: Target, over: threading.Event, seed: int) -> None:

@@ -1,5 +1,6 @@
 """The verbs that look at the house or change it: a method each; ``verbs`` tells which is which."""
 
+import asyncio
 import os
 from collections.abc import Callable
 from functools import partial
@@ -21,6 +22,7 @@ from innkeepd.machine.loop_lag import loop_lag
 from innkeepd.machine.offload import SMALL, off_loop
 from innkeepd.policy.notices import Notice
 from innkeepd.residency import snapshot
+from innkeepd.residency.clock import asyncio_loop
 from innkeepd.residency.control import ResidencyControl
 from innkeepd.server.socket.chat_verbs import ChatVerbs, said, teller
 from innkeepd.server.socket.session import Session, Verb
@@ -113,6 +115,7 @@ class AdminVerbs:
             notices=[wire.Notice(each.kind, each.text, each.since, each.subject) for each in self._notices()],
             loop_lag=loop_lag(),
             descriptors=descriptors(),
+            tasks=len(asyncio.all_tasks()) if asyncio_loop() is not None else 0,
         )
 
     def _warnings(self) -> list[str]:
