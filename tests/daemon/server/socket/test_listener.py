@@ -115,7 +115,7 @@ def test_what_is_no_socket_is_left_alone_and_named(place, what):
         place.mkdir()
     else:
         place.symlink_to("elsewhere")
-    with pytest.raises(SocketTaken, match=f"{place} is in the way and is no socket"):
+    with pytest.raises(SocketTaken, match=f"{place} is in the way and is not a socket"):
         bind(place)
     assert place.is_symlink() or place.exists()
 
