@@ -57,6 +57,7 @@ REAL_SLEEPS: dict[str, str] = {
     "tests/engines/ray_app.py": "no test, but an engine in a process of its own that takes its time for each word",
     "tests/support/asgi.py": "on the clock of the test that uses it: a mock clock, or for no time at all",
     "tests/support/attack.py": "on the clock of the attack that uses it: a mock clock",
+    "tests/support/errand_day.py": "on the clock of the test that uses it: a mock clock",
     "tests/support/remote.py": "on the clock of the test that uses it: a mock clock, or for no time at all",
     "tests/support/transport.py": "on the clock of the test that uses it: a mock clock, or for no time at all",
 }

@@ -355,7 +355,8 @@ class DecisionRecord(Struct, frozen=True):
     ``asked_at`` is seconds since the epoch, ``kind`` ``chat``, ``embed`` or ``load``, ``outcome`` ``answered``,
     ``failed`` or ``cancelled``, ``waits`` the reasons of its waiting, ``evicted`` the models unloaded for it, ``moves``
     what its swap consisted of, ``door`` the HTTP path it came by or ``socket``, ``feedback`` the role that the user
-    says it should have had. Every field has a default: records of any version are read.
+    says it should have had, ``errand`` its kind where a client ran an errand for itself (a title, tags, a probe) and ""
+    otherwise. Every field has a default: records of any version are read.
     """
 
     id: str = ""
@@ -383,6 +384,7 @@ class DecisionRecord(Struct, frozen=True):
     door: str = ""
     feedback: str | None = None
     moves: list[Move] = field(default_factory=list)
+    errand: str = ""
 
 
 class Done(_Reply, frozen=True, tag="done"):
@@ -531,6 +533,7 @@ class Counters(Struct, frozen=True):
     foreign_loads: int = 0
     recycles: int = 0
     reloads: int = 0
+    errands: int = 0
 
 
 class Notice(Struct, frozen=True):

@@ -5,6 +5,7 @@
 
 import random
 
+from innkeepd.policy.scheduling import errands
 from innkeepd.policy.scheduling import events as ev
 from innkeepd.policy.scheduling.residency import LOADING, UNLOADING
 from innkeepd.policy.scheduling.scheduler import Scheduler, SchedulerSettings
@@ -38,16 +39,24 @@ class SchedulerRun:
         self.granted: dict[str, str] = {}
         self.ended: dict[str, str] = {}
         self.asked = 0
+        self.errands: set[str] = set()
+        self.chains: dict[str, tuple[str, ...]] = {}
+        self.used: dict[str, float] = {}
         self.log: list[tuple[ev.Event, float, list[ev.Action]]] = []
 
     def step(self, event: ev.Event) -> list[ev.Action]:
         if isinstance(event, ev.Asked):
             self.waiting.add(event.ticket.id)
+            self.chains[event.ticket.id] = event.ticket.chain
+            if event.ticket.errand:
+                self.errands.add(event.ticket.id)
         if isinstance(event, ev.Cancelled) and event.ticket in self.waiting:
             self.waiting.remove(event.ticket)
             self.ended[event.ticket] = "cancelled"
         if isinstance(event, ev.Released) and event.ticket in self.granted:
-            del self.granted[event.ticket]
+            weights = self.granted.pop(event.ticket)
+            if event.ticket not in self.errands:
+                self.used[weights] = self.now
         actions = self.scheduler.step(event, self.now)
         self.log.append((event, self.now, list(actions)))
         self.wake = None
@@ -58,12 +67,15 @@ class SchedulerRun:
 
     def _take(self, action: ev.Action) -> None:
         match action:
-            case ev.Load(op=op):
+            case ev.Load(op=op, weights=weights):
+                is_wanted = self._is_wanted(weights) or weights in self.scheduler.state.recycled
+                assert is_wanted or not MODELS[weights].heavy, "no heavy model is loaded for an errand"
                 assert op not in self.loads and op not in self.unloads
                 assert not self.loads and not self.unloads, "one load at a time, never during an unload"
                 self._check_load(action)
                 self.loads[op] = action
-            case ev.Unload(op=op, weights=weights):
+            case ev.Unload(op=op, weights=weights, wanted_by=wanted_by):
+                assert wanted_by is None or self._is_wanted(wanted_by), "nobody leaves for an errand"
                 assert op not in self.loads and op not in self.unloads
                 assert not self.loads, "nothing leaves during a load"
                 assert weights not in self.granted.values(), "a model with a lease is never unloaded"
@@ -75,6 +87,7 @@ class SchedulerRun:
                 self.renewals[op] = weights
             case ev.Grant(ticket=ticket, weights=weights):
                 self._end(ticket, "granted")
+                self._check_errand(ticket, weights)
                 self.granted[ticket] = weights
                 daemon, limits = self.scheduler.ledger, self.scheduler.state.limits
                 if not daemon.is_remote(weights):
@@ -101,6 +114,18 @@ class SchedulerRun:
         assert daemon.used() <= daemon.budget, "planned bytes never exceed the budget"
         if daemon.residents[load.weights].heavy:
             assert len(daemon.heavies()) <= daemon.heavy_limit, "never two heavy, not for an instant"
+
+    def _is_wanted(self, weights: str) -> bool:
+        """Whether a conversation may want it: the step has ended, so those that it granted still count as waiting."""
+        return any(weights in self.chains[ticket] for ticket in self.waiting - self.errands)
+
+    def _check_errand(self, ticket: str, weights: str) -> None:
+        if ticket not in self.errands:
+            self.used[weights] = float("inf")
+        elif (resident := self.scheduler.ledger.residents.get(weights)) is not None and resident.heavy:
+            used = self.used.get(weights, float("-inf"))
+            assert weights not in self.granted.values()
+            assert self.now >= used + errands.WARM, "an errand takes no warm slot of a heavy model"
 
     def _end(self, ticket: str, how: str) -> None:
         assert ticket in self.waiting, f"{ticket} ends twice"
@@ -199,6 +224,8 @@ def random_event(life: SchedulerRun, dice: random.Random, *, foreign: bool) -> N
             patience=dice.choice([None, None, 0, 5, 45]),
             need=dice.choice([0, 0, 0, 0, 0, 0, 4096, 8192, 16384, 99999]),
             insist=dice.random() < 0.1,
+            errand=dice.random() < 0.2,
+            takes_warm=dice.random() < 0.5,
         )
     elif roll < 0.42 and life.loads:
         code = dice.choice([None, None, "load_failed", "out_of_memory", "backend_unreachable", "cancelled"])

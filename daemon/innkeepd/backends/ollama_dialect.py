@@ -31,12 +31,14 @@ class OllamaDialect(Struct, frozen=True):
 
     ``shifts_by_request``: ``shift`` is an attribute of the request, false is sent; else it is one of the runner and
     it is never sent, because ``/v1`` and ``/api/embed`` cannot. ``embeds_any``: chat models answer embeddings too.
+    ``keeps_prompts``: old prompts stay in the machine's memory beside the slots (``--cache-ram`` of llama-server).
     """
 
     name: str
     since: tuple[int, int, int]
     shifts_by_request: bool
     embeds_any: bool
+    keeps_prompts: bool = False
 
     def launch(self, body: Mapping[str, Any], *, context: int | None, keep_alive: float) -> dict[str, Any]:
         """A body with our launch attributes and ``keep_alive`` in place of any of its own.
@@ -67,7 +69,7 @@ class OllamaDialect(Struct, frozen=True):
 
 OWN_RUNNER = OllamaDialect("0.17", (0, 0, 0), shifts_by_request=True, embeds_any=True)
 """Ollama's own runner, proved on 0.17.4."""
-LLAMA_SERVER = OllamaDialect("0.30", (0, 30, 0), shifts_by_request=False, embeds_any=False)
+LLAMA_SERVER = OllamaDialect("0.30", (0, 30, 0), shifts_by_request=False, embeds_any=False, keeps_prompts=True)
 """One ``llama-server`` a model, proved on 0.33.0."""
 DIALECTS = (OWN_RUNNER, LLAMA_SERVER)
 """Oldest first."""

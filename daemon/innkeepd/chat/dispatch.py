@@ -88,6 +88,7 @@ class Dispatcher:
         request = Request(spec, await self.selector.routed(spec))
         self.feedback.note(request.id, request.target.seen, chosen=spec.role is not None)
         self.control.counts["requests"] += 1
+        self.control.counts["errands"] += bool(request.target.errand)
         outcome, code, message = "answered", None, None
         try:
             if spec.deadline is None:
@@ -122,12 +123,14 @@ class Dispatcher:
             ticket = ev.Ticket(
                 f"{request.id}.{turn}",
                 tuple(candidate.weights for candidate in chain),
-                spec.priority,
-                spec.session,
+                "batch" if request.target.errand else spec.priority,
+                None if request.target.errand else spec.session,
                 spec.last or spec.session is None,
-                self._patience(spec),
+                None if request.target.errand else self._patience(spec),
                 need,
                 spec.insist,
+                bool(request.target.errand),
+                self.control.backend.dialect.keeps_prompts,
             )
             async with self.control.lease(ticket, spec.client) as handle:
                 grant = await self._wait(request, handle, chain, tell)
@@ -139,7 +142,7 @@ class Dispatcher:
                 case Stop(code, partial):
                     raise self._failure(request, code, partial=partial)
                 case GrowContext(tokens):
-                    larger = self._larger(candidate, grant, spec, tokens)
+                    larger = None if request.target.errand else self._larger(candidate, grant, spec, tokens)
                     if larger is not None:
                         need, chain = larger, [candidate, *(c for c in chain if c is not candidate)]
                         continue
@@ -180,7 +183,7 @@ class Dispatcher:
         it is left out for a candidate that cannot (``Assignment.thinks``), so that no role skips its primary for it.
         """
         find, needs = self.control.catalog.find, set(request.spec.demand.needs)
-        if request.spec.model is None:
+        if request.is_ours_to_choose:
             needs.discard("thinking")
         if request.spec.kind == "embed" and not self.control.backend.dialect.embeds_any:
             needs.add("embedding")
@@ -198,7 +201,8 @@ class Dispatcher:
     def _thinks(self, request: Request, candidate: Candidate) -> bool:
         """Whether a wish to think goes on to this candidate; where it does not, the record says so."""
         model = self.control.catalog.find(candidate.name)
-        if request.spec.model is not None or candidate.engine is not None or model is None or model.can({"thinking"}):
+        is_named = not request.is_ours_to_choose
+        if is_named or candidate.engine is not None or model is None or model.can({"thinking"}):
             return True
         text = f"{candidate.name} cannot think: thinking was left out"
         if "thinking" in request.spec.demand.needs and text not in request.warnings:

@@ -45,6 +45,11 @@ class Request:
             self.waits.append(reason)
 
     @property
+    def is_ours_to_choose(self) -> bool:
+        """Whether the model is not the client's choice: none is named, or an errand goes to a light one."""
+        return self.spec.model is None or bool(self.target.errand)
+
+    @property
     def total(self) -> float:
         """Seconds since it was asked."""
         return anyio.current_time() - self.asked
@@ -106,6 +111,7 @@ def decision_record(request: Request, outcome: str, code: str | None, message: s
         warnings=request.warnings,
         door=spec.door,
         moves=request.moves,
+        errand=target.errand,
     )
 
 

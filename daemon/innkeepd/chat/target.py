@@ -12,7 +12,7 @@ from innkeepd.chat.types import ChatSpec, Target
 from innkeepd.config.schema import Config, default_roles
 from innkeepd.machine.offload import SHORT, off_loop
 from innkeepd.policy.memory.admission import obstacle
-from innkeepd.policy.model import DERIVED_PREFIX
+from innkeepd.policy.model import DERIVED_PREFIX, Model
 from innkeepd.policy.routing.correction import Example
 from innkeepd.policy.routing.router import ROLES, Route, Router
 from innkeepd.policy.routing.swap import without_swap
@@ -58,6 +58,8 @@ class TargetSelector:
 
         ``judged`` is what its words came to, where they have been looked at already.
         """
+        if self._is_errand(spec):
+            return self._errand(spec, judged)
         if spec.model is not None:
             if self._config.routing.shadow and remember and spec.demand.turns:
                 self._count(spec, spec.model)
@@ -77,6 +79,29 @@ class TargetSelector:
             return structs.replace(way, seen=_example(judged))
         way = self._direct(found.role, found.confidence, found.reason, self.chain(found.role))
         return structs.replace(way, shares=found.shares, seen=_example(judged))
+
+    def _is_errand(self, spec: ChatSpec) -> bool:
+        """Whether a client runs an errand that light models serve: not where one that nobody has pulled is named."""
+        if spec.kind != "chat" or not spec.demand.errand or spec.strict or not self._config.routing.errands:
+            return False
+        catalog = self._control.catalog
+        return spec.model is None or catalog.is_known(catalog.candidate(spec.model))
+
+    def _errand(self, spec: ChatSpec, judged: Route | None) -> Target:
+        """The light models that may serve an errand (``policy.scheduling.errands``), then what it would get else."""
+        plain = structs.replace(spec, demand=structs.replace(spec.demand, errand=""), session=None)
+        way = self.route(plain, remember=False, judged=judged)
+        catalog, specs = self._control.catalog, self._control.scheduler.ledger.specs
+        others = [name for role in self._config.roles for name in self.chain(role)]
+        others += [each.name for each in sorted(catalog.models.values(), key=lambda model: model.size) if _chats(each)]
+        local = [each for each in map(catalog.candidate, others) if each.engine is None]
+        known = {each: specs.get(each.weights) for each in (*way.candidates, *local) if catalog.is_known(each)}
+        light = [each for each, known_spec in known.items() if known_spec is not None and not known_spec.heavy]
+        heavy = [each for each in way.candidates if each not in light]
+        reason = f"an errand of the client's own ({spec.demand.errand})"
+        return structs.replace(
+            way, reason=reason, candidates=tuple(dict.fromkeys((*light, *heavy))), seen=None, errand=spec.demand.errand
+        )
 
     def select(self, model: str | None, role: str | None = None) -> None:
         """What every chat that names no model goes to, or one role's primary; None: automatic again."""
@@ -203,6 +228,10 @@ class TargetSelector:
     def _direct(self, role: str, confidence: float, reason: str, names: tuple[str, ...]) -> Target:
         candidates = dict.fromkeys(self._control.catalog.candidate(name) for name in names)
         return Target(role, confidence, reason, tuple(candidates))
+
+
+def _chats(model: Model) -> bool:
+    return not model.host and not model.name.startswith(DERIVED_PREFIX) and "completion" in model.capabilities
 
 
 def _example(found: Route) -> Example | None:

@@ -18,6 +18,7 @@ class ChatSpec(Struct, frozen=True, kw_only=True):
     """What a client wants, whoever the client is. ``patience`` and ``deadline`` are seconds from now.
 
     ``insist``: load it even if another model has to leave that is used, ``door``: ``socket`` or the HTTP path.
+    ``strict``: exactly what was named answers, errand or not.
     """
 
     kind: str = "chat"
@@ -33,10 +34,14 @@ class ChatSpec(Struct, frozen=True, kw_only=True):
     client: str = ""
     insist: bool = False
     door: str = "socket"
+    strict: bool = False
 
 
 class Target(Struct, frozen=True):
-    """Where a wish goes: candidates best first, and why; ``seen``: what later feedback can teach, hashed."""
+    """Where a request goes: candidates best first, and why; ``seen``: what later feedback can teach, hashed.
+
+    ``errand``: its kind where it is served as one (``policy.errands``).
+    """
 
     role: str
     confidence: float
@@ -44,6 +49,7 @@ class Target(Struct, frozen=True):
     candidates: tuple[Candidate, ...]
     shares: dict[str, float] = field(default_factory=dict)
     seen: Example | None = None
+    errand: str = ""
 
 
 class Progress(Struct, frozen=True):

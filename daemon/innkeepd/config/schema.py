@@ -172,12 +172,14 @@ class BackendConfig(_Table, frozen=True):
 class RoutingConfig(_Table, frozen=True):
     """``ignore``: phrases in which a keyword means nothing ("bug fables"); ``sticky``: a short turn keeps its role.
 
-    ``shadow``: count where chats that name a model would have gone.
+    ``shadow``: count where chats that name a model would have gone. ``errands``: titles, tags and the like go to a
+    light model and never cost a swap.
     """
 
     ignore: tuple[str, ...] = ()
     sticky: bool = True
     shadow: bool = False
+    errands: bool = True
 
 
 class WhenConfig(_Table, frozen=True):

@@ -7,6 +7,7 @@ an end.
 from msgspec import Struct
 
 from innkeepd.policy.memory.admission import obstacle
+from innkeepd.policy.scheduling.errands import choose_place, given_up
 from innkeepd.policy.scheduling.events import Passed
 from innkeepd.policy.scheduling.group import Group, Waiter
 from innkeepd.policy.scheduling.state import SchedulerState
@@ -21,6 +22,8 @@ class Choice(Struct, frozen=True):
 
 def choose_candidate(state: SchedulerState, group: Group, now: float) -> Choice:
     """Choose for every member of a group. While memory is on hold, another machine may serve."""
+    if group.key.errand:
+        return Choice(*choose_place(state, group, now))
     passed = set(group.key.passed)
     found: list[Passed] = []
     for weights in group.key.chain:
@@ -45,7 +48,7 @@ def refused(state: SchedulerState, group: Group, now: float) -> list[tuple[Waite
         unknown = Passed("", "unknown_model", "no candidate is known")
         return [(waiter, waiter.passed[-1] if waiter.passed else unknown) for waiter in group.waiters]
     if not state.is_barred(group.wants, group.key.priority, group.key.need):
-        return []
+        return given_up(state, group, now)
     why = Passed(group.wants, "on_hold", _on_hold(state, now))
     return [(waiter, why) for waiter in group.until(now, state.bears_hold_until)]
 

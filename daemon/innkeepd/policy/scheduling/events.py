@@ -64,6 +64,8 @@ class Ticket(Struct, frozen=True):
     ``chain`` are acceptable weights, best first. ``need`` is the smallest context that will do. ``insist`` tries a
     model although it is cooling. ``patience`` is how long it waits for the best, in seconds, before a smaller one that
     stands free will do; it is also how long it bears a hold. ``session`` with ``last`` false: another turn follows.
+    ``errand``: a client's own small request, which loads no heavy model and takes no warm prompt (``errands``);
+    ``takes_warm``: but a light model's at once, because the engine keeps old prompts outside its slots.
     """
 
     id: str
@@ -74,6 +76,8 @@ class Ticket(Struct, frozen=True):
     patience: float | None = None
     need: int = 0
     insist: bool = False
+    errand: bool = False
+    takes_warm: bool = False
 
 
 class Passed(Struct, frozen=True):

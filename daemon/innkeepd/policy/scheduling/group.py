@@ -38,11 +38,14 @@ class Key(Struct, frozen=True):
     insist: bool
     patience: float | None
     passed: frozenset[str]
+    errand: bool = False
+    takes_warm: bool = False
 
 
 def key_of(ticket: Ticket, passed: frozenset[str]) -> Key:
     """The key of a ticket whose candidates ``passed`` were passed over."""
-    return Key(ticket.chain, ticket.priority, ticket.need, ticket.insist, ticket.patience, passed)
+    kind = (ticket.errand, ticket.takes_warm)
+    return Key(ticket.chain, ticket.priority, ticket.need, ticket.insist, ticket.patience, passed, *kind)
 
 
 def arrival(waiter: Waiter) -> int:

@@ -78,6 +78,8 @@ class Residency(Struct):
     """Bytes that its process held when it was last weighed."""
     private: int | None = None
     """The least private bytes that its process was weighed with: what lies above is growth."""
+    warm_until: float = 0.0
+    """Until then its prompt cache is a conversation's that is likely to go on (``errands``)."""
     on_cpu: int | None = None
     """Bytes of it that run on the CPU beside a GPU, as ``/api/ps`` tells; None: not known, or no GPU."""
 

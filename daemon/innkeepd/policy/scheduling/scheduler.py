@@ -18,6 +18,7 @@ from innkeepd.policy.memory.admission import fits, pinned_in_the_way, victims_fo
 from innkeepd.policy.scheduling import events as ev
 from innkeepd.policy.scheduling import eviction
 from innkeepd.policy.scheduling.candidates import choose_candidate, refused, smaller_for
+from innkeepd.policy.scheduling.errands import may_load, may_start
 from innkeepd.policy.scheduling.forecast import Forecast, forecast
 from innkeepd.policy.scheduling.group import Waiter, arrival
 from innkeepd.policy.scheduling.lease import Lease, Leases
@@ -214,9 +215,10 @@ class Scheduler:
             if not self.ledger.is_changing() and (waiter := self._first_that_fits(absent)) is not None:
                 self._load(waiter.wants, now)
                 return set()
-            if self.ledger.is_loading():
+            mains = [waiter for waiter in absent if not waiter.ticket.errand]
+            if self.ledger.is_loading() or not mains:
                 return set()
-            head = absent[0]
+            head = mains[0]
             context = self.state.context_for(head.wants)
             victims = victims_for(self.ledger, head.wants, context, lambda r: (self.state.is_busy(r.weights), r.used))
             if victims is not None:
@@ -228,7 +230,8 @@ class Scheduler:
         """The first waiter of each group whose model is not in memory and may be loaded, in the one order."""
         groups = [group for _, group in heads(self.state.ranked(now))]
         ordered = groups[:1] if self.rules.order == "fifo" else groups
-        return [g.first for g in ordered if not self.state.has(g) and not self.state.is_group_barred(g)]
+        absent = [g for g in ordered if not self.state.has(g) and not self.state.is_group_barred(g)]
+        return [g.first for g in absent if not g.key.errand or may_load(self.state, g, now)]
 
     def _first_that_fits(self, absent: list[Waiter]) -> Waiter | None:
         asked: set[str] = set()
@@ -270,6 +273,7 @@ class Scheduler:
         while ahead:
             rank, _, group = heappop(ahead)
             is_free = group.wants not in draining and self.state.has_slot(group.wants) and self.state.has(group)
+            is_free = is_free and (not group.key.errand or may_start(self.state, group, group.wants, now))
             if is_free and not self.state.is_group_barred(group):
                 self._grant(group.first, group.wants, now)
                 if group.waiters:
@@ -281,7 +285,7 @@ class Scheduler:
         """A waiter out of patience starts on a smaller model of its chain that is in memory and free."""
         if self._is_twin or self.state.is_on_hold or self.rules.order == "fifo":
             return  # a twin foretells the wait for the better model
-        patient = [group for group in self.queue.groups() if group.key.patience is not None]
+        patient = [group for group in self.queue.groups() if group.key.patience is not None and not group.key.errand]
         if not any(self._smaller_for(group.first, draining, now) for group in patient):
             return
         for waiter in sorted((waiter for group in patient for waiter in group.waiters), key=arrival):

@@ -114,11 +114,14 @@ class SchedulerState:
         return sum(self.leases.count(spec.weights) for spec in self.ledger.specs.values() if spec.engine == engine)
 
     def waiting_for(self, resident: Residency) -> list[Group]:
-        """The groups whose members this resident would serve as it stands."""
+        """The groups whose members this resident would serve as it stands; an errand has no claim on a heavy one."""
         return [
             g
             for g in self.queue.groups()
-            if g.wants == resident.weights and g.key.need <= resident.context and not self.is_group_barred(g)
+            if g.wants == resident.weights
+            and g.key.need <= resident.context
+            and not self.is_group_barred(g)
+            and not (g.key.errand and resident.heavy)
         ]
 
     def contenders(self, resident: Residency) -> list[Waiter]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from innkeepd.policy.scheduling.errands import times as errand_times
 from innkeepd.policy.scheduling.eviction import DRAIN_AFTER, RECYCLE_EVERY, pressed_at
 from innkeepd.policy.scheduling.group import Waiter
 from innkeepd.policy.scheduling.state import SchedulerState
@@ -42,6 +43,8 @@ def of_waiters(state: SchedulerState, now: float) -> Iterator[float]:
         for group in state.queue.groups():
             if not state.has(group):
                 yield dues[group.wants, group.key.priority]
+            if group.key.errand:
+                yield from errand_times(group, state.ledger.residents)
             if group.key.patience is not None and (waiter := group.after(now, _out_of_patience)) is not None:
                 yield _out_of_patience(waiter)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from innkeepd.policy.scheduling import events as ev
+from innkeepd.policy.scheduling.errands import WARM
 from innkeepd.policy.scheduling.group import Group
 from innkeepd.policy.scheduling.residency import LOADING, UNLOADING, Cooling, Residency
 from innkeepd.policy.scheduling.state import SchedulerState
@@ -61,6 +62,8 @@ def _released(state: SchedulerState, event: ev.Released, now: float) -> None:
     resident = state.ledger.residents.get(lease.weights)
     if resident is not None:
         resident.used = now
+        if not lease.ticket.errand:
+            resident.warm_until = now + WARM
         goes_on = lease.ticket.session is not None and not lease.ticket.last
         resident.session_until = now + state.rules.session_hold if goes_on else 0.0
 

@@ -71,6 +71,7 @@ class Metrics:
         self.tokens: Counter[Labels] = Counter()
         self.fallbacks: Counter[Labels] = Counter()
         self.refusals: Counter[Labels] = Counter()
+        self.errands: Counter[Labels] = Counter()
         self.loads: Counter[Labels] = Counter()
         self.unloads: Counter[Labels] = Counter()
         self.waited, self.swapped, self.first_token, self.whole = (Histogram() for _ in range(4))
@@ -103,6 +104,8 @@ class Metrics:
         role, model = record["role"] or "none", self.model_label(record["model"])
         priority, outcome = record["priority"], _outcome(record["code"] or record["outcome"])
         self.requests[record["kind"], role, model, priority, outcome] += 1
+        if record.get("errand"):
+            self.errands[record["errand"], model, outcome] += 1
         for direction in ("prompt", "completion"):
             self.tokens[model, direction] += record[f"{direction}_tokens"]
         if outcome in {"on_hold", "queue_full", "never_fits", "memory_pressure", "model_missing", "unknown_model"}:
@@ -169,6 +172,9 @@ class Metrics:
         yield _counter("requests", "Requests that ended.", request_labels, self.requests)
         yield _counter("tokens", "Tokens of prompts and answers.", ("model", "direction"), self.tokens)
         yield _counter("fallbacks", "Changes to the next candidate, by what caused it.", ("trigger",), self.fallbacks)
+        yield _counter(
+            "errands", "Errands that clients ran for themselves.", ("kind", "model", "outcome"), self.errands
+        )
         yield _counter("refused_requests", "Requests refused, by error code.", ("reason",), self.refusals)
         yield _counter("loads", "Loads that ended.", ("model", "outcome"), self.loads)
         yield _counter("unloads", "Models unloaded, by reason.", ("model", "reason"), self.unloads)

@@ -17,6 +17,7 @@ from innkeepd.policy.model import canonical
 from innkeepd.policy.scheduling.events import PRIORITIES
 from innkeepd.server.http.errors import Api, HttpFault
 
+_YES, _NO = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off"})
 _ENCODE = msgspec.json.Encoder().encode
 _DECODE = msgspec.json.Decoder().decode
 
@@ -91,7 +92,14 @@ class ModelRequest(Struct):
         is_found = b"x-innkeep-session" not in headers  # then only an agent, which has tools, is expected to go on
         return ChatSpec(
             kind=self.endpoint.kind,
-            demand=understand(spoken(body), tools=body.get("tools"), images=images, think=_think(body)),
+            demand=understand(
+                spoken(body),
+                tools=body.get("tools"),
+                images=images,
+                think=_think(body),
+                limit=self.asks_for(None),
+                named=session is not None,
+            ),
             model=None if self.is_virtual else self.name,
             role=self.role,
             priority=_priority(headers),
@@ -100,6 +108,7 @@ class ModelRequest(Struct):
             last=session is not None and is_found and not body.get("tools"),
             client=_client(headers),
             door=self.endpoint.path,
+            strict=_is_strict(headers),
         )
 
     def asks_for(self, own: int | None) -> int | None:
@@ -271,6 +280,14 @@ def _patience(headers: Mapping[bytes, bytes]) -> float | None:
     if not 0 <= seconds < float("inf"):
         raise HttpFault(400, f"x-innkeep-patience is a number of seconds, not {said!r}", "bad_request")
     return seconds
+
+
+def _is_strict(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether exactly the named model is wanted, for an errand too."""
+    said = (_text_header(headers, b"x-innkeep-strict") or "false").lower()
+    if said not in _YES | _NO:
+        raise HttpFault(400, f"x-innkeep-strict is true or false, not {said!r}", "bad_request")
+    return said in _YES
 
 
 def _words(headers: Mapping[bytes, bytes]) -> dict[str, str]:

@@ -32,6 +32,8 @@ def spec_of(chat: wire.Chat, client: str) -> ChatSpec:
             tools=chat.tools,
             images=any(message.images for message in chat.messages),
             think=chat.think,
+            limit=limit if isinstance(limit := (chat.options or {}).get("num_predict"), int) else None,
+            named=chat.session is not None,
         ),
         model=None if chat.model is None else bounded(chat.model),
         fallbacks=tuple(map(bounded, chat.fallbacks or ())),
@@ -42,6 +44,7 @@ def spec_of(chat: wire.Chat, client: str) -> ChatSpec:
         session=None if chat.session is None else bounded(chat.session),
         last=chat.last,
         client=client,
+        strict=chat.model is not None,
     )
 
 
