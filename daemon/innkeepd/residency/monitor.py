@@ -130,13 +130,13 @@ class Monitor:
             self._catalog.budget = budget
             self._post(ev.Known(self._catalog.specs()))
         before = self.gauge.level
-        pressure = self.gauge.feed(reading.pressure, self._clock.now())
+        pressure = self.gauge.feed(reading.pressure, self._clock.now(), reading.memorystatus_level, reading.swapouts)
         if pressure != before:
             self._announcer.tell("memory", f"pressure is {pressure}", {"pressure": pressure})
         runners = self.weights.runners
         room = max(0, budget.bytes - sum(runner.total or 0 for runner in runners.orphans))
         most = runners.most_loaded or DEFAULT_MOST_LOADED
-        self._post(ev.Measured(room, reading.free_now, pressure, budget.gpu_limit, most))
+        self._post(ev.Measured(room, reading.free_now, self.gauge.acted, budget.gpu_limit, most))
 
     # ---- what Ollama holds ----
 
@@ -250,7 +250,7 @@ class Monitor:
                 changing=ledger.is_changing(),
                 resident=bool(ledger.residents),
                 connected=bool(self.watch.clients),
-                pressure=self.gauge.level,
+                pressure=self.gauge.acted,
             )
             await anyio.sleep(pause)
             self.measure()

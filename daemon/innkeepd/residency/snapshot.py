@@ -76,7 +76,7 @@ def _memory(control: ResidencyControl) -> wire.MemoryState:
         total=(reading.total if reading else None) or 0,
         budget=ledger.budget,
         available=left if ledger.free is None else min(ledger.free, left),
-        pressure=ledger.pressure,
+        pressure=control.monitor.gauge.level,
         source=reading.source if reading else "not read yet",
         promised=ledger.used(),
         real=real,

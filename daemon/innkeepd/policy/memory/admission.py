@@ -83,7 +83,7 @@ def shortage(ledger: MemoryLedger, weights: str, context: int, leaving: Collecti
         return None
     if ledger.most_loaded and len(staying) >= ledger.most_loaded:
         return "models"
-    gate = gate_beside(ledger, used, ledger.used() - used)
+    gate = gate_beside(ledger, used, sum(ledger.gives_back(resident) for resident in leaving))
     return "gate" if gate is not None and ledger.predicted_for(weights, context) > gate else None
 
 

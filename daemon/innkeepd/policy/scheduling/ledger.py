@@ -5,6 +5,9 @@ from copy import copy
 from innkeepd.policy.scheduling.events import Pressure, Spec
 from innkeepd.policy.scheduling.residency import LOADING, RESIDENT, UNLOADING, Residency
 
+UNWIRED_AFTER = 180.0
+"""Seconds: ``keep_alive_s`` of ggml-metal's residency sets."""
+
 
 class MemoryLedger:
     """Residents, what is known of models, and the bytes there are."""
@@ -60,6 +63,15 @@ class MemoryLedger:
         """Reckon with bytes taken (given back where negative) since ``began``, until free memory is measured again."""
         if self.free is not None and self._measured <= began:
             self.free = max(0, self.free - size)
+
+    def gives_back(self, resident: Residency) -> int:
+        """Bytes that its unload adds to ``free`` as it was measured: none where it looked free already.
+
+        On a Mac the weights of a model that has been idle for ``UNWIRED_AFTER`` are pages of a file that Ollama's sum
+        counts as free (llama.cpp keeps them wired for 3 minutes after the last use).
+        """
+        is_unwired = self.gpu_limit is not None and resident.used + UNWIRED_AFTER <= self._measured
+        return 0 if is_unwired else resident.footprint
 
     # ---- looks ----
 

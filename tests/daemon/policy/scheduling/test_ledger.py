@@ -155,3 +155,15 @@ def test_what_was_seen_in_memory_is_believed_until_the_catalogue_says_anew():
     twin.residents["a"].footprint = 1
     twin.pins["a"] = True
     assert (at.residents["a"].footprint, at.pins) == (26, {})
+
+
+def test_a_model_that_was_idle_for_three_minutes_on_a_mac_looks_free_already():
+    """Its unload adds nothing to what is free: to add its bytes again would let Ollama's gate seem open."""
+    at = daemon("a", free=30)
+    at.residents["a"].used = 100.0
+    at.measure(27, 15, "normal", 279.0)
+    assert at.gives_back(at.residents["a"]) == at.residents["a"].footprint
+    at.limit(27, 3)
+    assert at.gives_back(at.residents["a"]) == at.residents["a"].footprint, "still wired"
+    at.measure(27, 15, "normal", 280.0)
+    assert at.gives_back(at.residents["a"]) == 0
