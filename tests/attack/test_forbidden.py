@@ -111,8 +111,8 @@ def target(ollama):
 
 
 @pytest.fixture(scope="module")
-def locked(ollama):
-    with Target(ollama.url, http=f'token = "{TOKEN}"\nallow_admin = []') as one:
+def locked():
+    with RecordingOllama() as ollama, Target(ollama.url, http=f'token = "{TOKEN}"\nallow_admin = []') as one:
         yield one
 
 
@@ -158,6 +158,26 @@ def test_no_page_of_another_origin_reads_or_asks_anything(attack, target):
         attack.count("requests", len(ORIGINS_OF_OURS) + len(ORIGINS_OF_OTHERS) + 1)
 
 
+def test_no_page_but_the_dashboard_reads_its_state_or_presses_its_buttons(attack, target):
+    word = json.loads(target.get("/ui/state")[2])["word"]
+    press = {"type": "pin", "id": 1, "model": "tiny"}
+    paths = [("/ui/state", None), ("/ui/history", None), ("/ui/request", None), ("/ui/events", None), ("/ui/do", press)]
+    for path, body in paths:
+        method = "GET" if body is None else "POST"
+        for origin in (*ORIGINS_OF_OTHERS, "http://localhost:1234", "app://x", "vscode-webview://x"):
+            status, head, said = target.get(path, method=method, body=body, origin=origin, x_innkeep_ui=word)
+            assert status in {400, 403}, (path, origin)
+            assert word.encode() not in head + said
+            attack.count("requests")
+        for site in ("cross-site", "same-site"):
+            assert target.get(path, method=method, body=body, sec_fetch_site=site, x_innkeep_ui=word)[0] == 403
+        for host in HOSTS_OF_OTHERS:
+            assert target.get(path, method=method, body=body, host=host, x_innkeep_ui=word)[0] in {400, 403}, host
+    for wrong in ("", "x", word[:-1], word + "x", word.swapcase()):
+        assert target.get("/ui/do", method="POST", body=press, x_innkeep_ui=wrong)[0] == 403, wrong
+    assert target.ask(type="status")["pins"] == []
+
+
 def test_no_form_of_a_request_smuggles_another_one_through(attack, target, ollama):
     ollama.calls.clear()
     for name, data in SYNTAX.items():
@@ -175,7 +195,20 @@ def test_nothing_is_said_to_who_does_not_show_the_token(attack, locked):
         assert locked.get("/api/tags", authorization=shown)[0] == 200, shown
     assert locked.get("/api/tags", x_api_key=TOKEN)[0] == 200
     places = [f"/api/tags?token={TOKEN}", f"/api/tags?authorization=Bearer%20{TOKEN}", f"/{TOKEN}/api/tags"]
-    for path in [*places, "/api/tags", "/api/ps", "/v1/models", "/api/show", "/", "/metrics", "/%00"]:
+    for path in [
+        *places,
+        "/ui/state",
+        "/ui/history",
+        "/ui/events",
+        "/ui/do",
+        "/api/tags",
+        "/api/ps",
+        "/v1/models",
+        "/api/show",
+        "/",
+        "/metrics",
+        "/%00",
+    ]:
         assert locked.get(path)[0] == 401, path
     for shown in TOKENS_OF_OTHERS:
         assert locked.get("/api/tags", authorization=shown)[0] in {400, 401}, shown

@@ -190,3 +190,25 @@ async def test_a_page_that_reads_nothing_is_cut_without_a_fault_of_ours():
         stream.seconds, stream.is_full = 1e9, True
         await stream.returned.wait()
         assert http.dashboard._streams == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"type":"pin","id":0,"model":"\xff"}', b'{"type":"pin","a":' + b"[" * 5000 + b"]" * 5000 + b"}", b"1" * 9000],
+    ids=["no UTF-8", "deep", "a long number"],
+)
+async def test_a_button_of_broken_bytes_is_a_bad_request_and_no_fault_of_ours(body):
+    async with opened() as http:
+        answer = await press(http, body, **{"x-innkeep-ui": await word(http)})
+        assert (answer.status, b"innkeepd itself" in answer.body) == (400, False)
+
+
+async def test_a_button_that_ollama_does_not_obey_is_answered_with_its_fault():
+    async with opened() as http:
+        mine = {"x-innkeep-ui": await word(http)}
+        assert (await press(http, {"type": "load", "id": 0, "model": LLAMA8}, **mine)).status == 200
+        http.server.daemon.simulator.stop()
+        answer = await press(http, {"type": "unload", "id": 0, "all": True}, **mine)
+        assert answer.status >= 500
+        assert b"innkeepd itself" not in answer.body
+        assert b"11434" in answer.body or b"Ollama" in answer.body

@@ -17,6 +17,8 @@ import anyio
 import msgspec
 
 from innkeep import wire
+from innkeepd.backends.backend import BackendFault
+from innkeepd.backends.decoding import Undecodable, decode
 from innkeepd.chat.sink import ClientStuck
 from innkeepd.chat.types import RequestFailed
 from innkeepd.residency.control import ResidencyControl
@@ -199,15 +201,15 @@ class Dashboard:
         if not compare_digest(headers.get(b"x-innkeep-ui", b""), self._word.encode()):
             raise HttpFault(403, "only the dashboard's own page may press its buttons; reload it", "forbidden")
         try:
-            asked = _BUTTON.decode(body)
-        except msgspec.DecodeError as error:
+            asked = decode(bytes(body), _BUTTON)
+        except Undecodable as error:
             raise HttpFault(400, str(error), "bad_request") from None
         if isinstance(asked, wire.Hold) and not 0 < asked.seconds <= 86400:
             raise HttpFault(400, "a hold from here is above 0 s and at most a day", "bad_request")
         replies = Replies()
         try:
             await self._admin.verbs()[type(asked)](cast("Session", replies), asked)
-        except RequestFailed as failure:
+        except (RequestFailed, BackendFault) as failure:
             raise fault_of(failure.code, failure.message) from None
         return _ENCODE(replies.replies[-1])
 
