@@ -80,6 +80,7 @@ CHANGES = {
     "routing.ignore": ("bug fables",),
     "routing.sticky": False,
     "routing.shadow": True,
+    "routing.errands": False,
     "backends": (FAR,),
     "when": (WhenConfig(name="call", then="hold", camera=True),),
     "notify.command": ("alert",),

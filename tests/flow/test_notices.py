@@ -88,4 +88,4 @@ async def test_an_unproved_version_is_told():
     simulator = Simulator(ollama=replace(V33, version="0.99.0"))
     async with open_daemon(simulator=simulator) as daemon:
         await anyio.sleep(1)
-        assert "0.99.0 was never proved" in (await notices(daemon.connect()))["unproved_version"].text
+        assert "0.99.0 was never tested" in (await notices(daemon.connect()))["unproved_version"].text

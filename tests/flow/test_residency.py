@@ -354,7 +354,7 @@ async def test_the_status_tells_who_waits_and_how_long_it_may_take():
     async with open_daemon() as daemon:
         first, second = daemon.connect(), daemon.connect()
         await second.answer(wire.Hello(id=0, protocol=1, client="innkeep ask"))
-        number = await first.chat(f"{WHY} [simulate tokens 400]")
+        number = await first.chat(f"{WHY} [simulate tokens 400]", role="reasoning")
         await first.until(number, wire.Delta)
         waiting = await second.until(await second.chat(CODE), wire.Waiting)
         assert waiting.answering == [DEEPSEEK]
