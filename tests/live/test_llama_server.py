@@ -48,7 +48,7 @@ def test_sigkill_of_ollama_leaves_its_runner_behind_and_the_daemon_names_it(olla
         assert (ollama.loaded(), ollama.runners()) == (set(), [])
         daemon = start_daemon()
         status = daemon.until(lambda status: any(str(left.pid) in warning for warning in status.warnings))
-        assert any("left behind" in warning for warning in status.warnings), status.warnings
+        assert any("left over" in warning for warning in status.warnings), status.warnings
     finally:
         left.kill()
         psutil.wait_procs([left], timeout=10)

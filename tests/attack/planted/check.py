@@ -39,9 +39,19 @@ BUGS = (
         'return bare.startswith("127.") or ip_address(bare).is_loopback',
     ),
     Bug(
-        "a pin, a selection and a feedback are told before they are kept",
-        r"self\._hurry\.set\(\)\n\s+return written\.wait\([\d.]+\)",
-        "return True",
+        "a pin, a selection, a feedback and a done are acknowledged before they are committed",
+        r"(loop\.call_soon_threadsafe, event\.set\)\))[^=]*?return self\._outcome\(barrier\)",
+        r"\1\n        return True",
+    ),
+    Bug(
+        "a daemon of another user on the same Ollama is not seen",
+        r"elif path\.name\.startswith\(self\._prefix\):(?=\n\s+yield)",
+        "elif is_ours and path.name.startswith(self._prefix):",
+    ),
+    Bug(
+        "a fault of one long-lived task is not stopped",
+        r"except Exception as error:(?=[^\n]*\n\s+report\(name, error\))",
+        "except ZeroDivisionError as error:",
     ),
     Bug(
         "a second heavy model may stand beside the first",
