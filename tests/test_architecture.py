@@ -51,6 +51,7 @@ PROTOCOL_ONLY = {"residency": {"backend", "ollama_dialect", "ollama_proved"}, "c
 """Of ``backends`` these folders know the Protocol and pure data; ``app`` hands the engines in."""
 
 REAL_SLEEPS: dict[str, str] = {
+    "tests/attack/test_faults.py": "polls, as a client can but do, for what a whole daemon on real sockets does",
     "tests/daemon/backends/test_loopback.py": "the kernel's socket buffers fill in real time; no event tells",
     "tests/daemon/service/test_launchd.py": "polls for what a real process does under the fake launchd",
     "tests/support/launchd.py": "no test, but a launchd: it throttles a job that ends too soon, 50 times as fast",

@@ -186,7 +186,7 @@ async def _serve(
             asyncio.get_running_loop().set_exception_handler(daemon.hear_the_loop)
             for listener in listeners:
                 tasks.start_soon(supervise, "the control socket", partial(daemon.listen, listener), daemon.report)
-            tasks.start_soon(supervise, "the signals", daemon.obey_signals, daemon.report)
+            tasks.start_soon(daemon.obey_signals)
             if ownership is not None:
                 tasks.start_soon(supervise, "the ownership of Ollama", ownership.keep, daemon.report)
             if own:  # launchd and systemd hold the socket, and would start us in vain
@@ -322,13 +322,19 @@ class Daemon:
             (log.warning if kind == "log" else log.info)(what, kind=kind, **data)
 
     async def obey_signals(self) -> None:
-        """SIGTERM and SIGINT drain and stop, a second one stops at once; SIGHUP re-reads the configuration."""
+        """SIGTERM and SIGINT drain and stop, a second one stops at once; SIGHUP re-reads the configuration.
+
+        The receiver outlives a fault of ours: without it a signal ends the process at once, SIGHUP too.
+        """
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-            async for number in signals:
-                if number == signal.SIGHUP:
-                    self._reload()
-                else:
-                    self.stop(0.0 if self._leaving else self._app.config.timeouts.drain)
+            await supervise("the signals", partial(self._obey, signals), self.report)
+
+    async def _obey(self, signals: AsyncIterator[signal.Signals]) -> None:
+        async for number in signals:
+            if number == signal.SIGHUP:
+                self._reload()
+            else:
+                self.stop(0.0 if self._leaving else self._app.config.timeouts.drain)
 
     async def watch_home(self) -> None:
         """Stop when the home folder is removed: no client can reach this daemon, and another could start beside it."""

@@ -4,7 +4,6 @@ The places are found by walking the daemon's tasks while it lives through a scen
 tried too. What is raised in the owner's step has another end: ``on_fault``, and no event is taken after it.
 """
 
-import inspect
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, get_args
@@ -21,29 +20,11 @@ from innkeepd.policy.scheduling import events as ev
 from innkeepd.policy.scheduling.scheduler import Scheduler
 from innkeepd.residency.supervisor import OwnerFault
 from support.daemon import DEEPSEEK, LLAMA8, QWEN, Daemon, config, open_daemon
+from support.places import Injected, waits_at
 from support.remote import RemoteEngine
 
 pytestmark = pytest.mark.anyio
 FAR = BackendConfig(name="far", url="http://cluster.test:8000", models=("m",))
-
-
-class Injected(Exception):
-    """The fault."""
-
-
-def waits_at(task: Any) -> tuple[str, ...]:
-    """The lines of the daemon at which a task waits, outermost first; empty where it has not begun."""
-    place, waiting = [], task.coro
-    if inspect.getcoroutinestate(waiting) != inspect.CORO_SUSPENDED:
-        return ()
-    while waiting is not None:
-        frame = getattr(waiting, "cr_frame", None) or getattr(waiting, "gi_frame", None)
-        if frame is not None and frame.f_code.co_name == "_nested_child_finished":
-            return ()  # trio's own: a nursery's end raises what its children did, and nothing else
-        if frame is not None and "/innkeepd/" in frame.f_code.co_filename:
-            place.append(f"{frame.f_code.co_filename.rpartition('/')[2]}:{frame.f_code.co_name}:{frame.f_lineno}")
-        waiting = getattr(waiting, "cr_await", None) or getattr(waiting, "gi_yieldfrom", None)
-    return tuple(place)
 
 
 class Walk(trio.abc.Instrument):
@@ -55,7 +36,7 @@ class Walk(trio.abc.Instrument):
         self._target = target
 
     def before_task_step(self, task: Any) -> None:
-        place = waits_at(task)
+        place = waits_at(task.coro)
         if place and not self.is_over and task.coro.cr_code.co_filename.find("/tests/") < 0:
             self.places[place] = None
             if place == self._target and not self.raised:
