@@ -24,10 +24,11 @@ from innkeepd.chat.types import RequestFailed
 from innkeepd.residency.control import ResidencyControl
 from innkeepd.server.http.errors import HttpFault, fault_of
 from innkeepd.server.http.response import JSON, Message, Receive, Response
+from innkeepd.server.http.ui.feed import Feed, request_row
 from innkeepd.server.socket.admin_verbs import AdminVerbs
 from innkeepd.server.socket.session import Session
 from innkeepd.store.settings import State
-from innkeepd.store.timeline import Timeline, entry
+from innkeepd.store.timeline import Timeline
 
 MOST_STREAMS = 100
 """Pages that are told of changes at the same time."""
@@ -37,8 +38,10 @@ GATHER = 0.25
 """Seconds in which changes gather to one message."""
 HEARTBEAT = 15.0
 """Seconds without a change after which a stream tells the state all the same."""
-MOST_UNSENT = 500
-"""Events that wait for a slow page; the oldest go first."""
+FEW = 20
+"""Pages up to which each is told after ``GATHER``; more are told less often in proportion."""
+PHASES = 10
+"""Groups of pages that are told at different moments of that time."""
 
 FILES = {
     "/ui": ("index.html", b"text/html; charset=utf-8"),
@@ -84,6 +87,7 @@ class Dashboard:
         self._timeline = timeline
         self._word = token_urlsafe(18)
         self._streams = 0
+        self._feed = Feed(lambda: control.wall(control.now()))
         self._encoded: tuple[float, bytes] = (float("-inf"), b"")
 
     def serves(self, path: str) -> bool:
@@ -152,48 +156,43 @@ class Dashboard:
 
     async def _history(self, since: float) -> bytes:
         records = await self._state.recent(MOST_REQUESTS)
-        rows = [_row(record) for record in records if record.asked_at >= since]
+        rows = [request_row(record) for record in records if record.asked_at >= since]
         return await anyio.to_thread.run_sync(_ENCODE, {"timeline": self._timeline.since(since), "requests": rows})
 
     async def _stream(self, receive: Receive, response: Response) -> None:
         """Server-sent events until the page leaves: ``state`` after each change, ``happened`` with what ended."""
         if self._streams >= MOST_STREAMS:
             raise HttpFault(503, f"{MOST_STREAMS} dashboards are open; close one")
-        heard: list[tuple[str, list[Any]]] = []
-
-        def hear(kind: str, what: str, data: dict[str, Any]) -> None:
-            if kind == "request":
-                heard.append(("requests", _row(msgspec.convert(data, wire.DecisionRecord))))
-            elif kind in {"residency", "memory"}:
-                heard.append(("timeline", entry(self._control.wall(self._control.now()), what, data)))
-            del heard[:-MOST_UNSENT]
-
+        if not self._streams:
+            self._control.on_event.append(self._feed.hear)
         self._streams += 1
-        self._control.on_event.append(hear)
         try:
             await response.head(200, [(b"content-type", b"text/event-stream"), *SECURITY])
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_until_gone, receive, tasks.cancel_scope)
                 with suppress(ClientStuck):  # a page that reads nothing; its connection is cut
-                    await self._tell(response, heard)
+                    await self._send_changes(response, phase=self._streams % PHASES / PHASES)
                 tasks.cancel_scope.cancel()
         finally:
             self._streams -= 1
-            self._control.on_event.remove(hear)
+            if not self._streams:
+                self._control.on_event.remove(self._feed.hear)
 
-    async def _tell(self, response: Response, heard: list[tuple[str, list[Any]]]) -> None:
-        """Send the state and what was heard, again after each change."""
+    async def _send_changes(self, response: Response, *, phase: float) -> None:
+        """Send the state and what happened, again after each change.
+
+        Many pages are told less often, and each at its own ``phase``, so that they never take the event loop together.
+        """
+        seen = self._feed.number
         while True:
-            happened: dict[str, list[Any]] = {"requests": [], "timeline": []}
-            for kind, row in heard:
-                happened[kind].append(row)
-            heard.clear()
+            happened, seen = self._feed.since(seen), self._feed.number
             await response.write(b"event: state\ndata: " + await self._state_now() + b"\n\n")
-            if any(happened.values()):
-                await response.write(b"event: happened\ndata: " + _ENCODE(happened) + b"\n\n")
+            if happened:
+                await response.write(b"event: happened\ndata: " + happened + b"\n\n")
             with anyio.move_on_after(HEARTBEAT):
                 await self._control.changed()
-            await anyio.sleep(GATHER)
+            pause = GATHER * max(1.0, self._streams / FEW)
+            await anyio.sleep(pause if self._streams < PHASES else pause * (0.5 + phase))
 
     # ---- buttons ----
 
@@ -220,27 +219,6 @@ def _refuse_other_origins(headers: dict[bytes, bytes]) -> None:
     is_ours = origin is None or origin in {b"http://" + host, b"https://" + host}
     if not is_ours or headers.get(b"sec-fetch-site", b"none") not in {b"none", b"same-origin"}:
         raise HttpFault(403, "only the dashboard's own page may ask this", "forbidden")
-
-
-def _row(record: wire.DecisionRecord) -> list[Any]:
-    """A record as the page draws it; the rest comes with ``/ui/request``."""
-    times = record.timings
-    return [
-        record.id,
-        round(record.asked_at, 3),
-        record.kind,
-        record.priority,
-        record.role,
-        record.model,
-        record.code or record.outcome,
-        round(times.queued, 3),
-        round(times.swap, 3),
-        times.first_token,
-        round(times.total, 3),
-        times.tokens_per_second,
-        record.completion_tokens,
-        len({attempt.model for attempt in record.attempts}),
-    ]
 
 
 def _number(query: dict[str, str], name: str) -> float:
