@@ -49,6 +49,7 @@ PRINTED: dict[str, tuple[type[Any], ...]] = {
 
 OWN: dict[str, str] = {
     "bench": "`at`, `ollama`, `simulated`, `machine`, `results`: seconds, bytes, tokens a second of each model",
+    "menubar": "nothing: it prints a menu; `status --json` has the same facts",
     "top": "nothing: it draws a screen; `watch --json` has the same facts",
     "reload": "`type` `reloaded`, `pid`, `awaits_restart` (tables of the configuration), `warnings`",
     "completion": "`shell`, `script`",

@@ -13,6 +13,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "top": later("see memory, queue and requests live, and act by keys"),
         "watch": later("follow what happens, event by event"),
         "monitor": later("print a line each half minute about memory and the queue"),
+        "menubar": later("print a menu for SwiftBar or xbar"),
         "history": later("list past requests, newest first"),
         "explain": later("show everything about one past request"),
         "feedback": later("say which role a past request should have had"),
