@@ -1,8 +1,8 @@
 """The table of clients: one TOML file for each in ``data/``, from which the command and the pages are made.
 
 Values may hold ``$url`` (the HTTP port), ``$v1`` (the same with ``/v1``), ``$key`` (the token, else any text) and
-``$coding`` and so on (a model's context in tokens, as text). A value that is ``#coding`` or ``#coding/4`` alone is that
-number.
+``$coding`` or ``$coding/4`` and so on (a model's context in tokens, as text). A value that is ``#coding`` or
+``#coding/4`` alone is that number.
 """
 
 import re
@@ -53,19 +53,21 @@ class ConfigFile(Struct, frozen=True, forbid_unknown_fields=True):
 class Prompt(Struct, frozen=True, forbid_unknown_fields=True):
     """What a client sends before the user's own words.
 
-    ``bytes`` and ``tools``: measured at "hello"; ``off``: what to switch off so that it fits a small context;
-    ``smaller``: bytes after that, 0 where nothing was measured.
+    ``bytes`` of the body and ``tools``: measured at "hello". ``counted``: tokens of the prompt as Ollama lays it out, at
+    four characters each (what it does not know of a tool it leaves out); 0 where nobody has counted. ``off``: what to
+    switch off so that it fits a small context; ``smaller``: tokens after that, 0 where nobody has counted.
     """
 
     bytes: int
     tools: str = ""
+    counted: int = 0
     off: str = ""
     smaller: int = 0
 
     @property
     def tokens(self) -> int:
-        """Tokens, at 4 bytes each."""
-        return -(-self.bytes // 4)
+        """Tokens: counted, else a quarter of the bytes, which is too many rather than too few."""
+        return self.counted or -(-self.bytes // 4)
 
 
 class Client(Struct, frozen=True, forbid_unknown_fields=True):
@@ -122,7 +124,8 @@ def filled(value: Any, there: Installation) -> Any:
     if number := re.fullmatch(r"#([a-z]+)(?:/(\d+))?", value):
         return there.contexts[number[1]] // int(number[2] or 1)
     known = {"url": there.url, "v1": f"{there.url}/v1", "key": there.token or DUMMY_KEY}
-    known |= {name: str(tokens) for name, tokens in there.contexts.items()}
+    names = "|".join(there.contexts)
+    value = re.sub(rf"\$({names})(?:/(\d+))?\b", lambda one: str(there.contexts[one[1]] // int(one[2] or 1)), value)
     return re.sub(r"\$([a-z0-9]+)", lambda found: known.get(found[1], found[0]), value)
 
 

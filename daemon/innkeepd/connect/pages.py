@@ -76,15 +76,15 @@ def _howto(client: Client) -> Iterator[str]:
 
 
 def _context(every: Iterable[Client]) -> Iterator[str]:
-    yield "| agent | sent first | tools | about tokens | left of 16,384 | what to switch off |"
+    yield "| agent | sent first | tools | tokens | left of 16,384 | what to switch off |"
     yield "|---|---|---|---|---|---|"
     sizes = [(client, client.prompt) for client in every if client.prompt is not None]
     for client, prompt in sorted(sizes, key=lambda one: one[1].bytes):
         left = CONTEXT - prompt.tokens
-        smaller = f" ({prompt.smaller:,} bytes then)" if prompt.smaller else ""
+        smaller = f" ({prompt.smaller:,} tokens then)" if prompt.smaller else ""
         yield (
             f"| [{client.title}]({client.name}.md) | {prompt.bytes / 1000:.1f} KB | {prompt.tools or '-'} | "
-            f"{prompt.tokens:,} | {f'{left:,}' if left > 0 else '**nothing**'} | {prompt.off or '-'}{smaller} |"
+            f"{'' if prompt.counted else 'at most '}{prompt.tokens:,} | {f'{left:,}' if left > 0 else '**nothing**'} | {prompt.off or '-'}{smaller} |"
         )
 
 
