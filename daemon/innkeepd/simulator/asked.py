@@ -235,8 +235,9 @@ def _callable(body: dict[str, Any]) -> list[Any]:
 
 
 def _last(said: list[tuple[str, str]]) -> str:
-    """The last user message, unless another message (a tool's result) follows it."""
-    return said[-1][1] if said and said[-1][0] == "user" else ""
+    """The last user message, unless a tool's result or an answer follows it; agents put instructions behind it."""
+    spoken = [each for each in said if each[0] not in ("system", "developer")]
+    return spoken[-1][1] if spoken and spoken[-1][0] == "user" else ""
 
 
 def _whole(value: Any) -> int | None:

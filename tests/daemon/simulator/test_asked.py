@@ -72,3 +72,9 @@ def test_what_makes_no_sense_is_refused(body):
 
 def test_the_old_field_name_is_the_model():
     assert native({"name": "m"}, chat=True).model == "m"
+
+
+def test_instructions_behind_the_users_message_are_not_taken_for_the_last_message():
+    messages = [{"role": "user", "content": "use the tool"}, {"role": "system", "content": "# Environment"}]
+    assert openai({"model": "m", "messages": messages}, chat=True).text == "use the tool"
+    assert openai({"model": "m", "messages": [*messages, {"role": "tool", "content": "x"}]}, chat=True).text == ""
