@@ -11,7 +11,7 @@ APART := live or clients or attack or slow
 OURS := daemon client tests $(wildcard scripts packaging examples tools)
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test lint format ollama bench attack attack-check test-engines upgrades routing routing-report clean
+.PHONY: help run check test lint format ollama bench attack attack-check test-engines test-clients upgrades routing routing-report clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -57,6 +57,9 @@ test-engines: .venv/.proves ## fail-over to real engines (Ray Serve, LiteLLM); d
 upgrades: .venv/.proves ## install, upgrade, break and mend innkeep by pip, pipx and uv for real; downloads; not part of `make test`
 	$(BIN)/python -m pip install --quiet pipx uv build
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python packaging/upgrades/try.py
+
+test-clients: .venv/.proves ## real Claude Code, Codex, opencode, pi, aider, llm, Open WebUI; half an hour, 10 GB; CLIENTS="pi S" chooses
+	$(BIN)/python tests/agents/run.py $(CLIENTS); status=$$?; $(BIN)/python -m innkeepd.connect.pages docs; exit $$status
 
 routing: $(ROUTING)/.made ## train the router's weights again (tools/routing/README.md); about 8 minutes
 	OMP_NUM_THREADS=1 $(ROUTING)/bin/python tools/routing/train.py
