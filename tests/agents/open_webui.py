@@ -31,7 +31,8 @@ class OpenWebUI:
             "WEBUI_SECRET_KEY": "none", "OFFLINE_MODE": "True", "HF_HUB_OFFLINE": "1", "ENABLE_OPENAI_API": "False",
             "RAG_EMBEDDING_ENGINE": "ollama", "ANONYMIZED_TELEMETRY": "False", "DO_NOT_TRACK": "True",
             "ENABLE_VERSION_UPDATE_CHECK": "False", "HTTPS_PROXY": nowhere, "HTTP_PROXY": nowhere,
-            "NO_PROXY": "127.0.0.1", "https_proxy": nowhere, "http_proxy": nowhere, "no_proxy": "127.0.0.1", **environment,
+            "NO_PROXY": "127.0.0.1", "https_proxy": nowhere, "http_proxy": nowhere, "no_proxy": "127.0.0.1",
+            **environment,
         }  # fmt: skip
         (folder / "data").mkdir(parents=True, exist_ok=True)
         self._process: subprocess.Popen[bytes] | None = None

@@ -150,7 +150,7 @@ def tools(trial: Trial) -> Outcome:
     if not tool:
         return "not", "has no tools"
     more = ["-T", "llm_version"] if "llm" in trial.person.name else []
-    said, records = trial.asked(f"Use the tool {tool} now.", *more)
+    said, records = trial.asked(f"Use the tool {tool} now.", *more, *trial.driver.narrow)
     if trial.backend == "R":
         return judged(said, records, "R", told="tools are sent and taken; random weights call none")
     answered = [one for one in records if one.outcome == "answered"]
@@ -337,12 +337,17 @@ def judged(said: Said, records: list[DecisionRecord], backend: str, told: str = 
         return "fails", f"exit status {said.status}; {_tail(said)}"
     if not records:
         return "fails", f"innkeepd saw no request; {_tail(said)}"
-    bad = [f"{one.outcome} {one.code or ''}: {one.message or ''}"[:200] for one in records if one.outcome != "answered"]
+    bad = [f"{one.outcome} {one.code or ''}: {one.message or ''}"[:200] for one in records if not _is_well(one)]
     if bad:
         return "fails", f"{len(bad)} of {len(records)} requests: {bad[0]}"
     if backend == "S" and "simulated" not in said.text.lower():
         return "fails", f"the answer is not in its output; {_tail(said)}"
     return "works", told
+
+
+def _is_well(record: DecisionRecord) -> bool:
+    """Whether it was answered; an errand that waits for the main answer may find its client gone."""
+    return record.outcome == "answered" or (bool(record.errand) and record.outcome == "cancelled")
 
 
 def _sizes(records: list[DecisionRecord]) -> str:

@@ -53,9 +53,9 @@ class ConfigFile(Struct, frozen=True, forbid_unknown_fields=True):
 class Prompt(Struct, frozen=True, forbid_unknown_fields=True):
     """What a client sends before the user's own words.
 
-    ``bytes`` of the body and ``tools``: measured at "hello". ``counted``: tokens of the prompt as Ollama lays it out, at
-    four characters each (what it does not know of a tool it leaves out); 0 where nobody has counted. ``off``: what to
-    switch off so that it fits a small context; ``smaller``: tokens after that, 0 where nobody has counted.
+    ``bytes`` of the body and ``tools``: measured at "hello". ``counted``: tokens of the prompt as Ollama lays it out,
+    at four characters each (what it does not know of a tool it leaves out); 0 where nobody has counted. ``off``: what
+    to switch off so that it fits a small context; ``smaller``: tokens after that, 0 where nobody has counted.
     """
 
     bytes: int

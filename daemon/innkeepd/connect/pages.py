@@ -82,9 +82,10 @@ def _context(every: Iterable[Client]) -> Iterator[str]:
     for client, prompt in sorted(sizes, key=lambda one: one[1].bytes):
         left = CONTEXT - prompt.tokens
         smaller = f" ({prompt.smaller:,} tokens then)" if prompt.smaller else ""
+        most = "" if prompt.counted else "at most "
         yield (
             f"| [{client.title}]({client.name}.md) | {prompt.bytes / 1000:.1f} KB | {prompt.tools or '-'} | "
-            f"{'' if prompt.counted else 'at most '}{prompt.tokens:,} | {f'{left:,}' if left > 0 else '**nothing**'} | {prompt.off or '-'}{smaller} |"
+            f"{most}{prompt.tokens:,} | {f'{left:,}' if left > 0 else '**nothing**'} | {prompt.off or '-'}{smaller} |"
         )
 
 
@@ -136,7 +137,7 @@ def _notes(one: Mapping[str, Any]) -> Iterator[str]:
     said: dict[str, list[str]] = {}
     for scenario, runs in one["runs"].items():
         for backend, run in runs.items():
-            if run.get("note"):
+            if run.get("note") and (run["outcome"] != "works" or scenario in ("overflow", "errands")):
                 said.setdefault(run["note"], []).append(f"{scenario} {backend}")
     for note, where in said.items():
         yield f"- {one['title']}, {', '.join(where)}: {note}"

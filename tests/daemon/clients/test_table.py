@@ -27,9 +27,9 @@ def test_everything_that_is_set_can_be_filled(client):
 
 
 def test_a_number_and_a_text_are_filled():
-    assert filled({"a": ["#coding", "#coding/4", "$v1", "$key at $url", "$auto $coding/4", "$unknown", True]}, THERE) == {
-        "a": [8, 2, "http://h:1/v1", "secret at http://h:1", "4 2", "$unknown", True]
-    }
+    texts = ["#coding", "#coding/4", "$v1", "$key at $url", "$auto $coding/4", "$unknown", True]
+    found = [8, 2, "http://h:1/v1", "secret at http://h:1", "4 2", "$unknown", True]
+    assert filled({"a": texts}, THERE) == {"a": found}
     assert filled("$key", Installation()) == "innkeep"
     assert list(Installation().contexts) == list(VIRTUAL)
 
