@@ -385,6 +385,10 @@ class Dispatcher:
             return
         if candidate.engine is None:
             self._check(request, candidate, grant, result)
+            if request.first_token is not None:
+                ended = self.control.now()
+                granted = ended - seconds
+                self.control.learn_overlap(candidate.weights, granted, granted + request.first_token, ended)
             self.control.catalog.estimates.learned_prefill(
                 candidate.weights, result.prompt_tokens, result.prefill_seconds, is_first=is_first
             )

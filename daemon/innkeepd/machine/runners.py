@@ -7,7 +7,7 @@ it has is told by the blob on its command line. Only processes of one's own user
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -17,6 +17,9 @@ import psutil
 from msgspec import Struct
 
 from innkeepd.machine.darwin import Kernel, KernelError
+
+DEFAULT_PARALLEL = 1
+"""Requests that Ollama answers at once for a model where ``OLLAMA_NUM_PARALLEL`` is not set (0.17.4, 0.33.0)."""
 
 _BLOB = re.compile(r"sha256-[0-9a-f]{64}")
 _KB = re.compile(rb"^(Pss|SwapPss|Pss_Anon|Pss_Shmem|Private_Dirty):\s+(\d+) kB", re.MULTILINE)
@@ -43,6 +46,8 @@ class Runners(Struct, frozen=True):
     server: int | None = None
     most_loaded: int | None = None
     """``OLLAMA_MAX_LOADED_MODELS`` of the listener; None where it is not set or cannot be seen."""
+    parallel: int | None = None
+    """How many requests the listener answers at once for a model; None where that cannot be seen."""
 
 
 class RunnersDoor(Protocol):
@@ -100,8 +105,12 @@ class ProcessRunners:
                 running.append(self._runner(process.pid, name, words))
             elif parent not in servers:
                 orphans.append(self._runner(process.pid, name, words))
-        most = None if server is None else _most_loaded(server)
-        return Runners(tuple(running), tuple(orphans), None if server is None else server.pid, most)
+        if server is None:
+            return Runners(tuple(running), tuple(orphans))
+        said = _environment(server)
+        most = _count(said, "OLLAMA_MAX_LOADED_MODELS")
+        parallel = None if said is None else _count(said, "OLLAMA_NUM_PARALLEL") or DEFAULT_PARALLEL
+        return Runners(tuple(running), tuple(orphans), server.pid, most, parallel)
 
     def is_alive(self, pid: int) -> bool:
         """Whether it exists and is no zombie."""
@@ -143,12 +152,19 @@ def _parent(process: Any) -> int | None:
         return None
 
 
-def _most_loaded(server: Any) -> int | None:
+def _environment(server: Any) -> Mapping[str, str] | None:
+    """A process's environment variables; None where they cannot be seen. macOS hides those of signed programs."""
     try:
-        said = str(server.environ().get("OLLAMA_MAX_LOADED_MODELS", ""))
+        found: Mapping[str, str] = server.environ()
     except (psutil.Error, OSError):
         return None
-    return int(said) if said.isascii() and said.isdecimal() and int(said) else None
+    return found or None
+
+
+def _count(environment: Mapping[str, str] | None, name: str) -> int | None:
+    """A variable that holds a count above 0; None for anything else."""
+    said = (environment or {}).get(name, "").strip()
+    return int(said) if said.isascii() and said.isdecimal() and len(said) < 6 and int(said) else None
 
 
 def weighing(platform: str = sys.platform) -> Callable[[int], tuple[int, int] | None]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Container, Iterable, Mapping
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from innkeepd.config.derived import memory_policy, scheduler_settings
 from innkeepd.config.schema import Config
@@ -13,6 +13,7 @@ from innkeepd.policy.memory.unpulled import too_large
 from innkeepd.policy.model import CONTEXT_STEPS, DERIVED_PREFIX, Model, canonical, is_derived_from
 from innkeepd.policy.scheduling.events import Spec
 from innkeepd.policy.scheduling.settings import SchedulerSettings
+from innkeepd.residency.slots import ParallelSlots
 
 
 class Candidate(Struct, frozen=True):
@@ -58,6 +59,7 @@ class Catalog:
         self.left_out: dict[str, str] = {}
         """Pulled models that cannot be reckoned with, by name, and why."""
         self.estimates = Estimates()
+        self.slots = ParallelSlots()
         self._models: dict[str, Model] = {}
         self._removed: dict[str, Model] = {}
         self._contexts: dict[str, int] = {}
@@ -72,7 +74,7 @@ class Catalog:
     def configure(self, config: Config) -> None:
         """Take a new configuration."""
         self.config = config
-        self.policy = memory_policy(config)
+        self.policy = structs.replace(memory_policy(config), slots=self.slots.known)
 
     def update(self, models: Iterable[Model], in_memory: Container[str] = ()) -> None:
         """Take what the backend has on its disk; one whose size cannot be computed goes to ``left_out``.
@@ -244,9 +246,31 @@ class Catalog:
             else tuple((tokens, asks(model, tokens, self.policy)) for tokens, _ in sizes),
             context=context,
             heavy=is_heavy(model, budget, self.policy),
-            parallel=self.config.model(canonical(model.name)).parallel,
+            parallel=self.slots.of(model.weights, self._promised(model)),
             **self.estimates.durations(model.weights),
         )
+
+    def _promised(self, model: Model) -> int:
+        return self.config.model(canonical(model.name)).parallel
+
+    def know_slots(self, known: int | None, server: int | None) -> bool:
+        """Take how many requests Ollama's process (its pid) answers at once; whether that changes any spec."""
+        changed = self.slots.know(known, server)
+        self.policy = structs.replace(self.policy, slots=known)
+        return changed
+
+    def slot_warnings(self) -> list[str]:
+        """A sentence for each model whose ``parallel`` is not what Ollama does."""
+        local = (model for model in self._models.values() if not model.host and self._is_meant(model))
+        found = (
+            self.slots.difference(each.weights, self.name_of(each.weights), self._promised(each)) for each in local
+        )
+        return [text for text in dict.fromkeys(found) if text]
+
+    def _is_meant(self, model: Model) -> bool:
+        """Whether the configuration speaks of this model: a role names it, or it has a table of its own."""
+        names = [name for role in self.config.roles.values() for name in role.chain]
+        return canonical(model.name) in {canonical(name) for name in (*names, *self.config.models)}
 
     def _remote_specs(self) -> list[Spec]:
         names = [name for role in self.config.roles.values() for name in role.chain]

@@ -17,6 +17,7 @@ from innkeepd.machine.surroundings import MachineSurroundings, SurroundingsDoor
 from innkeepd.machine.system_events import EventsDoor, NoEvents
 from innkeepd.policy.scheduling import events as ev
 from innkeepd.policy.scheduling.candidates import quoted
+from innkeepd.policy.scheduling.overlap import Answer
 from innkeepd.policy.scheduling.residency import Residency
 from innkeepd.policy.scheduling.scheduler import Scheduler
 from innkeepd.residency.announcer import Announcer
@@ -311,6 +312,13 @@ class ResidencyControl:
         """Take what an answer taught: ``service`` seconds, ``decode`` and ``prefill`` tokens a second."""
         self.catalog.estimates.learned_answer(weights, **figures)
         self._learned()
+
+    def learn_overlap(self, weights: str, granted: float, first: float, ended: float) -> None:
+        """Take when an answer was granted, began and ended: where fewer overlap than were granted, grant fewer."""
+        if self.scheduler.ledger.slots(weights) > 1 and self.catalog.slots.answered(
+            weights, Answer(granted, first, ended)
+        ):
+            self.know_again()
 
     def learn_of(self, candidates: list[Candidate]) -> None:
         """Make sure that the scheduler knows remote candidates that no role names."""

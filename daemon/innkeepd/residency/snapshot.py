@@ -158,7 +158,8 @@ def warnings(control: ResidencyControl) -> list[str]:
     texts = [unproved(seen.version if seen else None), control.monitor.blocked_by()]
     split = [_split(control, r) for r in control.scheduler.ledger.residents.values()]
     orphans = [left_behind(runner) for runner in control.monitor.weights.runners.orphans]
-    return [*(text for text in (*texts, *split) if text), *orphans, *engines_away(control)]
+    slots = control.catalog.slot_warnings()
+    return [*(text for text in (*texts, *split) if text), *orphans, *slots, *engines_away(control)]
 
 
 def left_behind(runner: Runner) -> str:

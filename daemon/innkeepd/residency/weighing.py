@@ -73,6 +73,8 @@ class RunnerWeights:
         look = await door.look()
         self._weighed_at = anyio.current_time()
         orphans, self.runners = self.runners.orphans, look
+        if self._catalog.know_slots(look.parallel, look.server):
+            self._post(ev.Known(self._catalog.specs()))
         if {runner.pid for runner in orphans} != {runner.pid for runner in look.orphans}:
             for runner in look.orphans:
                 self._announcer.tell("backend", "runner left behind", {"pid": runner.pid, "bytes": runner.total})

@@ -73,13 +73,24 @@ def check_max_loaded(facts: Facts) -> Finding:
 
 
 def check_parallel(facts: Facts) -> Finding:
-    """OLLAMA_NUM_PARALLEL: multiplies the KV cache."""
+    """OLLAMA_NUM_PARALLEL: multiplies the KV cache, and is what `parallel` of the configuration should say."""
     value = _value(facts, "OLLAMA_NUM_PARALLEL")
+    promised = {name: model.parallel for name, model in facts.config.models.items() if model.parallel > 1}
+    slots = int(value) if value and value.strip().isdecimal() and len(value) < 6 and int(value) else 1
+    if facts.ollama.environment is not None and (over := [name for name, most in promised.items() if most > slots]):
+        found = f"`parallel` of {', '.join(over)} is more than Ollama answers at once ({slots})"
+        mend = (
+            f"set OLLAMA_NUM_PARALLEL={max(promised.values())} for Ollama, or take `parallel` out of the configuration"
+        )
+        return Finding("parallel", "warning", found, "innkeepd grants no more than Ollama answers", mend)
     if value is None:
         return _unset(facts, "parallel", "OLLAMA_NUM_PARALLEL", "1")
-    if value.strip() in ("0", "1"):
+    if slots == 1 or (promised and all(most == slots for most in promised.values())):
         return Finding("parallel", "ok", f"OLLAMA_NUM_PARALLEL={value}")
-    why = f"each model's KV cache takes {value} times the memory, which innkeep doesn't count unless `parallel` is set"
+    why = (
+        f"each model's KV cache takes {value} times the memory; innkeepd counts that, and grants one request at a time "
+        f'unless `parallel = {slots}` is set under [models."NAME"]'
+    )
     return _against(facts, "parallel", "OLLAMA_NUM_PARALLEL", value, why)
 
 

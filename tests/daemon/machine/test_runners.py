@@ -100,6 +100,19 @@ def test_a_number_of_models_that_is_none_is_not_told(said):
     assert seen(server).most_loaded is None
 
 
+@pytest.mark.parametrize(("said", "slots"), [({"OLLAMA_NUM_PARALLEL": "4"}, 4), ({"OLLAMA_NUM_PARALLEL": "0"}, 1)])
+def test_the_requests_that_ollama_answers_at_once_are_read_from_its_environment(said, slots):
+    server = Process(10, "ollama", ["ollama", "serve"], port=11434, environ=said)
+    assert seen(server).parallel == slots
+    assert seen(OLLAMA).parallel == 1, "it is one where nothing else is said"
+
+
+def test_an_environment_that_is_hidden_or_empty_says_nothing_of_them():
+    assert seen(Process(10, "ollama", ["ollama", "serve"], port=11434, hides={"environ"})).parallel is None
+    assert seen(Process(10, "ollama", ["ollama", "serve"], port=11434, environ={})).parallel is None
+    assert seen().parallel is None
+
+
 def test_a_process_that_cannot_be_weighed_is_known_all_the_same():
     found = seen(OLLAMA, Process(11, "llama-server", SERVER, parent=10), weigh=lambda _pid: None)
     assert found.running == (Runner(11, "llama-server", BLOB),)

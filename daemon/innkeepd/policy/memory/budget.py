@@ -25,7 +25,8 @@ DEFAULT_MOST_LOADED = 3
 class MemoryPolicy(Struct, frozen=True, kw_only=True):
     """What the user decided about memory; sizes in bytes, names in any spelling, None: decided here.
 
-    ``contexts``, ``weights`` and ``parallel`` are said of single models and win over what would be chosen.
+    ``contexts``, ``weights`` and ``parallel`` are said of single models and win over what would be chosen. ``slots`` is
+    what Ollama itself multiplies every KV cache by, where that is known: then ``parallel`` says nothing about bytes.
     """
 
     budget: int | None = None
@@ -36,6 +37,7 @@ class MemoryPolicy(Struct, frozen=True, kw_only=True):
     contexts: dict[str, int] = field(default_factory=dict)
     weights: dict[str, Literal["heavy", "light"]] = field(default_factory=dict)
     parallel: dict[str, int] = field(default_factory=dict)
+    slots: int | None = None
     cache_type: str = "f16"
 
 

@@ -30,13 +30,13 @@ def takes(model: Model, context: int, policy: MemoryPolicy, learned: Learned | N
     known = (learned or {}).get((model.weights, context))
     if known is not None:
         return known
-    parallel = configured(policy.parallel, model) or 1
+    parallel = policy.slots or configured(policy.parallel, model) or 1
     return footprint(model, context, parallel=parallel, cache_type=policy.cache_type)
 
 
 def asks(model: Model, context: int, policy: MemoryPolicy) -> int:
     """Bytes that Ollama predicts before a load at this context, which its gate compares with what is free."""
-    parallel = configured(policy.parallel, model) or 1
+    parallel = policy.slots or configured(policy.parallel, model) or 1
     return predicted(model, context, parallel=parallel, cache_type=policy.cache_type)
 
 
