@@ -32,14 +32,14 @@ FOLDS = (
     {"yizhongw/self-instruct", "lm-sys/FastChat vicuna_bench"},
     {"mbpp", "openai/human-eval", "mraihan-gmu/mHumanEval-Benchmark", "songys/Chatbot_data"},
     {"QwenLM/PolyMath", "openai/grade-school-math", "suzgunmirac/BIG-Bench-Hard"},
-    {"blind", "blind2"},
+    {"blind", "blind2", "blind3"},
     {"written"},
 )
 KEYWORDS = {
     "coding": ("코드", "함수", "버그", "리팩토링", "code", "function", "bug", "debug", "refactor"),
     "reasoning": ("왜", "분석", "비교", "논리", "why", "analyze", "compare", "logic"),
 }
-UNTUNED = {"blind", "blind2", "written"}
+UNTUNED = {"blind", "blind2", "blind3", "written"}
 """Sources that the hand-written rules were not tuned on: their left-out scores set the temperature."""
 
 

@@ -18,6 +18,8 @@ GRAMMAR = Path(__file__).parent / "grammar"
 CHOICE = re.compile(r"\[\[((?:[^\[\]]|\[(?!\[)|\](?!\]))*?)\]\]")
 SLOT = re.compile(r"\{([\w가-힣]+)\}")
 GREETINGS = ["Hi,", "Hey,", "Hello!", "Quick question:", "So", "ok"]
+CONTEXT_ALREADY = re.compile(r"[`<{\[#=]|\w+Error|Traceback|def |from |at |SELECT")
+"""Beginnings in front of which nobody tells of himself."""
 HANGUL = re.compile(r"[가-힣]")
 PARTICLES = {("을", "를"), ("은", "는"), ("이", "가"), ("와", "과"), ("이야", "야")}
 
@@ -86,7 +88,7 @@ def _choose(match: re.Match[str], rng: random.Random) -> str:
 
 
 def vary(text: str, rng: random.Random, slots: dict[str, list[str]]) -> str:
-    """What people do to a prompt: greet first, thank last, drop capitals, spaces or the final mark, mistype."""
+    """What people do to a prompt: greet or tell of themselves first, thank last, drop capitals or spaces, mistype."""
     korean = HANGUL.search(text) is not None
     roll = rng.random()
     if roll < 0.12:
@@ -99,7 +101,9 @@ def vary(text: str, rng: random.Random, slots: dict[str, list[str]]) -> str:
         text = text.rstrip(".?!")
     elif roll < 0.40 and korean and "\n" not in text:
         text = re.sub(r"(?<=[가-힣]) (?=[가-힣])", lambda _: "" if rng.random() < 0.5 else " ", text)
-    elif roll < 0.43 and len(text) > 20:
+    elif roll < 0.50 and not CONTEXT_ALREADY.match(text):
+        text = f"{rng.choice(slots['맥락' if korean else 'context'])} {text}"
+    elif roll < 0.53 and len(text) > 20:
         place = rng.randrange(len(text) - 1)
         text = text[:place] + text[place + 1] + text[place] + text[place + 2 :]
     return text.strip()

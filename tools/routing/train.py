@@ -25,7 +25,7 @@ from innkeepd.policy.routing.features import BUCKETS, VERSION, features
 
 DATA = ROOT / "tests" / "data" / "routing"
 WEIGHTS = ROOT / "daemon" / "innkeepd" / "policy" / "routing" / "weights.bin"
-LABELLED = ("dev.jsonl", "tricky.dev.jsonl", "blind.jsonl", "blind2.jsonl")
+LABELLED = ("dev.jsonl", "tricky.dev.jsonl", "blind.jsonl", "blind2.jsonl", "blind3.jsonl")
 """What is trained on besides made and written prompts. ``fresh.jsonl`` never is: it is there to be measured on."""
 
 WRITTEN = Path(__file__).parent / "written.txt"

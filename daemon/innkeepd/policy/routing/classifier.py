@@ -61,7 +61,7 @@ class Classifier:
             )
             weighed[word] = own[1] - sum(score for _, score in others) / len(others)
         strongest = sorted(weighed, key=lambda word: -weighed[word])
-        return [word for word in strongest if weighed[word] > 0 and any(map(str.isalnum, word))][:limit]
+        return [word for word in strongest if weighed[word] > 0 and any(map(str.isalpha, word))][:limit]
 
     def weigh(self, found: Features) -> dict[str, float]:
         """As ``scores``, of a text's ``features``."""

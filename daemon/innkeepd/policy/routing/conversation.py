@@ -7,7 +7,7 @@ before the text is scored. Errands (a title, tags, follow-up questions) are requ
 import re
 from collections.abc import Sequence
 
-__all__ = ["is_errand", "own_words", "tool_role"]
+__all__ = ["follows_up", "is_errand", "own_words", "tool_role"]
 
 _BLOCKS = (
     "system-reminder", "system_reminder", "environment_context", "environment_details", "environment",
@@ -29,7 +29,15 @@ _CODING_TOOL = re.compile(
     r"(?:^|[_.\W])(?:bash|shell|terminal|exec|execute|command|edit|multiedit|patch|apply|write|create|read|view|open|cat|"
     r"str|grep|glob|ls|list|find|search|replace|run|python|ipython|notebook|git|lint|test|tests|code|file|files|diff|lsp)(?:$|[_.\W])"
 )
-_OTHER_TOOL = re.compile(r"web|internet|news|weather|mail|calendar|message|music|image|wiki|memory|browser|todo|task")
+_OTHER_TOOL = re.compile(
+    r"web|internet|news|weather|mail|calendar|event|contact|remind|meeting|map|flight|hotel|order|shop|recipe|message|music|"
+    r"image|wiki|memory|browser|todo|task"
+)
+_FOLLOW_UP = re.compile(
+    r"(?:(?:what|how) about|and|but|also|or|so|then|same|instead|again|what if)\b|"
+    r"그럼|그러면|그렇다면|그리고|그런데|근데|그래도|그건|그거|그게|이건|이거|아니|또|다른|혹시|만약",
+    re.IGNORECASE,
+)
 MOST = 65536
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
@@ -62,6 +70,11 @@ def _without_blocks(text: str) -> str:
         kept.append(text[at : opening.start()])
         at = end + len(name) + 3
     return "\n".join((*kept, text[at:]))
+
+
+def follows_up(turn: str) -> bool:
+    """Whether a turn begins as one that refers to the turn before it ("what about ...", "그럼 ...")."""
+    return _FOLLOW_UP.match(turn) is not None
 
 
 def is_errand(text: str) -> bool:

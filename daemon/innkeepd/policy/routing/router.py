@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct, field
 
 from innkeepd.policy.routing.classifier import ROLES, Classifier
-from innkeepd.policy.routing.conversation import is_errand, own_words, tool_role
+from innkeepd.policy.routing.conversation import follows_up, is_errand, own_words, tool_role
 from innkeepd.policy.routing.correction import Correction, sketch
 from innkeepd.policy.routing.features import Features, features
 from innkeepd.policy.routing.rules import Evidence, Rules, added_up
@@ -39,13 +39,14 @@ EARLIER_READ = 300
 """Characters that are read of an earlier turn."""
 
 SHORT, STAY, STAY_SHORT, STAY_BARE = 40, 0.5, 2.4, 6.0
-"""Log-odds for a session's role so far: in any turn, in one of at most ``SHORT`` and of at most ``BARE`` characters."""
+"""Log-odds for a session's role so far: in any turn, in one of at most ``SHORT`` characters, and in one of at most
+``BARE`` or a short one that begins like a follow-up ("what about ...")."""
 
-TOOL = 4.5
+TOOL = 12.0
 """Log-odds that the last tool which an agent called gives to its role: more than most words do."""
 
 FAINT = 1.0
-"""A short turn in which no role has this much evidence keeps the session's role."""
+"""Where the rules decide alone, a short turn in which no role has this much evidence keeps the session's role."""
 
 
 class Route(Struct, frozen=True):
@@ -110,7 +111,7 @@ class Router:
         evidence = added_up(found)
         follows = self._sticky and previous in ROLES and len(last) <= SHORT
         tool = tool_role(tools)
-        if follows and tool is None and max(evidence.values()) < FAINT:
+        if self._classifier is None and follows and tool is None and max(evidence.values()) < FAINT:
             return Route(str(previous), 0.5, f"too short to tell; stays {previous}", dict.fromkeys(ROLES, 0.0))
         seen = features(last) if self._classifier is not None and last.strip() else None
         kept = sketch(seen.body) if seen else ()
@@ -122,7 +123,7 @@ class Router:
                 before[role] += share * score
         scores_after = {role: score + before[role] for role, score in scores.items()}
         if self._sticky and previous in ROLES:
-            scores_after[str(previous)] += STAY_BARE if len(last) <= BARE else STAY_SHORT if follows else STAY
+            scores_after[str(previous)] += self._stay(last)
         if tool is not None:
             scores_after[tool] += TOOL
         role = max(ROLES, key=lambda name: (scores_after[name], name == "general"))
@@ -130,6 +131,13 @@ class Router:
         reason = f"calls {tools[-1]}" if leaned and tool == role else self._reason(role, found, leaned=leaned)
         shares = self._shares(scores_after)
         return Route(role, shares[role], reason, scores_after, shares=shares, sketch=kept, plain=_in_order(plain))
+
+    @staticmethod
+    def _stay(turn: str) -> float:
+        """What a session's role gets in ``turn``."""
+        if len(turn) <= BARE or (len(turn) <= SHORT and follows_up(turn)):
+            return STAY_BARE
+        return STAY_SHORT if len(turn) <= SHORT else STAY
 
     def _corrected(self, plain: dict[str, float], kept: Sequence[int]) -> dict[str, float]:
         if self.correction is None or not kept:
