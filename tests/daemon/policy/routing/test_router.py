@@ -263,6 +263,20 @@ def test_conversations_go_where_their_last_turn_wants():
         assert (row["turns"][-1], row["role"]) == (row["turns"][-1], route.role)
 
 
+def test_conversations_written_later_mostly_go_where_their_last_turn_wants():
+    routes = [
+        (row["role"], LEARNED.route(row["turns"], previous=row.get("previous"), tools=row.get("tools", ())).role)
+        for row in rows("conversations2.jsonl")
+    ]
+    assert sum(want == got for want, got in routes) >= 0.95 * len(routes)
+
+
+def test_a_short_follow_up_keeps_the_sessions_role_and_a_short_new_request_need_not():
+    turns = ["Plan a weekend in Lisbon", "what about the coast and its beaches"]
+    assert LEARNED.route(turns, previous="general").scores["general"] > LEARNED.route(turns).scores["general"] + 5
+    assert LEARNED.route("fix the bug in my parser, please", previous="general").role == "coding"
+
+
 def test_the_words_that_decided_can_be_asked_for():
     assert "python" in LEARNED.explain("<context>x</context>Write a Python function", "coding")
     assert ROUTER.explain("Write a haiku", "general") == []
