@@ -57,6 +57,7 @@ async def test_everything_survives_a_restart_and_holds_no_text():
     assert (await feedback.train()).changed
     again = RoutingFeedback(records)
     assert again.counts == feedback.counts
+    assert repr(again) == "<RoutingFeedback: 30 examples, corrected>"
     assert again.correction == feedback.correction is not None
     stored = msgspec.json.encode([records.get(f"{KEYS}.coding.{number}") for number in range(MOST)])
     assert b"gnomon" not in stored

@@ -43,3 +43,9 @@ def test_the_words_that_speak_for_a_role_are_told_the_loudest_first():
 def test_bytes_that_are_no_weights_are_refused(data):
     with pytest.raises(ValueError, match=r"weights"):
         decode(data)
+
+
+def test_a_text_without_words_is_scored_by_its_letters_alone():
+    classifier = decode(weights(coding="_"))
+    assert features("_").ends == set()
+    assert classifier.scores("_")["coding"] > classifier.scores("_")["general"]
