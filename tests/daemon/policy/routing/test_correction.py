@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from innkeepd.policy.routing.classifier import ROLES, Header, decode, encode
@@ -29,6 +29,7 @@ def example(text: str, role: str, scores: tuple[float, float, float] = (0.0, 0.0
 REPORTS = [example(f"gnomon report {one}{other}", "coding") for one in "abcdefg" for other in "uvwxyz"]
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.sets(st.integers(0, BUCKETS - 1), max_size=6000))
 def test_a_sketch_is_small_and_ordered(found):
     kept = sketch(found)
@@ -50,6 +51,7 @@ def test_what_was_fitted_is_routed_so():
     assert correction == fit(REPORTS)
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.lists(st.tuples(st.text(max_size=60), st.sampled_from(ROLES)), max_size=12))
 def test_a_correction_never_adds_more_than_its_strength(pairs):
     correction = fit([example(text, role, (-50.0, 0.0, 50.0)) for text, role in pairs])
