@@ -288,13 +288,13 @@ class Daemon:
             warn=lambda text: app.log().error(text),
         )
 
-    def hear_the_loop(self, _loop: asyncio.AbstractEventLoop, trace: dict[str, Any]) -> None:
+    def hear_the_loop(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """What the event loop complains about goes to the log.
 
         A wait for a socket may be cancelled in the very turn in which the socket is ready; anyio does not expect that,
         and nothing is lost by it. The loop repeats some complaints a hundred times a turn (no descriptor is left).
         """
-        error, why = trace.get("exception"), str(trace.get("message"))
+        error, why = context.get("exception"), str(context.get("message"))
         if isinstance(error, asyncio.InvalidStateError) and "anyio" in _innermost(error):
             return
         now = asyncio.get_running_loop().time()

@@ -94,9 +94,9 @@ class OllamaBackend:
     async def version(self) -> str:
         """Its version, any text; ``0.0.0`` for a build from source. Sets ``dialect`` where the version names one."""
         version = (await self._ask("GET", "/api/version", None, Version)).version
-        result = dialect_of(version)
-        self._has_number = result is not None
-        self.dialect = result or self.dialect
+        dialect = dialect_of(version)
+        self._has_number = dialect is not None
+        self.dialect = dialect or self.dialect
         return version
 
     async def pulled(self) -> list[Model]:

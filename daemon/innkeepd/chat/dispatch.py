@@ -1,7 +1,7 @@
-"""The journey of one request, read from top to bottom: route -> candidates -> line -> lease -> attempt -> record.
+"""One request, read from top to bottom: route -> candidates -> queue -> lease -> attempt -> record.
 
-The socket and the HTTP port take the same journey; what differs is how a wish comes in, how progress is told, and what
-*work* is done under the lease (pieces turned into deltas, or bytes passed through).
+The socket and the HTTP port take the same way; they differ in how a request is read, how progress is reported, and in
+the *work* under the lease (pieces turned into deltas, or bytes passed through).
 """
 
 from collections import deque
@@ -38,7 +38,7 @@ PULLED_EVERY = 30.0
 """Seconds after which a role's model that was not pulled is looked for again."""
 SAME_INSTANT = 1.0
 """Seconds that an instant may jump when it is told by the clock on the wall, which is corrected all the time."""
-TOLD_EVERY = 1.0
+REPORT_EVERY = 1.0
 """Seconds between two reports of a load that goes on."""
 RELOADED = 0.1
 """Seconds of ``load_duration`` above which a model that stood there was loaded anew; 1.5 to 8 ms is usual."""
@@ -527,7 +527,7 @@ def _is_news(reported: Progress, news: Progress) -> bool:
         return (
             reported.kind != "loading"
             or reported.unloading != news.unloading
-            or news.elapsed - reported.elapsed >= TOLD_EVERY * 0.9
+            or news.elapsed - reported.elapsed >= REPORT_EVERY * 0.9
         )
     if abs((reported.until or 0.0) - (news.until or 0.0)) >= SAME_INSTANT:
         return True

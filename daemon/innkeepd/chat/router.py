@@ -12,9 +12,9 @@ __all__ = ["read_classifier", "router_of"]
 
 def read_classifier() -> Classifier:
     """The classifier of this version, 0.8 MB in memory. Raises ``ValueError`` for a broken package."""
-    handle = files("innkeepd").joinpath("policy", "routing", "weights.bin")
+    path = files("innkeepd").joinpath("policy", "routing", "weights.bin")
     try:
-        return decode(handle.read_bytes())
+        return decode(path.read_bytes())
     except OSError as error:
         msg = f"the router's weights cannot be read ({error}); install innkeep again"
         raise ValueError(msg) from None

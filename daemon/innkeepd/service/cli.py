@@ -245,8 +245,8 @@ def _status(service: Service, world: World, *, as_json: bool) -> int:
     view = look(service, world.ask)
     standing = judge(view)
     if as_json:
-        view_of = {"state": standing.state, "why": standing.why, "mend": standing.mend} | msgspec.to_builtins(view)
-        world.say(json.dumps(view_of, ensure_ascii=False))
+        answer = {"state": standing.state, "why": standing.why, "mend": standing.mend} | msgspec.to_builtins(view)
+        world.say(json.dumps(answer, ensure_ascii=False))
     else:
         world.say(render(view, standing))
     return standing.exit_status

@@ -105,13 +105,13 @@ async def _pull(backend: Backend, name: str, say: Callable[[str], None] | None) 
     try:
         async with backend.forward("POST", "/api/pull", body, {"content-type": "application/json"}) as answer:
             async for line in _lines(answer.chunks()):
-                told = decode(line, msgspec.json.Decoder(Line))
-                if told.error:
-                    raise BackendFault("backend_error", told.error)
+                progress = decode(line, msgspec.json.Decoder(Line))
+                if progress.error:
+                    raise BackendFault("backend_error", progress.error)
                 if say is not None:
                     say(line.decode(errors="replace"))
                 elif bar is not None:
-                    bar.show(told)
+                    bar.show(progress)
     finally:
         if bar is not None:
             bar.clear()

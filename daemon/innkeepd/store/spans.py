@@ -14,9 +14,6 @@ from innkeepd import __version__
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
-NEEDED = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
-"""The module that the extra ``innkeep[otel]`` installs."""
-
 MOST = 1000
 """Events of memory kept for spans that have not ended: an hour of swaps without a pause."""
 

@@ -81,13 +81,9 @@ class Proxy:
 
     # ---- while it waits ----
 
-    async def tell(self, first_token_sent: Progress) -> None:
+    async def tell(self, progress: Progress) -> None:
         """What the next heartbeat may say."""
-        self._news = (
-            f"{first_token_sent.model} is loading"
-            if first_token_sent.kind == "loading"
-            else f"waiting for {first_token_sent.model}"
-        )
+        self._news = f"{progress.model} is loading" if progress.kind == "loading" else f"waiting for {progress.model}"
 
     @property
     def is_held(self) -> bool:

@@ -106,38 +106,38 @@ class ChatVerbs:
             session.send(wire.Embeddings(id=embed.id, model=request.model or embed.model, embeddings=found))
 
 
-async def say_nothing(_told: Progress) -> None:
+async def say_nothing(_progress: Progress) -> None:
     """For requests whose protocol knows no progress."""
 
 
 def teller(session: Session, identity: int, *, waiting: bool = True) -> OnProgress:
     """Tells a waiting request's news on the socket; without ``waiting`` only of loads, as ``load`` wants it."""
 
-    async def tell(first_token_sent: Progress) -> None:
-        if first_token_sent.kind == "loading":
+    async def tell(progress: Progress) -> None:
+        if progress.kind == "loading":
             session.send(
                 wire.Loading(
                     id=identity,
-                    model=first_token_sent.model,
-                    unloading=list(first_token_sent.unloading),
-                    elapsed=round(first_token_sent.elapsed, 3),
-                    expected=first_token_sent.expected,
+                    model=progress.model,
+                    unloading=list(progress.unloading),
+                    elapsed=round(progress.elapsed, 3),
+                    expected=progress.expected,
                 )
             )
         elif waiting:
             session.send(
                 wire.Waiting(
                     id=identity,
-                    model=first_token_sent.model,
-                    position=first_token_sent.position,
-                    ahead=first_token_sent.ahead,
-                    resident=list(first_token_sent.resident),
-                    expected=first_token_sent.expected,
-                    reason=first_token_sent.reason,
-                    until=first_token_sent.until,
-                    answering=list(first_token_sent.answering),
-                    why=first_token_sent.why,
-                    refused_at=first_token_sent.refused_at,
+                    model=progress.model,
+                    position=progress.position,
+                    ahead=progress.ahead,
+                    resident=list(progress.resident),
+                    expected=progress.expected,
+                    reason=progress.reason,
+                    until=progress.until,
+                    answering=list(progress.answering),
+                    why=progress.why,
+                    refused_at=progress.refused_at,
                 )
             )
 

@@ -179,7 +179,7 @@ class Writer:
             return True
         poll = select.poll()
         poll.register(self._raw.fileno(), 0)
-        if any(packed & (select.POLLHUP | select.POLLERR | select.POLLNVAL) for _, packed in poll.poll(0)):
+        if any(events & (select.POLLHUP | select.POLLERR | select.POLLNVAL) for _, events in poll.poll(0)):
             return True
         try:
             self._raw.send(b"")

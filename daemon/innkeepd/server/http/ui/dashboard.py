@@ -72,9 +72,9 @@ class Replies:
         self.client = "dashboard"
         self.replies: list[Any] = []
 
-    def send(self, response: Any) -> None:
+    def send(self, reply: Any) -> None:
         """Keep one reply."""
-        self.replies.append(response)
+        self.replies.append(reply)
 
 
 class Dashboard:
