@@ -7,7 +7,6 @@ proxy of the environment, no timeout but for connecting. Its exceptions become `
 httpx2 is imported with the first request, not with this module: the import takes as long as the rest of the start.
 """
 
-import asyncio
 import errno
 import os
 import re
@@ -23,6 +22,7 @@ import anyio.to_thread
 
 from innkeepd.backends.backend import BackendFault
 from innkeepd.config.address import is_loopback
+from innkeepd.machine.event_loop import asyncio_loop
 from innkeepd.machine.sleep import this_instant
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class HttpClient:
                 made = self._fixed
             else:
                 made, self._trust = await anyio.to_thread.run_sync(
-                    _transport_for, self.url, _is_on_asyncio(), self._trust
+                    _transport_for, self.url, asyncio_loop() is not None, self._trust
                 )
             if self._client is None:  # else another request was faster, and this transport was never used
                 self._transport, self._client = made, _client(made)
@@ -284,14 +284,6 @@ def _client(transport: "httpx2.AsyncBaseTransport") -> "httpx2.AsyncClient":
 def _is_plain_loopback(url: str) -> bool:
     parts = urlsplit(url)
     return parts.scheme == "http" and ":" not in (host := parts.hostname or "") and is_loopback(host)
-
-
-def _is_on_asyncio() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _nothing() -> None:

@@ -10,6 +10,7 @@ from bisect import bisect_left
 from time import perf_counter
 
 from innkeep.wire import LoopLag
+from innkeepd.machine.event_loop import asyncio_loop
 
 WINDOW = 60.0
 """Seconds of a window; what is told comes from this one and the one before."""
@@ -73,8 +74,5 @@ class MeteredLoop(asyncio.SelectorEventLoop):
 
 def loop_lag() -> LoopLag | None:
     """How long the loop that runs this was held; None where it is not metered (tests on trio)."""
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        return None
+    loop = asyncio_loop()
     return loop.meter.read() if isinstance(loop, MeteredLoop) else None

@@ -4,11 +4,12 @@ The interpreter's lock goes from thread to thread between bytecodes, after 5 ms 
 decoding one text of 16 MB holds everybody for as long as that takes.
 """
 
-import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
 import anyio.to_thread
+
+from innkeepd.machine.event_loop import asyncio_loop
 
 SMALL = 128 * 1024
 """Bytes that are decoded, encoded or counted in less than 1 ms: a thread costs 0.1 ms."""
@@ -23,12 +24,4 @@ async def off_loop(is_long: bool, work: Callable[[], T]) -> T:
 
     On trio it is computed at once: the virtual clock of the tests would jump while a thread works.
     """
-    return await anyio.to_thread.run_sync(work) if is_long and _is_asyncio() else work()
-
-
-def _is_asyncio() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
+    return await anyio.to_thread.run_sync(work) if is_long and asyncio_loop() is not None else work()

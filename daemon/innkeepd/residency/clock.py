@@ -4,12 +4,12 @@ What is asked for at every token takes the clock itself (``anyio.current_time`` 
 everything else asks anyio.
 """
 
-import asyncio
 from collections.abc import Callable
 from time import time as epoch
 
 import anyio
 
+from innkeepd.machine.event_loop import asyncio_loop
 from innkeepd.machine.sleep import SleepWatch
 
 
@@ -17,14 +17,6 @@ def ticks() -> Callable[[], float]:
     """A function that gives what ``anyio.current_time`` gives, for as long as this event loop runs; seconds."""
     loop = asyncio_loop()
     return anyio.current_time if loop is None else loop.time
-
-
-def asyncio_loop() -> asyncio.AbstractEventLoop | None:
-    """The event loop where asyncio runs it; None on trio."""
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
 
 
 class Clock:

@@ -285,6 +285,10 @@ class ResidencyControl:
         is_away = seen is not None and not seen.reachable
         return not is_away and any(not resident.spared for resident in self.scheduler.ledger.residents.values())
 
+    def is_heavy(self, name: str) -> bool:
+        """Whether the model of this name is heavy; False for one that is not known."""
+        return self.scheduler.ledger.is_heavy(self.weights_of(name))
+
     def _granted(self) -> list[LeaseHandle]:
         return [handle for handle in self.handles() if isinstance(handle.settled, ev.Grant)]
 

@@ -44,7 +44,7 @@ class NoticeWatch:
 
     def _take_record(self, data: dict[str, Any]) -> None:
         who, now = str(data.get("client") or data.get("door") or ""), self._control.now()
-        if any(self._is_heavy(name) for name in data.get("evicted") or ()):
+        if any(self._control.is_heavy(name) for name in data.get("evicted") or ()):
             self._board.swapped(who, str(data.get("model") or ""), now)
         if data.get("code") == "never_fits":
             chain = data.get("chain") or [""]
@@ -69,7 +69,3 @@ class NoticeWatch:
             budget=ledger.budget,
             grown=tuple(grown),
         )
-
-    def _is_heavy(self, name: str) -> bool:
-        spec = self._control.scheduler.ledger.specs.get(self._control.weights_of(name))
-        return spec is not None and spec.heavy

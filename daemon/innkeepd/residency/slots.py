@@ -48,12 +48,14 @@ class ParallelSlots:
 
     def of(self, weights: str, promised: int) -> int:
         """The slots to grant: never more than there are."""
-        there = self.known if self.known is not None else self._seen.get(weights, promised)
-        return min(promised, there)
+        return min(promised, self._there(weights, promised))
+
+    def _there(self, weights: str, promised: int) -> int:
+        return self.known if self.known is not None else self._seen.get(weights, promised)
 
     def difference(self, weights: str, name: str, promised: int) -> str:
         """A sentence where Ollama does not do what ``parallel`` promises; empty where it does or nothing is known."""
-        there = self.known if self.known is not None else self._seen.get(weights, promised)
+        there = self._there(weights, promised)
         if there == promised:
             return ""
         source = f"OLLAMA_NUM_PARALLEL is {there}" if self.known is not None else "as its answers show"

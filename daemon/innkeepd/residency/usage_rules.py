@@ -12,13 +12,14 @@ import anyio
 from anyio.abc import TaskGroup
 from msgspec import structs
 
+from innkeepd.machine.event_loop import asyncio_loop
 from innkeepd.machine.surroundings import SurroundingsDoor
 from innkeepd.machine.system_events import EventsDoor, SystemEvent
 from innkeepd.policy.conditions import Conditions, Rule
 from innkeepd.policy.limits import LimitGauge, Limits
 from innkeepd.policy.scheduling import events as ev
 from innkeepd.residency.announcer import Announcer
-from innkeepd.residency.clock import Clock, asyncio_loop
+from innkeepd.residency.clock import Clock
 from innkeepd.residency.lease import LeaseHandle
 
 LOOK_EVERY = 10.0

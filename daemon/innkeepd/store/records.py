@@ -9,7 +9,6 @@ fails or hangs degrades the history to memory until it can be written again, is 
 client is told that the fact would not survive a restart.
 """
 
-import asyncio
 import math
 import queue
 import sqlite3
@@ -26,6 +25,7 @@ import anyio.to_thread
 import msgspec
 
 from innkeep.wire import DecisionRecord
+from innkeepd.machine.event_loop import asyncio_loop
 from innkeepd.store import sqlite as history_file
 from innkeepd.store.filters import RecordFilter
 
@@ -286,9 +286,8 @@ class History(MemoryHistory):
 
     async def _committed(self, within: float) -> bool:
         """Whether everything queued so far is committed within so many seconds."""
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:  # trio, which has no cheap way to be woken from another thread
+        loop = asyncio_loop()
+        if loop is None:  # trio, which has no cheap way to be woken from another thread
             return await anyio.to_thread.run_sync(self._await_writer, within)
         event = anyio.Event()
         barrier = self._barrier(partial(loop.call_soon_threadsafe, event.set))

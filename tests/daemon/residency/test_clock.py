@@ -1,8 +1,9 @@
 import anyio
 import pytest
 
+from innkeepd.machine.event_loop import asyncio_loop
 from innkeepd.machine.sleep import Instant, SleepWatch
-from innkeepd.residency.clock import Clock, asyncio_loop, ticks
+from innkeepd.residency.clock import Clock, ticks
 
 pytestmark = pytest.mark.anyio
 

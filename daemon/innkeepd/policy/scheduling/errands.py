@@ -38,7 +38,7 @@ def choose_place(state: SchedulerState, group: Group, now: float) -> tuple[str, 
             able.append(weights)
         else:
             found.append(why)
-    light = [weights for weights in able if not _is_heavy(state, weights)]
+    light = [weights for weights in able if not state.ledger.is_heavy(weights)]
     free = (weights for weights in light if may_start(state, group, weights, now))
     coming = (weights for weights in light if _may_come(state, group, weights))
     is_harmless = group.key.takes_warm or not light
@@ -70,7 +70,7 @@ def given_up(state: SchedulerState, group: Group, now: float) -> list[tuple[Wait
         return []
     if may_start(state, group, group.wants, now) or _may_come(state, group, group.wants):
         return []
-    light = not _is_heavy(state, group.wants)
+    light = not state.ledger.is_heavy(group.wants)
     name = state.ledger.name(group.wants)
     why = f"{name} does not fit beside what is in memory" if light else "no light model is pulled"
     text = (
@@ -80,11 +80,16 @@ def given_up(state: SchedulerState, group: Group, now: float) -> list[tuple[Wait
     return [(waiter, Passed(group.wants, "unsupported", text)) for waiter in members]
 
 
-def times(group: Group, residents: dict[str, Residency]) -> Iterator[float]:
-    """The instants at which something may change for these errands though nothing happens."""
-    for waiter in group.waiters:
-        yield from (waiter.asked + SETTLE, waiter.asked + WAIT)
+def times(group: Group, residents: dict[str, Residency], now: float) -> Iterator[float]:
+    """The instants at which something may change for these errands though nothing happens; of many only the next."""
+    for instant in (_settled, _out_of_time):
+        if (waiter := group.after(now, instant)) is not None:
+            yield instant(waiter)
     yield from (residents[weights].warm_until for weights in group.key.chain if weights in residents)
+
+
+def _settled(waiter: Waiter) -> float:
+    return waiter.asked + SETTLE
 
 
 def _out_of_time(waiter: Waiter) -> float:
@@ -99,7 +104,7 @@ def _is_warm(state: SchedulerState, resident: Residency, now: float) -> bool:
 
 def _may_come(state: SchedulerState, group: Group, weights: str) -> bool:
     """Whether a light model is on its way, or may be loaded beside everybody."""
-    if _is_heavy(state, weights) or _is_barred(state, group, weights):
+    if state.ledger.is_heavy(weights) or _is_barred(state, group, weights):
         return False
     if weights in state.ledger.residents:
         return state.ledger.is_coming(weights, group.key.need)
@@ -108,8 +113,3 @@ def _may_come(state: SchedulerState, group: Group, weights: str) -> bool:
 
 def _is_barred(state: SchedulerState, group: Group, weights: str) -> bool:
     return state.is_barred(weights, group.key.priority, group.key.need)
-
-
-def _is_heavy(state: SchedulerState, weights: str) -> bool:
-    known = state.ledger.residents.get(weights) or state.ledger.specs.get(weights)
-    return known is not None and known.heavy

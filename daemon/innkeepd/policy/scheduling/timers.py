@@ -44,7 +44,7 @@ def of_waiters(state: SchedulerState, now: float) -> Iterator[float]:
             if not state.has(group):
                 yield dues[group.wants, group.key.priority]
             if group.key.errand:
-                yield from errand_times(group, state.ledger.residents)
+                yield from errand_times(group, state.ledger.residents, now)
             if group.key.patience is not None and (waiter := group.after(now, _out_of_patience)) is not None:
                 yield _out_of_patience(waiter)
 

@@ -18,11 +18,11 @@ from innkeepd.chat.feedback import TrainingResult
 from innkeepd.chat.types import ChatSpec, RequestFailed
 from innkeepd.config.schema import Config
 from innkeepd.lock import descriptors
+from innkeepd.machine.event_loop import asyncio_loop
 from innkeepd.machine.loop_lag import loop_lag
 from innkeepd.machine.offload import SMALL, off_loop
 from innkeepd.policy.notices import Notice
 from innkeepd.residency import snapshot
-from innkeepd.residency.clock import asyncio_loop
 from innkeepd.residency.control import ResidencyControl
 from innkeepd.server.socket.chat_verbs import ChatVerbs, said, teller
 from innkeepd.server.socket.session import Session, Verb
@@ -207,11 +207,9 @@ class AdminVerbs:
 
     async def _totals(self, since: float) -> wire.Totals:
         records = await self._state.select(RecordFilter(since=since), MOST_COUNTED)
-        return await anyio.to_thread.run_sync(usage, records, self._timeline.since(since), self._is_heavy, since)
-
-    def _is_heavy(self, name: str) -> bool:
-        spec = self._control.scheduler.ledger.specs.get(self._control.weights_of(name))
-        return spec is not None and spec.heavy
+        return await anyio.to_thread.run_sync(
+            usage, records, self._timeline.since(since), self._control.is_heavy, since
+        )
 
     async def history(self, session: Session, asked: wire.HistoryAsk) -> None:
         """Decision records."""

@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 from anyio.abc import ByteStream, SocketAttribute
 
-from innkeepd.residency.clock import asyncio_loop
+from innkeepd.machine.event_loop import asyncio_loop
 
 READ = 65_536
 """Bytes taken at a time; one such piece is kept until it is asked for, and then nothing more is taken."""

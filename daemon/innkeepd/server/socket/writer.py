@@ -17,7 +17,7 @@ from anyio import CancelScope
 from anyio.abc import ByteStream, SocketAttribute, TaskGroup
 
 from innkeepd.chat.sink import ClientStuck
-from innkeepd.residency.clock import asyncio_loop
+from innkeepd.machine.event_loop import asyncio_loop
 
 HIGH = 256 * 1024
 """Bytes kept for a slow reader before ``room`` waits."""
