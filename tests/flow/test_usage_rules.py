@@ -145,6 +145,22 @@ async def test_an_answer_that_does_not_end_before_sleep_is_ended_with_the_reason
         assert anyio.current_time() - began < 30.0, "the system waits no longer"
 
 
+async def test_sleep_that_is_called_off_cuts_no_answer_off():
+    events = ScriptedEvents()
+    async with open_daemon(system_events=events) as daemon:
+        client = daemon.connect()
+        daemon.simulator.fail("slow", QWEN, factor=20.0)
+        long = await client.chat("hello [simulate tokens 60]", model=QWEN)
+        await client.until(long, wire.Delta)
+        events.announce("will_sleep")
+        await anyio.sleep(1)
+        events.announce("woke")  # kIOMessageSystemWillNotSleep
+        began = anyio.current_time()
+        done = await client.end(long)
+        assert isinstance(done, wire.Done), done
+        assert anyio.current_time() - began > 25.0, "it must outlast what running answers have before a sleep"
+
+
 async def test_a_rule_for_sleep_empties_the_memory_before_it():
     events = ScriptedEvents()
     rule = WhenConfig(name="sleep", then="hold", suspend=True)

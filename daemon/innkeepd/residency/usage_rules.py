@@ -165,12 +165,13 @@ class UsageRules:
         try:
             await self.look()
             with anyio.move_on_after(SLEEP_DRAIN):
-                while self._granted():
+                while self._suspending and self._granted():
                     await self._changed()
-            for handle in self._granted():
-                handle.revoke("on_hold", GOING_TO_SLEEP)
+            if self._suspending:  # a sleep that was called off cuts nobody off
+                for handle in self._granted():
+                    handle.revoke("on_hold", GOING_TO_SLEEP)
             with anyio.move_on_after(SLEEP_UNLOAD):
-                while self._granted() or (self._posted.hold and self._holds_memory()):
+                while self._suspending and (self._granted() or (self._posted.hold and self._holds_memory())):
                     await self._changed()
         finally:
             self._events.allow_sleep()
