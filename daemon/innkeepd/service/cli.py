@@ -10,6 +10,7 @@ import os
 import plistlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -119,16 +120,18 @@ def parser() -> Parser:
 
 def build(world: World, config: Config | None, *, system: bool = False) -> Service:
     """The service of this platform, or ``system``: the Mac's own. Raises ``ServiceFault`` where it can't be."""
-    if system:
-        return _system(world, config or Config())
-    paths = locate(world.environ, uid=world.uid, platform=world.platform)
     config = config or Config()
-    if paths.platform != "darwin":
-        drain = config.timeouts.drain
-        return UserUnit(paths, drain=drain, run=world.run, clock=world.clock, say=world.say, ask=world.ask)
-    return LaunchAgent(
-        paths,
-        drain=config.timeouts.drain,
+    drain = config.timeouts.drain
+    launched: Callable[..., LaunchAgent]
+    if system:
+        launched = _for_the_system(world)
+    else:
+        paths = locate(world.environ, uid=world.uid, platform=world.platform)
+        if paths.platform != "darwin":
+            return UserUnit(paths, drain=drain, run=world.run, clock=world.clock, say=world.say, ask=world.ask)
+        launched = partial(LaunchAgent, paths)
+    return launched(
+        drain=drain,
         http_port=held_port(config.http),
         run=world.run,
         clock=world.clock,
@@ -137,22 +140,13 @@ def build(world: World, config: Config | None, *, system: bool = False) -> Servi
     )
 
 
-def _system(world: World, config: Config) -> LaunchDaemon:
+def _for_the_system(world: World) -> Callable[..., LaunchDaemon]:
     """The LaunchDaemon for whoever called sudo."""
     if world.platform != "darwin":
         raise ServiceFault("--system is for a Mac; here `loginctl enable-linger` starts your services without a login")
     owner = person(world.environ, world.uid)
     environ = {**world.environ, "HOME": str(owner.home)}
-    return LaunchDaemon(
-        locate(environ, uid=owner.uid, platform=world.platform),
-        owner,
-        drain=config.timeouts.drain,
-        http_port=held_port(config.http),
-        run=world.run,
-        clock=world.clock,
-        say=world.say,
-        ask=world.ask,
-    )
+    return partial(LaunchDaemon, locate(environ, uid=owner.uid, platform=world.platform), owner)
 
 
 def held_port(http: HttpConfig) -> int | None:

@@ -11,12 +11,12 @@ from typing import Any
 
 from innkeep.language import _, translated
 from innkeepd.arguments import Parser
-from innkeepd.errors import EX_CONFIG, ConfigError, DaemonError
+from innkeepd.errors import DaemonError
 from innkeepd.policy.memory.budget import gib
 from innkeepd.policy.model import canonical
 from innkeepd.service.cli import World
 from innkeepd.setup.registry import model_in_registry
-from innkeepd.setup.situation import Situation, look
+from innkeepd.setup.situation import Situation, failed, look
 from innkeepd.setup.size import Registry, Sized, size_of
 
 NEVER = "never"
@@ -34,8 +34,7 @@ def main(
     try:
         situation = looked(world)
     except DaemonError as fault:
-        sys.stderr.write(f"innkeep: {fault}\n")
-        return EX_CONFIG if isinstance(fault, ConfigError) else 1
+        return failed(fault)
     found = [judged(name, situation, registry) for name in wanted.models]
     for verdict in found:
         if wanted.json:

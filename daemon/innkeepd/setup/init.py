@@ -17,13 +17,13 @@ import msgspec
 
 from innkeep.language import _, language_of, ngettext, translated
 from innkeepd.arguments import Parser
-from innkeepd.errors import EX_CONFIG, ConfigError, DaemonError
+from innkeepd.errors import DaemonError
 from innkeepd.openclaw.roles import rewrite
 from innkeepd.policy.memory.budget import gib
 from innkeepd.policy.role_choice import RoleChoice, choose_roles
 from innkeepd.service.cli import World
 from innkeepd.setup import roles_file
-from innkeepd.setup.situation import Situation, look, no_answer
+from innkeepd.setup.situation import Situation, fail, failed, look, no_answer
 
 UNREACHABLE = 4
 
@@ -40,7 +40,7 @@ def main(
     try:
         situation = looked(world)
         if not situation.ollama.reachable:
-            return _fail(no_answer(situation.ollama.url), UNREACHABLE)
+            return fail(no_answer(situation.ollama.url), UNREACHABLE)
         korean = language_of(world.environ) == "ko"
         choice = choose_roles(situation.ollama.pulled, situation.budget, situation.policy, korean=korean)
         if not wanted.json:
@@ -55,7 +55,7 @@ def main(
             return 0 if wanted.dry_run or wanted.json else 1
         backup, changed = rewrite(situation.file, lambda before: roles_file.merge(before, choice.roles), world.environ)
     except DaemonError as fault:
-        return _fail(str(fault), EX_CONFIG if isinstance(fault, ConfigError) else 1)
+        return failed(fault)
     is_read = changed and _reload(situation.pid)
     if wanted.json:
         _print(world, choice, situation, backup, written=changed)
@@ -161,8 +161,3 @@ def _print(world: World, choice: RoleChoice, situation: Situation, backup: Path 
 def _at_home(file: Path) -> str:
     home = str(Path.home())
     return f"~{text[len(home) :]}" if (text := str(file)).startswith(f"{home}/") else text
-
-
-def _fail(text: str, status: int) -> int:
-    sys.stderr.write(f"innkeep: {text}\n")
-    return status

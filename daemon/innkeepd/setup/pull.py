@@ -18,14 +18,14 @@ from innkeep.language import _
 from innkeepd.arguments import Parser
 from innkeepd.backends.backend import Backend, BackendFault
 from innkeepd.backends.decoding import count, decode
-from innkeepd.errors import EX_CONFIG, ConfigError, DaemonError
+from innkeepd.errors import DaemonError
 from innkeepd.policy.memory.budget import gib
 from innkeepd.policy.model import canonical
 from innkeepd.service.cli import World
 from innkeepd.service.collect import Connect, connect
 from innkeepd.setup.fit import NEVER, verdict_on, words_of
 from innkeepd.setup.registry import model_in_registry
-from innkeepd.setup.situation import Situation, look, no_answer
+from innkeepd.setup.situation import Situation, fail, failed, look, no_answer
 from innkeepd.setup.size import Registry, size_of
 
 UNREACHABLE = 4
@@ -59,9 +59,9 @@ def main(
     try:
         situation = looked(world)
     except DaemonError as fault:
-        return _fail(str(fault), EX_CONFIG if isinstance(fault, ConfigError) else 1)
+        return failed(fault)
     if not situation.ollama.reachable:
-        return _fail(no_answer(situation.ollama.url), UNREACHABLE)
+        return fail(no_answer(situation.ollama.url), UNREACHABLE)
     sized = size_of(name, situation, registry)
     if sized is not None:
         verdict = verdict_on(sized, situation)
@@ -70,13 +70,13 @@ def main(
         else:
             sys.stderr.write(f"{name}: {words_of(verdict)}\n")
         if verdict["fit"] == NEVER and not wanted.force:
-            return _fail(_("not pulled; --force downloads it all the same"), 1)
+            return fail(_("not pulled; --force downloads it all the same"), 1)
     elif not wanted.json:
         sys.stderr.write(_("{name}: its size is not known before it is pulled", name=name) + "\n")
     try:
         anyio.run(_pull, reach(situation.config), name, world.say if wanted.json else None)
     except BackendFault as fault:
-        return _fail(f"{name}: {fault.message}", 1)
+        return fail(f"{name}: {fault.message}", 1)
     if not wanted.json:
         world.say(_("pulled {name}", name=name))
     return 0
@@ -91,11 +91,6 @@ def parser() -> Parser:
     root.add_argument("--force", action="store_true", help=_("download it even if it never fits"))
     root.add_argument("--json", action="store_true", help=_("print JSON, one object a line"))
     return root
-
-
-def _fail(text: str, status: int) -> int:
-    sys.stderr.write(f"innkeep: {text}\n")
-    return status
 
 
 async def _pull(backend: Backend, name: str, say: Callable[[str], None] | None) -> None:

@@ -4,6 +4,7 @@ A running daemon is asked first, because its configuration and its Ollama are th
 simulate a machine.
 """
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from innkeep.language import _
 from innkeepd.config.derived import memory_policy
 from innkeepd.config.load import find
 from innkeepd.config.schema import Config
-from innkeepd.errors import ConfigError, DaemonError
+from innkeepd.errors import EX_CONFIG, ConfigError, DaemonError
 from innkeepd.machine.memory import MemoryDoor, machine_memory
 from innkeepd.machine.report import Seen, verdicts
 from innkeepd.policy.memory.budget import Budget, MemoryPolicy, budget_of
@@ -59,6 +60,17 @@ class Situation(Struct, frozen=True):
         seen = Seen([*others, model], running)
         lines = verdicts(self.free, self.budget, self.policy, [name], seen=seen)
         return next(line for line in lines if line["name"] == name)
+
+
+def fail(text: str, status: int) -> int:
+    """Print one line that says what is wrong; return the exit status."""
+    sys.stderr.write(f"innkeep: {text}\n")
+    return status
+
+
+def failed(fault: DaemonError) -> int:
+    """Print a fault; return its exit status."""
+    return fail(str(fault), EX_CONFIG if isinstance(fault, ConfigError) else 1)
 
 
 def no_answer(url: str) -> str:
