@@ -39,6 +39,13 @@ def test_short_answers_say_nothing():
     assert slots_seen(served(1, 2, 32, seconds=0.3, prompt=0.05)) is None
 
 
+def test_as_many_written_at_once_as_were_ever_granted_is_no_limit():
+    one_at_a_time = served(1, 2, 32)
+    later = one_at_a_time[-1].ended + 100.0
+    both_at_once = [Answer(later, later + 0.5, later + 5.0), Answer(later, later + 0.5, later + 5.0)]
+    assert slots_seen([*one_at_a_time, *both_at_once]) is None
+
+
 @given(st.integers(1, 5), st.integers(1, 6), st.floats(0.1, 20.0), st.floats(0.0, 10.0))
 def test_never_fewer_than_there_are(slots, granted, seconds, prompt):
     seen = slots_seen(served(slots, granted, 32, seconds, prompt))
