@@ -145,7 +145,8 @@ def test_openai_chats_whole_and_streamed(served, v1):
 
 
 def test_openai_asks_auto(v1):
-    assert v1.chat.completions.create(model="auto", messages=HELLO).model == "auto"
+    # Bounded: 0.33.0 ended 1 of 7 answers of 3,500 tokens of random weights without a last record, each after 30 s.
+    assert v1.chat.completions.create(model="auto", messages=HELLO, max_tokens=20).model == "auto"
 
 
 def test_openai_uses_tools_and_parts_of_content(served, v1):
